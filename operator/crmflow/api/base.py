@@ -1,0 +1,113 @@
+"""What both kinds are made of: the base model, references, conditions, and types that occur more than
+once."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Annotated, ClassVar
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, GetJsonSchemaHandler, PlainSerializer
+from pydantic.alias_generators import to_camel
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
+
+from crmflow.api.schema import ListMap, Rule, with_rules
+
+
+class Model(BaseModel):
+    """A part of a resource, named in camelCase on the wire and in snake_case here.
+
+    The API server has validated what is read with it, so unknown fields (of a newer version) are ignored.
+    ``model_fields_set`` tells which optional fields the user wrote.
+    """
+
+    model_config = ConfigDict(
+        alias_generator=to_camel,
+        populate_by_name=True,
+        use_attribute_docstrings=True,
+        frozen=True,
+        extra="ignore",
+        hide_input_in_errors=True,
+    )
+
+    rules: ClassVar[tuple[Rule, ...]] = ()
+    """CEL rules over several fields of this object."""
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        reference = handler(core_schema)
+        schema = handler.resolve_ref_schema(reference)
+        schema.update(with_rules(schema, cls.rules))
+        return reference
+
+
+def _rfc3339(value: datetime) -> str:
+    return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+Timestamp = Annotated[AwareDatetime, PlainSerializer(_rfc3339, return_type=str, when_used="json")]
+"""An instant, written as Kubernetes writes times: RFC 3339 in UTC with whole seconds."""
+
+ONE_LINE = Rule(
+    r"self.matches(r'^[^\p{Cc}\p{Zl}\p{Zp}]*$')",
+    "must be one line of text: remove line breaks, tabs and other control characters",
+)
+OBJECT_NAME = Rule(
+    "self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*$')",
+    "must be the name of an object in the same namespace: lower-case letters, digits, '-' and '.', "
+    "with a letter or digit at both ends",
+)
+
+DisplayName = Annotated[str, Field(min_length=1, max_length=100), ONE_LINE]
+Description = Annotated[str, Field(min_length=1, max_length=512), ONE_LINE]
+ObjectName = Annotated[str, Field(min_length=1, max_length=253), OBJECT_NAME]
+RemoteId = Annotated[str, Field(max_length=256)]
+"""An identifier that the operator read from a remote service: opaque."""
+RemoteState = Annotated[str, Field(max_length=64)]
+"""A state as the remote service spells it."""
+
+
+class LocalObjectReference(Model):
+    """Names an object in the namespace of the resource that refers to it."""
+
+    name: ObjectName
+    """Name of the object."""
+
+
+class DeletionPolicy(StrEnum):
+    """What deleting the resource does to what stands for it in Adobe Experience Platform."""
+
+    DELETE = "Delete"
+    ORPHAN = "Orphan"
+
+
+class ConditionStatus(StrEnum):
+    """Whether a condition holds."""
+
+    TRUE = "True"
+    FALSE = "False"
+    UNKNOWN = "Unknown"
+
+
+class Condition(Model):
+    """One aspect of the resource's state, in the shape and with the bounds that Kubernetes gives all
+    conditions."""
+
+    type: Annotated[str, Field(min_length=1, max_length=316)]
+    """What the condition is about, such as Ready."""
+    status: ConditionStatus
+    """Whether it holds: True, False or Unknown."""
+    observed_generation: Annotated[int, Field(ge=0)] | None = None
+    """The generation of the resource that the condition was found for."""
+    last_transition_time: Timestamp
+    """When status last changed."""
+    reason: Annotated[str, Field(min_length=1, max_length=1024)]
+    """Why, as one CamelCase word for programs."""
+    message: Annotated[str, Field(max_length=32768)]
+    """Why, as a sentence for people; when something is wrong, it says what to do."""
+
+
+Conditions = Annotated[tuple[Condition, ...], ListMap("type"), Field(max_length=32)]

@@ -1,0 +1,305 @@
+"""CRMDataflow: one table of Zoho CRM, mapped into one dataset of Adobe Experience Platform on a schedule."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, ClassVar
+
+from pydantic import Field
+
+from crmflow.api.base import (
+    ONE_LINE,
+    Conditions,
+    DeletionPolicy,
+    Description,
+    DisplayName,
+    LocalObjectReference,
+    Model,
+    RemoteId,
+    RemoteState,
+    Timestamp,
+)
+from crmflow.api.schema import ListMap, ListSet, Rule
+
+ColumnName = Annotated[str, Field(min_length=1, max_length=128), ONE_LINE]
+Columns = Annotated[tuple[ColumnName, ...], ListSet(), Field(min_length=1, max_length=500)]
+
+
+class Source(Model):
+    """What to read from Zoho CRM."""
+
+    table: Annotated[str, Field(min_length=1, max_length=128), ONE_LINE]
+    """The table as Adobe Experience Platform's explore names it; usually the API name of a module, such as
+    Contacts."""
+    columns: Columns | None = None
+    """The columns to read. Left out, they are all that the table has when the dataflow is created; the status
+    lists them."""
+
+
+class SchemaReference(Model):
+    """Names an XDM schema."""
+
+    id: Annotated[
+        str,
+        Field(max_length=512),
+        Rule(
+            "self.matches('^https://ns[.]adobe[.]com/[^[:space:]]+$')",
+            "must be the schema's $id, a URI that begins with https://ns.adobe.com/; Schema Registry and "
+            "the schema's page in "
+            "Adobe Experience Platform show it",
+        ),
+    ]
+    """The $id of the schema."""
+
+
+class DatasetReference(Model):
+    """Names a dataset."""
+
+    id: Annotated[
+        str,
+        Field(max_length=64),
+        Rule(
+            "self.matches('^[0-9A-Za-z]+$')",
+            "must be the dataset's ID, letters and digits as its page in Adobe Experience Platform shows "
+            "them, not its name",
+        ),
+    ]
+    """The ID of the dataset."""
+
+
+class Target(Model):
+    """Where to write in Adobe Experience Platform. Both must exist; the operator never changes or deletes
+    them."""
+
+    schema_: SchemaReference = Field(alias="schema")
+    """The XDM schema of the mapping's targets. The dataset must have the same one."""
+    dataset: DatasetReference
+    """The dataset that receives the records."""
+
+
+class Mapping(Model):
+    """How one field of the schema gets its value: from a column, by an expression, or as a fixed value."""
+
+    target: Annotated[str, Field(min_length=1, max_length=256), ONE_LINE]
+    """The path of the field in the schema, such as personalEmail.address; a custom field begins with the
+    tenant's namespace."""
+    source: ColumnName | None = None
+    """The column whose value is taken."""
+    expression: Annotated[str, Field(min_length=1, max_length=2048)] | None = None
+    """A Data Prep expression over columns, such as concat(First_Name," ",Last_Name)."""
+    value: Annotated[str, Field(min_length=1, max_length=256)] | None = None
+    """A fixed value."""
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            "[has(self.source), has(self.expression), has(self.value)].filter(given, given).size() == 1",
+            "must have exactly one of source, expression and value: remove the others, or add the one "
+            "that is missing",
+        ),
+    )
+
+
+class DeltaColumn(Model):
+    """The column that tells new and changed records from old ones."""
+
+    name: ColumnName
+    """Name of a date-time column of the table, usually Modified_Time."""
+
+
+class Frequency(StrEnum):
+    """The unit of the schedule's interval, or Once (platform.md 6.1)."""
+
+    ONCE = "Once"
+    MINUTE = "Minute"
+    HOUR = "Hour"
+    DAY = "Day"
+    WEEK = "Week"
+
+
+class Schedule(Model):
+    """When the dataflow runs (platform.md 6.1)."""
+
+    frequency: Frequency
+    """The unit of interval, or Once for a single run."""
+    interval: Annotated[int, Field(ge=1, le=10080)] | None = None
+    """Number of units between two runs: at least 15 with Minute, at least 1 otherwise. Required, except with
+    Once, which has none."""
+    start_time: Timestamp | None = None
+    """The wish for the first run. A time that is past when the dataflow is created means as soon as possible,
+    in step with the schedule; so does leaving it out. The status shows the time that took effect."""
+    backfill: bool | None = None
+    """Whether the first run reads all records that the table already has. Left out, it does. Not with Once,
+    which always does."""
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            "self.frequency == 'Once' || has(self.interval)",
+            "interval is required unless frequency is Once: add the number of units between two runs",
+            field_path=".interval",
+            reason="FieldValueRequired",
+        ),
+        Rule(
+            "self.frequency != 'Once' || !has(self.interval)",
+            "interval is not allowed when frequency is Once: remove it",
+            field_path=".interval",
+            reason="FieldValueForbidden",
+        ),
+        Rule(
+            "self.frequency != 'Minute' || !has(self.interval) || self.interval >= 15",
+            "interval must be at least 15 when frequency is Minute",
+            field_path=".interval",
+        ),
+        Rule(
+            "self.frequency != 'Once' || !has(self.backfill)",
+            "backfill is not allowed when frequency is Once, which reads all records anyway: remove it",
+            field_path=".backfill",
+            reason="FieldValueForbidden",
+        ),
+    )
+
+
+class Ingestion(Model):
+    """How records are taken in."""
+
+    enabled: bool = True
+    """Whether the flow runs. False disables it in Adobe Experience Platform."""
+    error_diagnostics: bool | None = None
+    """Whether Adobe Experience Platform keeps details about records that it refused. Left out, it is off."""
+    partial_ingestion_percent: Annotated[float, Field(gt=0, le=100)] | None = None
+    """The share of refused records, in percent, up to which a run still succeeds: more than 0, at most 100.
+    Left out, a run succeeds as Adobe Experience Platform's default has it."""
+
+
+class CRMDataflowSpec(Model):
+    """The dataflow as it should be."""
+
+    display_name: DisplayName | None = None
+    """The beginning of the remote objects' names in Adobe Experience Platform. Left out, it is the resource's
+    namespace and name."""
+    description: Description | None = None
+    """Text for the flow's description in Adobe Experience Platform."""
+    connection_ref: LocalObjectReference
+    """The ZohoSourceConnection, in the same namespace, to read through."""
+    source: Source
+    """What to read from Zoho CRM."""
+    target: Target
+    """Where to write in Adobe Experience Platform."""
+    mapping: Annotated[tuple[Mapping, ...], ListMap("target"), Field(min_length=1, max_length=500)]
+    """How each field of the schema gets its value; each target once."""
+    delta_column: DeltaColumn | None = None
+    """The column that tells new and changed records from old ones. Required, except when frequency is Once,
+    which has none."""
+    schedule: Schedule
+    """When the dataflow runs."""
+    ingestion: Ingestion = Ingestion()
+    """How records are taken in."""
+    paused: bool = False
+    """While true, the operator neither reads nor changes the remote side, and the flow goes on as it is.
+    Deleting the resource still works. To stop the flow itself, set ingestion.enabled to false."""
+    deletion_policy: DeletionPolicy | None = None
+    """What deleting the resource does to flow, source connection and target connection: Delete removes them,
+    Orphan leaves them. Left out, they are removed; the status shows what applies."""
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            "self.schedule.frequency == 'Once' || has(self.deltaColumn)",
+            "deltaColumn is required unless schedule.frequency is Once: name the column that tells "
+            "changed records, "
+            "usually Modified_Time",
+            field_path=".deltaColumn",
+            reason="FieldValueRequired",
+        ),
+        Rule(
+            "self.schedule.frequency != 'Once' || !has(self.deltaColumn)",
+            "deltaColumn is not allowed when schedule.frequency is Once: remove it",
+            field_path=".deltaColumn",
+            reason="FieldValueForbidden",
+        ),
+    )
+
+
+class FlowStatus(Model):
+    """The flow in Adobe Experience Platform."""
+
+    id: RemoteId
+    """Its ID."""
+    state: RemoteState | None = None
+    """Its state as the Flow Service gives it, such as enabled."""
+
+
+class MappingSetStatus(Model):
+    """The mapping set that the flow uses."""
+
+    id: RemoteId
+    """Its ID."""
+    version: Annotated[int, Field(ge=0)]
+    """Its version."""
+
+
+class SchemaStatus(Model):
+    """The schema that dataset, mapping and target connection share."""
+
+    id: Annotated[str, Field(max_length=512)]
+    """Its $id."""
+    version: Annotated[str, Field(max_length=128)]
+    """Its version as dataset and mapping name it."""
+
+
+class DatasetStatus(Model):
+    """The dataset that receives the records."""
+
+    id: RemoteId
+    """Its ID."""
+
+
+class ScheduleStatus(Model):
+    """The schedule that the flow was created with."""
+
+    start_time: Timestamp | None = None
+    """The wish for the first run that was in the spec then."""
+    backfill: bool | None = None
+    """Whether the first run was asked to read all records."""
+    effective_start_time: Timestamp | None = None
+    """The start time that was sent."""
+
+
+class LastRun(Model):
+    """The flow's last run."""
+
+    id: RemoteId
+    """Its ID."""
+    state: RemoteState | None = None
+    """Its state as the Flow Service gives it, such as success or failed."""
+    start_time: Timestamp | None = None
+    """When it began."""
+    completion_time: Timestamp | None = None
+    """When it ended; absent while it runs."""
+
+
+class CRMDataflowStatus(Model):
+    """The dataflow as the operator last saw it."""
+
+    observed_generation: Annotated[int, Field(ge=0)] | None = None
+    """The generation that the conditions speak about."""
+    conditions: Conditions = ()
+    """The state of the resource, by type."""
+    flow: FlowStatus | None = None
+    """The flow in Adobe Experience Platform."""
+    source_connection_id: RemoteId | None = None
+    """The ID of the source connection in Adobe Experience Platform."""
+    target_connection_id: RemoteId | None = None
+    """The ID of the target connection in Adobe Experience Platform."""
+    mapping_set: MappingSetStatus | None = None
+    """The mapping set that the flow uses."""
+    schema_: SchemaStatus | None = Field(default=None, alias="schema")
+    """The schema that dataset, mapping and target connection share."""
+    dataset: DatasetStatus | None = None
+    """The dataset that receives the records."""
+    columns: Annotated[tuple[Annotated[str, Field(max_length=128)], ...], Field(max_length=1000)] = ()
+    """The columns that the flow reads, as they were when it was created."""
+    schedule: ScheduleStatus | None = None
+    """The schedule that the flow was created with."""
+    deletion_policy: DeletionPolicy | None = None
+    """What deleting the resource will do to the remote objects."""
+    last_run: LastRun | None = None
+    """The flow's last run."""

@@ -1,0 +1,220 @@
+"""ZohoSourceConnection: one Zoho CRM organization as a base connection in one sandbox of Adobe Experience
+Platform."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, ClassVar
+
+from pydantic import Field
+
+from crmflow.api.base import (
+    Conditions,
+    DeletionPolicy,
+    Description,
+    DisplayName,
+    LocalObjectReference,
+    Model,
+    RemoteId,
+    RemoteState,
+)
+from crmflow.api.endpoint import ENDPOINT_OF_DATA_CENTER, ENDPOINT_SHAPE
+from crmflow.api.schema import Rule
+
+
+class DataCenter(StrEnum):
+    """Zoho's data centres (zoho.md 2)."""
+
+    US = "US"
+    EU = "EU"
+    IN = "IN"
+    AU = "AU"
+    JP = "JP"
+    CN = "CN"
+    CA = "CA"
+    SA = "SA"
+    UK = "UK"
+    AE = "AE"
+    SG = "SG"
+
+
+class Environment(StrEnum):
+    """The environments of a Zoho CRM organization; a grant is bound to one of them (zoho.md 1.2)."""
+
+    PRODUCTION = "Production"
+    SANDBOX = "Sandbox"
+    DEVELOPER = "Developer"
+
+
+class Zoho(Model):
+    """The Zoho CRM organization to read from."""
+
+    data_center: DataCenter
+    """The data centre where the organization lives. It decides Zoho's accounts URL and API domain, and cannot
+    change after creation."""
+    environment: Environment = Environment.PRODUCTION
+    """The environment that the grant was given for; verified against the organization. It cannot change after
+    creation."""
+    credentials_secret_ref: LocalObjectReference
+    """The Secret with the OAuth client and grant: keys clientId, clientSecret and refreshToken."""
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            "self.dataCenter == oldSelf.dataCenter",
+            "dataCenter cannot change after creation: set it back, and create another ZohoSourceConnection "
+            "for an organization in another data centre",
+            field_path=".dataCenter",
+            reason="FieldValueForbidden",
+        ),
+        Rule(
+            "self.environment == oldSelf.environment",
+            "environment cannot change after creation (leaving it out means Production): set it back, "
+            "and create "
+            "another ZohoSourceConnection for another environment",
+            field_path=".environment",
+            reason="FieldValueForbidden",
+        ),
+    )
+
+
+_AUTH_PARAMS_FROM_ELSEWHERE = Rule(
+    "['clientId', 'clientSecret', 'accessToken', 'refreshToken', 'accountsUrl'].all(key, !(key in self))",
+    "authParams holds only what is no secret: clientId, clientSecret and refreshToken belong in the "
+    "Secret that "
+    "zoho.credentialsSecretRef names, accessToken comes from the refresh token, and accountsUrl from "
+    "zoho.dataCenter; "
+    "remove them here",
+)
+_AUTH_PARAMS_KEY_LENGTH = Rule(
+    "self.all(key, size(key) > 0 && size(key) <= 64)",
+    "the names of authParams must have 1 to 64 characters",
+)
+
+
+class Platform(Model):
+    """The sandbox of Adobe Experience Platform to write to."""
+
+    organization: Annotated[
+        str,
+        Field(max_length=64),
+        Rule(
+            "self.matches('^[0-9A-Za-z]+@AdobeOrg$')",
+            "must be the organization ID as Adobe's Developer Console shows it: letters and digits "
+            "followed by @AdobeOrg",
+        ),
+    ]
+    """The IMS organization ID. It cannot change after creation."""
+    sandbox: Annotated[
+        str,
+        Field(max_length=256),
+        Rule(
+            "self.matches('^[a-z0-9][a-z0-9_-]*$')",
+            "must be the name of the sandbox, not its title: lower-case letters, digits and '-', for "
+            "example prod",
+        ),
+    ]
+    """The name of the sandbox. It cannot change after creation."""
+    credentials_secret_ref: LocalObjectReference
+    """The Secret with the OAuth server-to-server credential: keys clientId and clientSecret, and optionally
+    scopes."""
+    auth_params: (
+        Annotated[
+            dict[str, Annotated[str, Field(max_length=1024)]],
+            Field(max_length=16),
+            _AUTH_PARAMS_FROM_ELSEWHERE,
+            _AUTH_PARAMS_KEY_LENGTH,
+            ENDPOINT_SHAPE,
+        ]
+        | None
+    ) = None
+    """Parameters sent with the base connection's authentication beside, or instead of, the operator's own;
+    never secrets. endpoint is the Zoho CRM server that Adobe Experience Platform reads from: a host of the
+    data centre."""
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            "self.organization == oldSelf.organization",
+            "organization cannot change after creation: set it back, and create another ZohoSourceConnection "
+            "for another organization",
+            field_path=".organization",
+            reason="FieldValueForbidden",
+        ),
+        Rule(
+            "self.sandbox == oldSelf.sandbox",
+            "sandbox cannot change after creation: set it back, and create another ZohoSourceConnection "
+            "for another sandbox",
+            field_path=".sandbox",
+            reason="FieldValueForbidden",
+        ),
+    )
+
+
+class ZohoSourceConnectionSpec(Model):
+    """The connection as it should be."""
+
+    display_name: DisplayName | None = None
+    """The beginning of the base connection's name in Adobe Experience Platform. Left out, it is the
+    resource's namespace and name."""
+    description: Description | None = None
+    """Text for the base connection's description in Adobe Experience Platform."""
+    zoho: Zoho
+    """The Zoho CRM organization to read from."""
+    platform: Platform
+    """The sandbox of Adobe Experience Platform to write to."""
+    paused: bool = False
+    """While true, the operator neither reads nor changes the remote side. Deleting the resource still
+    works."""
+    deletion_policy: DeletionPolicy | None = None
+    """What deleting the resource does to the base connection: Delete removes it, Orphan leaves it. Left out,
+    it is removed; the status shows what applies."""
+
+    rules: ClassVar[tuple[Rule, ...]] = (ENDPOINT_OF_DATA_CENTER,)
+
+
+class BaseConnection(Model):
+    """The base connection in Adobe Experience Platform."""
+
+    id: RemoteId
+    """Its ID."""
+    state: RemoteState | None = None
+    """Its state as the Flow Service gives it, such as enabled."""
+
+
+class ZohoOrganization(Model):
+    """The Zoho CRM organization that the grant belongs to."""
+
+    id: RemoteId
+    """Its ID."""
+    name: Annotated[str, Field(max_length=256)] | None = None
+    """Its company name."""
+    type: RemoteState | None = None
+    """Its environment as Zoho gives it, such as production."""
+    edition: RemoteState | None = None
+    """Its edition as Zoho gives it, such as enterprise."""
+
+
+class TokenStatus(Model):
+    """Which credentials the base connection holds."""
+
+    secret_hash: Annotated[str, Field(max_length=64)]
+    """A short hash of the Secret's keys that were last sent to Adobe Experience Platform; it changes when
+    they do."""
+
+
+class ZohoSourceConnectionStatus(Model):
+    """The connection as the operator last saw it."""
+
+    observed_generation: Annotated[int, Field(ge=0)] | None = None
+    """The generation that the conditions speak about."""
+    conditions: Conditions = ()
+    """The state of the resource, by type."""
+    base_connection: BaseConnection | None = None
+    """The base connection in Adobe Experience Platform."""
+    deletion_policy: DeletionPolicy | None = None
+    """What deleting the resource will do to the base connection."""
+    zoho_organization: ZohoOrganization | None = None
+    """The Zoho CRM organization that the grant belongs to."""
+    token: TokenStatus | None = None
+    """Which credentials the base connection holds."""
+    tables: Annotated[int, Field(ge=0)] | None = None
+    """How many tables Adobe Experience Platform sees through the base connection."""
