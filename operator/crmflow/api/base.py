@@ -111,3 +111,19 @@ class Condition(Model):
 
 
 Conditions = Annotated[tuple[Condition, ...], ListMap("type"), Field(max_length=32)]
+
+
+class Intent(Model):
+    """A remote object that is about to be created, written down before the request so that a lost answer
+    loses nothing.
+    """
+
+    slot: Annotated[str, Field(max_length=32)]
+    """Which of the resource's remote objects."""
+    name: Annotated[str, Field(max_length=128)]
+    """The full remote name that it gets."""
+    time: Timestamp
+    """When the request was about to be sent."""
+
+
+Intents = Annotated[tuple[Intent, ...], ListMap("slot"), Field(max_length=8)]

@@ -13,6 +13,7 @@ from crmflow.api.base import (
     DeletionPolicy,
     Description,
     DisplayName,
+    Intents,
     LocalObjectReference,
     Model,
     RemoteId,
@@ -166,8 +167,8 @@ class Ingestion(Model):
     error_diagnostics: bool | None = None
     """Whether Adobe Experience Platform keeps details about records that it refused. Left out, it is off."""
     partial_ingestion_percent: Annotated[float, Field(gt=0, le=100)] | None = None
-    """The share of refused records, in percent, up to which a run still succeeds: more than 0, at most 100.
-    Left out, a run succeeds as Adobe Experience Platform's default has it."""
+    """The share of refused records, in percent, up to which a run still succeeds. Left out, the default of
+    Adobe Experience Platform holds."""
 
 
 class CRMDataflowSpec(Model):
@@ -234,6 +235,8 @@ class MappingSetStatus(Model):
     """Its ID."""
     version: Annotated[int, Field(ge=0)]
     """Its version."""
+    content_hash: Annotated[str, Field(max_length=64)] | None = None
+    """A short hash of the mapping and the schema it was made for."""
 
 
 class SchemaStatus(Model):
@@ -303,3 +306,5 @@ class CRMDataflowStatus(Model):
     """What deleting the resource will do to the remote objects."""
     last_run: LastRun | None = None
     """The flow's last run."""
+    intents: Intents | None = None
+    """Remote objects whose creation was begun and not yet confirmed."""

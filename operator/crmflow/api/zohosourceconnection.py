@@ -13,6 +13,7 @@ from crmflow.api.base import (
     DeletionPolicy,
     Description,
     DisplayName,
+    Intents,
     LocalObjectReference,
     Model,
     RemoteId,
@@ -218,3 +219,5 @@ class ZohoSourceConnectionStatus(Model):
     """Which credentials the base connection holds."""
     tables: Annotated[int, Field(ge=0)] | None = None
     """How many tables Adobe Experience Platform sees through the base connection."""
+    intents: Intents | None = None
+    """Remote objects whose creation was begun and not yet confirmed."""

@@ -1,0 +1,1 @@
+"""What is generated from the models of the kinds: CRDs and reference pages."""
