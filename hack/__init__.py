@@ -1,0 +1,1 @@
+"""Development tools: generators, a local control plane, the demo."""

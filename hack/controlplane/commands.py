@@ -1,0 +1,67 @@
+"""The command lines of the three servers, for a cluster that is thrown away after use."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+# Just what a namespaced operator can notice: namespaces that finish, owners that collect, accounts that
+# exist.
+_CONTROLLERS = (
+    "namespace-controller",
+    "garbage-collector-controller",
+    "serviceaccount-controller",
+    "serviceaccount-token-controller",
+    "root-ca-certificate-publisher-controller",
+)
+
+
+def etcd(directory: Path, port: int) -> list[str]:
+    """One member without peers. Nothing is flushed to disk: the data need not survive a crash."""
+    url = f"http://127.0.0.1:{port}"
+    return [
+        f"--data-dir={directory / 'etcd'}",
+        f"--listen-client-urls={url}",
+        f"--advertise-client-urls={url}",
+        "--listen-peer-urls=http://127.0.0.1:0",
+        "--socket-reuse-port",
+        "--unsafe-no-fsync",
+        "--log-level=warn",
+    ]
+
+
+def kube_apiserver(directory: Path, etcd_port: int, port: int) -> list[str]:
+    """Token authentication and RBAC, with the admission plugins and the watch cache that every cluster has.
+
+    It makes its own serving certificate before it reads the key that signs the ServiceAccounts' tokens, so
+    one key serves both and nothing here has to make keys.
+    """
+    certificates = directory / "certificates"
+    return [
+        f"--etcd-servers=http://127.0.0.1:{etcd_port}",
+        "--bind-address=127.0.0.1",
+        "--advertise-address=127.0.0.1",  # else it looks for a network interface, and fails without one
+        "--endpoint-reconciler-type=none",  # a loopback address is no valid endpoint
+        f"--secure-port={port}",
+        "--permit-port-sharing",
+        f"--cert-dir={certificates}",
+        f"--token-auth-file={directory / 'tokens.csv'}",
+        "--authorization-mode=RBAC",
+        "--service-account-issuer=https://kubernetes.default.svc",
+        f"--service-account-signing-key-file={certificates / 'apiserver.key'}",
+        f"--service-account-key-file={certificates / 'apiserver.key'}",
+        "--service-cluster-ip-range=10.0.0.0/24",
+        "--profiling=false",
+    ]
+
+
+def kube_controller_manager(directory: Path) -> list[str]:
+    """Only the controllers above, and no port."""
+    certificates = directory / "certificates"
+    return [
+        f"--kubeconfig={directory / 'kubeconfig'}",
+        f"--controllers={','.join(_CONTROLLERS)}",
+        f"--service-account-private-key-file={certificates / 'apiserver.key'}",
+        f"--root-ca-file={certificates / 'apiserver.crt'}",
+        "--leader-elect=false",
+        "--secure-port=0",
+    ]
