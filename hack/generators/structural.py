@@ -105,7 +105,9 @@ def _without_null(node: Schema, path: str) -> Schema:
 def _translate(node: Schema, path: str) -> None:
     if "const" in node:
         node["enum"] = [node.pop("const")]
-    if node.get("additionalProperties") in (True, False):
+    if node.get("additionalProperties") is True:
+        raise NotStructural(f"{path}: a map needs the type of its values, or the API server drops them")
+    if node.get("additionalProperties") is False:  # what it means to pydantic, pruning does
         del node["additionalProperties"]
     if node.get("format", "date-time") != "date-time":
         raise NotStructural(f"{path}: format {node['format']} does not mean the same to Kubernetes")

@@ -1,8 +1,8 @@
-"""Rules for ``platform.authParams.endpoint``: the host that receives Zoho's tokens must be Zoho's own.
+"""The rule for ``platform.authParams.endpoint``: the host that receives Zoho's tokens must be Zoho's own.
 
-Two rules, because each has its own cure. The first admits nothing but a lower-case host with an optional
-https scheme and path: no user, port, query, escape or other character that makes readers of URLs disagree
-about the host. Hence the second may take the host apart with plain string functions.
+It is one anchored expression over data centre and endpoint together. It admits nothing but a lower-case host
+with an optional https scheme and path: no user, port, query, escape or other character that makes readers of
+URLs disagree about the host.
 """
 
 from __future__ import annotations
@@ -26,31 +26,26 @@ ZOHO_DOMAINS: Mapping[str, tuple[str, ...]] = {
 }
 """The registered domains that serve each data centre (zoho.md 2)."""
 
-_HOST = "([a-z0-9]([a-z0-9-]*[a-z0-9])?[.])+[a-z]+"
+_SUBDOMAINS = "(https://)?([a-z0-9-]+[.])+"
 _PATH = "(/[A-Za-z0-9._~-]*)*"
 
-ENDPOINT_SHAPE = Rule(
-    f"!('endpoint' in self) || self['endpoint'].matches('^(https://)?{_HOST}{_PATH}$')",
-    "endpoint must be a host in lower case, optionally after https:// and before a path, for example "
-    "crm.zoho.eu/crm/private; without user, port, query or fragment",
-)
 
-
-def _domains_in_cel() -> str:
-    entries = (
-        f"'{code}': [{', '.join(repr('.' + d) for d in domains)}]" for code, domains in ZOHO_DOMAINS.items()
+def _data_centers_and_hosts() -> str:
+    return "|".join(
+        f"{code} {_SUBDOMAINS}({'|'.join(domain.replace('.', '[.]') for domain in domains)})"
+        for code, domains in ZOHO_DOMAINS.items()
     )
-    return "{" + ", ".join(entries) + "}"
 
 
-def _domains_in_words() -> str:
+def _in_words() -> str:
     return ", ".join(f"{code} {' or '.join(domains)}" for code, domains in ZOHO_DOMAINS.items())
 
 
 ENDPOINT_OF_DATA_CENTER = Rule(
     "!has(self.platform.authParams) || !('endpoint' in self.platform.authParams) || "
-    f"{_domains_in_cel()}[self.zoho.dataCenter].exists(domain, "
-    "self.platform.authParams['endpoint'].replace('https://', '').split('/')[0].endsWith(domain))",
-    f"endpoint must be a host of zoho.dataCenter, below one of its domains: {_domains_in_words()}",
-    field_path=".platform.authParams",
+    "(self.zoho.dataCenter + ' ' + self.platform.authParams['endpoint'])"
+    f".matches('^({_data_centers_and_hosts()}){_PATH}$')",
+    "endpoint must be a host of zoho.dataCenter in lower case, optionally after https:// and before a path, "
+    f"without user, port or query, such as crm.zoho.eu/crm/private; the domains are {_in_words()}",
+    field_path=".platform.authParams.endpoint",
 )

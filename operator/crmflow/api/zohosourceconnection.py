@@ -19,7 +19,7 @@ from crmflow.api.base import (
     RemoteId,
     RemoteState,
 )
-from crmflow.api.endpoint import ENDPOINT_OF_DATA_CENTER, ENDPOINT_SHAPE
+from crmflow.api.endpoint import ENDPOINT_OF_DATA_CENTER
 from crmflow.api.schema import Rule
 
 
@@ -78,17 +78,15 @@ class Zoho(Model):
     )
 
 
-_AUTH_PARAMS_FROM_ELSEWHERE = Rule(
-    "['clientId', 'clientSecret', 'accessToken', 'refreshToken', 'accountsUrl'].all(key, !(key in self))",
-    "authParams holds only what is no secret: clientId, clientSecret and refreshToken belong in the "
-    "Secret that "
-    "zoho.credentialsSecretRef names, accessToken comes from the refresh token, and accountsUrl from "
-    "zoho.dataCenter; "
-    "remove them here",
+_NO_SECRETS = Rule(
+    "self.all(key, !key.matches('(?i)(secret|token|password|key|^client_?id|^accounts_?url)$'))",
+    "authParams must hold no secrets and nothing that is known from elsewhere: put clientId, clientSecret "
+    "and refreshToken into the Secret that zoho.credentialsSecretRef names; accessToken comes from the "
+    "refresh token, accountsUrl from zoho.dataCenter",
 )
-_AUTH_PARAMS_KEY_LENGTH = Rule(
+_KEY_LENGTH = Rule(
     "self.all(key, size(key) > 0 && size(key) <= 64)",
-    "the names of authParams must have 1 to 64 characters",
+    "authParams must have keys of 1 to 64 characters",
 )
 
 
@@ -122,9 +120,8 @@ class Platform(Model):
         Annotated[
             dict[str, Annotated[str, Field(max_length=1024)]],
             Field(max_length=16),
-            _AUTH_PARAMS_FROM_ELSEWHERE,
-            _AUTH_PARAMS_KEY_LENGTH,
-            ENDPOINT_SHAPE,
+            _NO_SECRETS,
+            _KEY_LENGTH,
         ]
         | None
     ) = None
