@@ -37,6 +37,7 @@ def _checked(folder: Path) -> Path:
     if missing:
         raise ToolError(
             f"KUBEBUILDER_ASSETS={folder} has no {', '.join(missing)}: "
-            "put the missing binaries of the same Kubernetes version there, or unset KUBEBUILDER_ASSETS to have all of them built"
+            "put the missing binaries of the same Kubernetes version there, "
+            "or unset KUBEBUILDER_ASSETS to have all of them built"
         )
     return folder

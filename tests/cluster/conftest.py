@@ -1,0 +1,105 @@
+"""Fixtures of the tests on a real API server: one control plane and one set of emulators for the session."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from hack.controlplane import ControlPlane, find_assets
+from hack.emulators import Emulators
+from hack.install import install, operator_kubeconfig
+from hack.kubectl import Kubectl
+
+from tests.cluster.support import canary
+from tests.cluster.support.cluster import OUR_KINDS, Cluster
+from tests.cluster.support.invariants import check_invariants
+from tests.cluster.support.operator import Operator
+
+
+@pytest.fixture(scope="session")
+def controlplane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
+    """A running, empty cluster."""
+    with ControlPlane(tmp_path_factory.mktemp("controlplane")) as plane:
+        yield plane
+
+
+@pytest.fixture(scope="session")
+def kubectl(controlplane: ControlPlane) -> Kubectl:
+    """kubectl as cluster-admin, with the kinds and the operator's rights installed."""
+    tool = Kubectl(find_assets().binary("kubectl"), controlplane.kubeconfig)
+    install(tool)
+    return tool
+
+
+@pytest.fixture(scope="session")
+def kubeconfig(kubectl: Kubectl) -> Path:
+    """The kubeconfig of cluster-admin, with the kinds and the operator's rights installed."""
+    return kubectl.kubeconfig
+
+
+@pytest.fixture(scope="session")
+def operator_identity(kubectl: Kubectl, controlplane: ControlPlane) -> Path:
+    """A kubeconfig with the operator's rights and no more."""
+    return operator_kubeconfig(kubectl, controlplane.directory / "operator.kubeconfig")
+
+
+@pytest.fixture(scope="session")
+def cluster(kubeconfig: Path) -> Iterator[Cluster]:
+    """A client of the API server as cluster-admin."""
+    client = Cluster(kubeconfig)
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def namespace(cluster: Cluster) -> Iterator[str]:
+    """A namespace of this test's own."""
+    name = f"test-{uuid.uuid4().hex[:8]}"
+    cluster.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+    yield name
+    cluster.abandon_namespace(name)
+
+
+@pytest.fixture(scope="session")
+def _emulators(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulators]:
+    emulators = Emulators(tmp_path_factory.mktemp("emulators"))
+    with emulators.running():
+        yield emulators
+
+
+@pytest.fixture
+def emulators(_emulators: Emulators) -> Emulators:
+    """The emulators of Zoho CRM and Adobe Experience Platform, in their seeded state."""
+    _emulators.control.reset()
+    return _emulators
+
+
+@pytest.fixture
+def operator(
+    emulators: Emulators, operator_identity: Path, namespace: str, tmp_path: Path
+) -> Iterator[Operator]:
+    """An operator that serves the test's namespace. Not started yet: ``operator.start()`` does that."""
+    settings = {**emulators.operator_settings(), "CRMFLOW_WATCH_NAMESPACES": namespace}
+    runner = Operator(tmp_path, operator_identity, settings)
+    yield runner
+    runner.close()
+
+
+@pytest.fixture
+def check_reconciled(
+    cluster: Cluster, namespace: str, emulators: Emulators, operator: Operator
+) -> Callable[..., None]:
+    """Call it at the end of a reconcile test: status invariants hold, and no secret shows anywhere."""
+
+    def check(*further_secrets: str) -> None:
+        for kind in OUR_KINDS:
+            for obj in cluster.list(kind, namespace):
+                check_invariants(obj)
+        sources = canary.visible(cluster, namespace)
+        sources["operator log"] = operator.log
+        sources["exchange log"] = emulators.exchanges.read_text()
+        canary.assert_no_secrets([*emulators.secrets(), *further_secrets], sources)
+
+    return check

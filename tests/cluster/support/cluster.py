@@ -1,0 +1,224 @@
+"""A small synchronous client of the API server, for tests: no cache, no retries, every refusal an
+exception.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import ssl
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+Object = dict[str, Any]
+
+_OURS = "/apis/crmflow.io/v1alpha1"
+_RESOURCES = {
+    "Namespace": ("/api/v1", "namespaces"),
+    "Secret": ("/api/v1", "secrets"),
+    "ConfigMap": ("/api/v1", "configmaps"),
+    "Event": ("/apis/events.k8s.io/v1", "events"),
+    "CustomResourceDefinition": ("/apis/apiextensions.k8s.io/v1", "customresourcedefinitions"),
+    "ZohoSourceConnection": (_OURS, "zohosourceconnections"),
+    "CRMDataflow": (_OURS, "crmdataflows"),
+}
+OUR_KINDS = ("CRMDataflow", "ZohoSourceConnection")
+_POLL_SECONDS = 0.05
+
+
+class ApiError(Exception):
+    """The API server's refusal."""
+
+    def __init__(self, response: httpx.Response) -> None:
+        self.status = response.status_code
+        self.body: Object = response.json()
+        super().__init__(f"{self.status}: {self.body.get('message')}")
+
+    @property
+    def causes(self) -> list[Object]:
+        """Field, reason and message of each thing that is wrong with the object."""
+        return list(self.body.get("details", {}).get("causes", ()))
+
+
+class Cluster:
+    """The cluster of a kubeconfig with a token."""
+
+    def __init__(self, kubeconfig: Path) -> None:
+        content = json.loads(kubeconfig.read_text())
+        cluster = content["clusters"][0]["cluster"]
+        authority = base64.b64decode(cluster["certificate-authority-data"]).decode()
+        token = content["users"][0]["user"]["token"]
+        self._http = httpx.Client(
+            base_url=cluster["server"],
+            headers={"Authorization": f"Bearer {token}"},
+            verify=ssl.create_default_context(cadata=authority),
+            timeout=30,
+            trust_env=False,
+        )
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    def create(self, obj: Object, *, dry_run: bool = False) -> Object:
+        """Create an object; unknown fields are refused as kubectl does."""
+        metadata = obj["metadata"]
+        params = {"fieldValidation": "Strict"} | ({"dryRun": "All"} if dry_run else {})
+        return self._request("POST", _path(obj["kind"], metadata.get("namespace")), params=params, json=obj)
+
+    def apply(self, obj: Object, *, manager: str = "test") -> Object:
+        """Server-side apply, as ``kubectl apply --server-side --force-conflicts`` does."""
+        metadata = obj["metadata"]
+        return self._request(
+            "PATCH",
+            _path(obj["kind"], metadata.get("namespace"), metadata["name"]),
+            params={"fieldManager": manager, "force": "true", "fieldValidation": "Strict"},
+            content=json.dumps(obj),
+            headers={"Content-Type": "application/apply-patch+yaml"},
+        )
+
+    def get(self, kind: str, name: str, namespace: str | None = None) -> Object:
+        """Read one object."""
+        return self._request("GET", _path(kind, namespace, name))
+
+    def find(self, kind: str, name: str, namespace: str | None = None) -> Object | None:
+        """The same, None if there is no such object."""
+        try:
+            return self.get(kind, name, namespace)
+        except ApiError as error:
+            if error.status == 404:
+                return None
+            raise
+
+    def list(self, kind: str, namespace: str | None = None) -> list[Object]:
+        """Read all objects of a kind."""
+        items: list[Object] = self._request("GET", _path(kind, namespace))["items"]
+        return items
+
+    def patch(self, kind: str, name: str, namespace: str | None, patch: Object) -> Object:
+        """Merge patch, as ``kubectl patch --type=merge`` does."""
+        return self._request(
+            "PATCH",
+            _path(kind, namespace, name),
+            params={"fieldValidation": "Strict"},
+            content=json.dumps(patch),
+            headers={"Content-Type": "application/merge-patch+json"},
+        )
+
+    def annotate(self, kind: str, name: str, namespace: str, **annotations: str | None) -> Object:
+        """Set annotations of ours (the part after ``crmflow.io/``, ``_`` for ``-``); None removes one."""
+        changes = {f"crmflow.io/{key.replace('_', '-')}": value for key, value in annotations.items()}
+        return self.patch(kind, name, namespace, {"metadata": {"annotations": changes}})
+
+    def delete(self, kind: str, name: str, namespace: str | None = None) -> None:
+        """Ask for the deletion of an object; finalizers may hold it."""
+        self._request("DELETE", _path(kind, namespace, name))
+
+    def may(self, verb: str, group: str, resource: str, name: str = "", namespace: str = "default") -> bool:
+        """Whether this kubeconfig's user may do it; ``resource`` may have a subresource after a slash."""
+        resource, _, subresource = resource.partition("/")
+        attributes = {
+            "verb": verb,
+            "group": group,
+            "resource": resource,
+            "subresource": subresource,
+            "name": name,
+            "namespace": namespace,
+        }
+        review = {
+            "apiVersion": "authorization.k8s.io/v1",
+            "kind": "SelfSubjectAccessReview",
+            "spec": {"resourceAttributes": attributes},
+        }
+        path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+        return bool(self._request("POST", path, json=review)["status"]["allowed"])
+
+    def wait(
+        self,
+        kind: str,
+        name: str,
+        namespace: str,
+        until: Callable[[Object], bool],
+        *,
+        what: str,
+        seconds: float = 20,
+    ) -> Object:
+        """Read an object until ``until`` holds; fails with its status, saying ``what`` was waited for."""
+        deadline = time.monotonic() + seconds
+        while True:
+            obj = self.get(kind, name, namespace)
+            if until(obj):
+                return obj
+            if time.monotonic() > deadline:
+                status = json.dumps(obj.get("status"), indent=2)
+                raise AssertionError(f"{kind} {name}: no {what} within {seconds} s; status: {status}")
+            time.sleep(_POLL_SECONDS)
+
+    def wait_condition(
+        self,
+        kind: str,
+        name: str,
+        namespace: str,
+        type_: str,
+        status: str = "True",
+        reason: str | None = None,
+        *,
+        seconds: float = 20,
+    ) -> Object:
+        """Wait for a condition that speaks of the current generation."""
+
+        def met(obj: Object) -> bool:
+            found = condition(obj, type_)
+            return (
+                found is not None
+                and found["status"] == status
+                and found.get("observedGeneration") == obj["metadata"]["generation"]
+                and reason in (None, found["reason"])
+            )
+
+        what = f"{type_}={status}" + (f"/{reason}" if reason else "")
+        return self.wait(kind, name, namespace, met, what=what, seconds=seconds)
+
+    def wait_ready(self, kind: str, name: str, namespace: str, *, seconds: float = 20) -> Object:
+        """Wait for ``Ready=True`` of the current generation."""
+        return self.wait_condition(kind, name, namespace, "Ready", seconds=seconds)
+
+    def wait_gone(self, kind: str, name: str, namespace: str | None = None, *, seconds: float = 20) -> None:
+        """Wait until the object is really deleted."""
+        deadline = time.monotonic() + seconds
+        while (obj := self.find(kind, name, namespace)) is not None:
+            if time.monotonic() > deadline:
+                raise AssertionError(f"{kind} {name} is still there after {seconds} s: {json.dumps(obj)}")
+            time.sleep(_POLL_SECONDS)
+
+    def abandon_namespace(self, namespace: str) -> None:
+        """Delete a namespace without anybody's help: our finalizers are dropped."""
+        for kind in OUR_KINDS:
+            for obj in self.list(kind, namespace):
+                if obj["metadata"].get("finalizers"):
+                    self.patch(kind, obj["metadata"]["name"], namespace, {"metadata": {"finalizers": None}})
+        if self.find("Namespace", namespace):
+            self.delete("Namespace", namespace)
+
+    def _request(self, method: str, path: str, **arguments: Any) -> Object:
+        response = self._http.request(method, path, **arguments)
+        if response.is_error:
+            raise ApiError(response)
+        answer: Object = response.json()
+        return answer
+
+
+def condition(obj: Object, type_: str) -> Object | None:
+    """A condition of an object by its type; None if it has none."""
+    conditions = obj.get("status", {}).get("conditions", ())
+    return next((entry for entry in conditions if entry["type"] == type_), None)
+
+
+def _path(kind: str, namespace: str | None, name: str | None = None) -> str:
+    group, plural = _RESOURCES[kind]
+    parts = [group, *(("namespaces", namespace) if namespace else ()), plural, *((name,) if name else ())]
+    return "/".join(parts)

@@ -1,0 +1,77 @@
+"""The demo's manifests, moved to a test's namespace and filled with the emulators' credentials."""
+
+from __future__ import annotations
+
+import base64
+from copy import deepcopy
+from typing import Any
+
+import yaml
+from hack.install import ROOT
+
+from tests.cluster.support.cluster import Object
+
+CONNECTION = "zoho-eu"
+DATAFLOW = "contacts"
+ZOHO_SECRET = "zoho-oauth"
+PLATFORM_SECRET = "adobe-platform"
+
+_DEMO = ROOT / "deploy" / "demo"
+
+
+def secrets(namespace: str, info: Any) -> list[Object]:
+    """Both Secrets; ``info`` is the emulators' JSON line."""
+    zoho = {key: info["zoho"][key] for key in ("clientId", "clientSecret", "refreshToken")}
+    platform = {key: info["platform"][key] for key in ("clientId", "clientSecret")}
+    return [secret(namespace, ZOHO_SECRET, zoho), secret(namespace, PLATFORM_SECRET, platform)]
+
+
+def secret(namespace: str, name: str, values: dict[str, str]) -> Object:
+    """A Secret with these values."""
+    data = {key: base64.b64encode(value.encode()).decode() for key, value in values.items()}
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": name, "namespace": namespace},
+        "data": data,
+    }
+
+
+def connection(namespace: str, name: str = CONNECTION, **spec: Any) -> Object:
+    """The demo's ZohoSourceConnection; ``spec`` is merged into its spec, None removes a key."""
+    return _manifest("zohosourceconnection.yaml", namespace, name, spec)
+
+
+def dataflow(namespace: str, name: str = DATAFLOW, **spec: Any) -> Object:
+    """The demo's CRMDataflow; ``spec`` is merged into its spec, None removes a key."""
+    return _manifest("crmdataflow.yaml", namespace, name, spec)
+
+
+def _manifest(file: str, namespace: str, name: str, spec: dict[str, Any]) -> Object:
+    obj: Object = yaml.load((_DEMO / file).read_text(), Loader=_TimesAsText)
+    obj["metadata"] |= {"name": name, "namespace": namespace}
+    obj["spec"] = _merged(obj["spec"], spec)
+    return obj
+
+
+def _merged(base: Any, change: Any) -> Any:
+    """JSON merge patch (RFC 7396)."""
+    if not isinstance(change, dict):
+        return change
+    result = deepcopy(base) if isinstance(base, dict) else {}
+    for key, value in change.items():
+        if value is None:
+            result.pop(key, None)
+        else:
+            result[key] = _merged(result.get(key), value)
+    return result
+
+
+class _TimesAsText(yaml.SafeLoader):
+    """PyYAML turns an unquoted time into an object, which JSON does not have; Kubernetes keeps the text."""
+
+
+_TimesAsText.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}

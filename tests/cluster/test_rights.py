@@ -1,0 +1,68 @@
+"""The operator's ServiceAccount may do what it does, and no more."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.cluster.support.cluster import Cluster
+
+OURS = "crmflow.io"
+
+# verb, API group, resource (with subresource), name
+ALLOWED = [
+    *[
+        (verb, OURS, plural, "")
+        for verb in ("get", "list", "watch", "patch")
+        for plural in ("zohosourceconnections", "crmdataflows")
+    ],
+    ("patch", OURS, "zohosourceconnections/status", ""),
+    ("patch", OURS, "crmdataflows/status", ""),
+    ("get", "", "secrets", ""),
+    ("list", "", "secrets", ""),
+    ("watch", "", "secrets", ""),
+    ("create", "events.k8s.io", "events", ""),
+    ("patch", "events.k8s.io", "events", ""),
+    ("get", "", "namespaces", "kube-system"),
+]
+REFUSED = [
+    ("create", OURS, "zohosourceconnections", ""),
+    ("update", OURS, "zohosourceconnections", ""),
+    ("delete", OURS, "zohosourceconnections", ""),
+    ("create", OURS, "crmdataflows", ""),
+    ("update", OURS, "crmdataflows", ""),
+    ("delete", OURS, "crmdataflows", ""),
+    ("update", OURS, "crmdataflows/status", ""),
+    ("create", "", "secrets", ""),
+    ("update", "", "secrets", ""),
+    ("patch", "", "secrets", ""),
+    ("delete", "", "secrets", ""),
+    ("get", "", "namespaces", "default"),
+    ("list", "", "namespaces", ""),
+    ("get", "", "pods", ""),
+    ("get", "", "configmaps", ""),
+    ("list", "apiextensions.k8s.io", "customresourcedefinitions", ""),
+    ("create", "", "serviceaccounts/token", ""),
+    ("impersonate", "", "users", ""),
+]
+
+
+@pytest.fixture(scope="module")
+def operator_client(operator_identity: Path) -> Iterator[Cluster]:
+    client = Cluster(operator_identity)
+    yield client
+    client.close()
+
+
+@pytest.mark.parametrize(("verb", "group", "resource", "name"), ALLOWED)
+def test_the_operator_may(operator_client: Cluster, verb: str, group: str, resource: str, name: str) -> None:
+    assert operator_client.may(verb, group, resource, name)
+
+
+@pytest.mark.parametrize(("verb", "group", "resource", "name"), REFUSED)
+def test_the_operator_may_not(
+    operator_client: Cluster, verb: str, group: str, resource: str, name: str
+) -> None:
+    assert not operator_client.may(verb, group, resource, name)
