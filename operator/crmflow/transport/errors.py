@@ -1,8 +1,8 @@
 """What can come of a remote call, as one exception type that carries everything a decision needs.
 
-A client translates each answer it can't use into a :class:`RemoteError` by its service's error table (``zoho/errors.py``,
-``aep/errors.py``). Above the clients nobody looks at HTTP again: the class decides what happens next, reason and message are
-what the user reads.
+A client translates each answer it can't use into a :class:`RemoteError` by its service's error table
+(``zoho/errors.py``, ``aep/errors.py``). Above the clients nobody looks at HTTP again: the class decides what
+happens next, reason and message are what the user reads.
 """
 
 from __future__ import annotations
@@ -32,8 +32,9 @@ class ErrorClass(StrEnum):
 class RemoteError(Exception):
     """A remote call that did not do what it was asked.
 
-    ``message`` is sanitised and safe for status, events and logs; it says what happened. ``advice`` says what to do.
-    ``maybe_applied`` is False only when the request provably did nothing: it was never sent, or the service refused it.
+    ``message`` is sanitised and safe for status, events and logs; it says what happened. ``advice`` says what
+    to do. ``maybe_applied`` is False only when the request provably did nothing: it was never sent, or the
+    service refused it.
     """
 
     def __init__(

@@ -1,0 +1,30 @@
+"""Adobe Experience Platform as the reconcilers see it: one sandbox, one credential, all services."""
+
+from __future__ import annotations
+
+from crmflow.aep.catalog import DataSets
+from crmflow.aep.connections import Connections
+from crmflow.aep.data_prep import MappingSets
+from crmflow.aep.dataflows import Flows, SourceConnections, TargetConnections
+from crmflow.aep.gateway import Gateway, TokenSource
+from crmflow.aep.sandboxes import Sandboxes
+from crmflow.aep.schema_registry import Schemas
+from crmflow.transport.http import HttpClient
+
+
+class PlatformClient(
+    Sandboxes, Connections, SourceConnections, TargetConnections, Flows, MappingSets, Schemas, DataSets
+):
+    """Every method raises :class:`RemoteError` by the table of ``aep/errors.py``."""
+
+    def __init__(
+        self,
+        http: HttpClient,
+        base_url: str,
+        organization: str,
+        sandbox: str,
+        client_id: str,
+        token: TokenSource,
+    ) -> None:
+        """``base_url`` is the gateway's, ``organization`` an IMS organisation id, ``client_id`` the API key."""
+        super().__init__(Gateway(http, base_url, organization, sandbox, client_id, token))

@@ -1,0 +1,169 @@
+"""Specs and base connections of Flow Service, and what a base connection shows of its source (platform.md
+4.1, 5, 11).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import quote
+
+from pydantic import SecretStr
+
+from crmflow.aep import fields
+from crmflow.aep.flow_service import FlowServiceObjects
+from crmflow.aep.models import (
+    AuthSpec,
+    BaseConnection,
+    Column,
+    ConnectionSpec,
+    Created,
+    FlowSpec,
+    PatchOperation,
+    Table,
+)
+from crmflow.transport.errors import ErrorClass, RemoteError
+
+_CONNECTIONS = "connections"
+_DATE_FORMATS = ("date", "date-time")
+_DATE_TYPES = ("date", "datetime", "date-time", "timestamp")
+
+
+class Connections(FlowServiceObjects):
+    """Base connections and the specs they follow."""
+
+    async def connection_spec(self, spec_id: str) -> ConnectionSpec | None:
+        """The connection spec; None if AEP has none with this id, as for a source that was withdrawn."""
+        try:
+            raw = await self._flow_service.get("connectionSpecs", spec_id)
+        except RemoteError as error:
+            if error.error_class is ErrorClass.NOT_FOUND:
+                return None
+            raise
+        return _connection_spec(raw)
+
+    async def flow_spec(self, name: str) -> FlowSpec | None:
+        """The flow spec with this name, as its id differs between Adobe's samples (platform.md 16.1); None if
+        there is none.
+        """
+        found = await self._flow_service.find("flowSpecs", [("property", f'name=="{name}"')])
+        return next((_flow_spec(raw) for raw in found if fields.text(raw, "name") == name), None)
+
+    async def create_connection(
+        self,
+        name: str,
+        description: str,
+        auth_spec_name: str,
+        params: Mapping[str, str | SecretStr],
+        spec_id: str,
+        spec_version: str,
+    ) -> Created:
+        """A new base connection. Whether AEP tries the credentials now is unknown: test it afterwards."""
+        body = {
+            "name": name,
+            "description": description,
+            "auth": {"specName": auth_spec_name, "params": params},
+            "connectionSpec": {"id": spec_id, "version": spec_version},
+        }
+        return await self._flow_service.create(_CONNECTIONS, body)
+
+    async def connection(self, connection_id: str) -> BaseConnection:
+        """The base connection; NotFound if there is none."""
+        return _connection(await self._flow_service.get(_CONNECTIONS, connection_id))
+
+    async def patch_connection(
+        self, connection_id: str, etag: str, operations: Sequence[PatchOperation]
+    ) -> Created:
+        """Change name, description or ``/auth/params``: the last as a whole, what it omits is dropped."""
+        return await self._flow_service.patch(_CONNECTIONS, connection_id, etag, operations)
+
+    async def delete_connection(self, connection_id: str) -> None:
+        """Delete the base connection; InUse while flows use it."""
+        await self._flow_service.delete(_CONNECTIONS, connection_id)
+
+    async def test_connection(self, connection_id: str) -> bool:
+        """Whether AEP reaches the source with it; a reason, where AEP gives one, is raised as
+        :class:`RemoteError`.
+        """
+        path = f"/{_CONNECTIONS}/{quote(connection_id, safe='')}/test"
+        answer = await self._flow_service.read("connections.test", path)
+        found = fields.items(answer.json())
+        result = fields.boolean(found[0].get("result")) if found else None
+        if result is None:
+            raise answer.unreadable("no result")
+        return result
+
+    async def tables(self, connection_id: str) -> tuple[Table, ...]:
+        """The tables that the source offers with this connection's grant."""
+        found = await self._explore("connections.exploreRoot", connection_id, [("objectType", "root")])
+        return tuple(
+            Table(name=fields.text(raw, "name"), path=fields.text(raw, "path", "name"))
+            for raw in found
+            if fields.text(raw, "type").lower() in ("", "table")
+        )
+
+    async def columns(self, connection_id: str, table_path: str) -> tuple[Column, ...]:
+        """The columns of a table, as they are right now."""
+        params = [("objectType", "table"), ("object", table_path)]
+        found = await self._explore("connections.exploreTable", connection_id, params)
+        schema = fields.obj(found[0], "schema") if found else {}
+        return tuple(_column(raw) for raw in fields.objects(schema.get("columns")))
+
+    async def _explore(
+        self, operation: str, connection_id: str, params: Sequence[tuple[str, str]]
+    ) -> tuple[Mapping[str, Any], ...]:
+        path = f"/{_CONNECTIONS}/{quote(connection_id, safe='')}/explore"
+        answer = await self._flow_service.read(operation, path, params)
+        body = answer.json()
+        if not isinstance(body, dict | list):
+            raise answer.unreadable("neither tables nor columns")
+        return fields.items(body)
+
+
+def _connection_spec(raw: Mapping[str, Any]) -> ConnectionSpec:
+    return ConnectionSpec(
+        id=fields.text(raw, "id"),
+        name=fields.text(raw, "name"),
+        version=fields.text(raw, "version"),
+        auth_specs=tuple(
+            AuthSpec(
+                name=fields.text(auth, "name"),
+                required=fields.texts(fields.obj(auth, "spec").get("required")),
+            )
+            for auth in fields.objects(raw.get("authSpec"))
+        ),
+    )
+
+
+def _flow_spec(raw: Mapping[str, Any]) -> FlowSpec:
+    return FlowSpec(
+        id=fields.text(raw, "id"),
+        name=fields.text(raw, "name"),
+        version=fields.text(raw, "version"),
+        source_connection_spec_ids=fields.texts(raw.get("sourceConnectionSpecIds")),
+        target_connection_spec_ids=fields.texts(raw.get("targetConnectionSpecIds")),
+    )
+
+
+def _connection(raw: Mapping[str, Any]) -> BaseConnection:
+    return BaseConnection(
+        id=fields.text(raw, "id"),
+        etag=fields.text(raw, "etag", "version"),
+        name=fields.text(raw, "name"),
+        description=fields.text(raw, "description"),
+        state=fields.text(raw, "state"),
+        connection_spec_id=fields.text(fields.obj(raw, "connectionSpec"), "id"),
+        auth_spec_name=fields.text(fields.obj(raw, "auth"), "specName"),
+        auth_params=fields.obj(raw, "auth", "params"),
+    )
+
+
+def _column(raw: Mapping[str, Any]) -> Column:
+    """A column in either generation of explore (platform.md 16.1): ``xdm`` and ``meta:xdmType``, or
+    ``meta.originalType``.
+    """
+    original = fields.text(fields.obj(raw, "meta"), "originalType").lower()
+    kind = fields.text(raw, "type").lower() or original
+    xdm = fields.text(raw, "meta:xdmType") or fields.text(fields.obj(raw, "xdm"), "format")
+    is_date = xdm.lower() in _DATE_FORMATS or kind in _DATE_TYPES or original in _DATE_TYPES
+    return Column(name=fields.text(raw, "name"), type=kind, is_date=is_date, raw=raw)

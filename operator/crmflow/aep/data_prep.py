@@ -1,0 +1,65 @@
+"""Data Prep: mapping sets (platform.md 8)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from crmflow.aep import fields
+from crmflow.aep.gateway import Service
+from crmflow.aep.models import MappingCheck, MappingSetRef
+from crmflow.observability.redaction import sanitise
+
+SERVICE = "DataPrep"
+_PATH = "/data/foundation/conversion/mappingSets"
+
+
+class MappingSets(Service):
+    """Mapping sets. A mapping is ``{"sourceType": ATTRIBUTE|EXPRESSION|STATIC, "source", "destination"}``."""
+
+    async def validate_mapping(
+        self, schema_id: str, content_type: str, mappings: Sequence[Mapping[str, str]]
+    ) -> tuple[MappingCheck, ...]:
+        """Data Prep's verdicts, one for each mapping in their order; nothing is created."""
+        answer = await self._gateway.send(
+            SERVICE,
+            "mappingSets.validate",
+            "POST",
+            f"{_PATH}/validate",
+            json=_body(schema_id, content_type, mappings),
+        )
+        found = fields.objects(fields.obj(answer.json()).get("validationResponse"))
+        if len(found) != len(mappings):
+            raise answer.unreadable(f"{len(found)} verdicts on {len(mappings)} mappings")
+        return tuple(map(_check, found))
+
+    async def create_mapping_set(
+        self, name: str, schema_id: str, content_type: str, mappings: Sequence[Mapping[str, str]]
+    ) -> MappingSetRef:
+        """A new mapping set; there is no deleting one."""
+        answer = await self._gateway.send(
+            SERVICE,
+            "mappingSets.create",
+            "POST",
+            _PATH,
+            json={"name": name, **_body(schema_id, content_type, mappings)},
+        )
+        body = fields.obj(answer.json())
+        mapping_set_id = fields.text(body, "id")
+        if not mapping_set_id:
+            raise answer.unreadable("no id")
+        return MappingSetRef(mapping_set_id, fields.integer(body.get("version")) or 0)
+
+
+def _body(schema_id: str, content_type: str, mappings: Sequence[Mapping[str, str]]) -> dict[str, Any]:
+    return {
+        "outputSchema": {"schemaRef": {"id": schema_id, "contentType": content_type}},
+        "mappings": [dict(mapping) for mapping in mappings],
+    }
+
+
+def _check(raw: Mapping[str, Any]) -> MappingCheck:
+    if fields.text(raw, "status").upper() == "SUCCESS":
+        return MappingCheck(True, "")
+    texts = (fields.text(error, "exception", "message") for error in fields.objects(raw.get("errors")))
+    return MappingCheck(False, sanitise("; ".join(filter(None, texts))) or "Data Prep gave no reason")

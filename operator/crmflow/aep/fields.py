@@ -1,0 +1,73 @@
+"""Read AEP's answers leniently: numbers come as strings, objects as lists, names in two spellings
+(platform.md 16.1).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+
+def text(source: Any, *names: str) -> str:
+    """The first of the named fields that holds a string or a number, as text; "" if none does."""
+    for name in names:
+        value = source.get(name) if isinstance(source, Mapping) else None
+        if isinstance(value, str | int | float) and not isinstance(value, bool):
+            return str(value)
+    return ""
+
+
+def integer(value: Any) -> int | None:
+    """A whole number, also one that came as a string or a float."""
+    number = _number(value)
+    return None if number is None else int(number)
+
+
+def number(value: Any) -> float | None:
+    """A number, also one that came as a string; whole ones compare equal to their int."""
+    return _number(value)
+
+
+def boolean(value: Any) -> bool | None:
+    """A truth value, also one that came as a string."""
+    if isinstance(value, bool):
+        return value
+    return {"true": True, "false": False}.get(value.strip().lower()) if isinstance(value, str) else None
+
+
+def obj(source: Any, *path: str) -> Mapping[str, Any]:
+    """The object at ``path`` below ``source``; an empty one if something on the way is missing or is no
+    object.
+    """
+    for name in path:
+        source = source.get(name) if isinstance(source, Mapping) else None
+    return source if isinstance(source, Mapping) else {}
+
+
+def objects(value: Any) -> tuple[Mapping[str, Any], ...]:
+    """The objects in a list; a lone object counts as a list of one."""
+    if isinstance(value, Mapping):
+        return (value,)
+    return tuple(entry for entry in value if isinstance(entry, Mapping)) if isinstance(value, list) else ()
+
+
+def texts(value: Any) -> tuple[str, ...]:
+    """The strings in a list."""
+    return tuple(entry for entry in value if isinstance(entry, str)) if isinstance(value, list) else ()
+
+
+def items(body: Any) -> tuple[Mapping[str, Any], ...]:
+    """The objects of an answer, in Flow Service's ``items`` envelope or bare (platform.md 3, 11)."""
+    if isinstance(body, Mapping) and isinstance(body.get("items"), list):
+        return objects(body["items"])
+    return objects(body)
+
+
+def _number(value: Any) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        return None
+    try:
+        result = float(value)
+    except ValueError:
+        return None
+    return result if abs(result) < float("inf") else None

@@ -1,0 +1,98 @@
+"""The way into AEP: every call of every service passes Adobe's API gateway with the same headers (platform.md
+1, 2.2).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from pydantic import SecretStr
+
+from crmflow.aep.errors import TOKEN_REJECTED_CODE, platform_error
+from crmflow.transport.errors import RemoteError
+from crmflow.transport.http import Answer, HttpClient
+
+Params = Sequence[tuple[str, str]]
+
+
+class TokenSource(Protocol):
+    """Where IMS tokens come from."""
+
+    async def get(self) -> SecretStr:
+        """A token that is valid as far as is known; may ask IMS, and raise what that raises."""
+        ...
+
+    def reject(self, token: SecretStr) -> None:
+        """Told that the gateway does not accept ``token``: :meth:`get` must not return it again."""
+        ...
+
+
+class Gateway:
+    """One organisation, sandbox and credential at the gateway."""
+
+    def __init__(
+        self,
+        http: HttpClient,
+        base_url: str,
+        organization: str,
+        sandbox: str,
+        client_id: str,
+        token: TokenSource,
+    ) -> None:
+        self._http = http
+        self._base_url = base_url.rstrip("/")
+        self._token = token
+        self._headers = {
+            "x-api-key": client_id,
+            "x-gw-ims-org-id": organization,
+            "x-sandbox-name": sandbox,
+        }
+
+    async def send(
+        self,
+        service: str,
+        operation: str,
+        method: str,
+        path: str,
+        *,
+        params: Params | None = None,
+        json: Any = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer:
+        """Send one request and return its 2xx answer; raises :class:`RemoteError` for any other.
+
+        A token that the gateway has stopped accepting is replaced once: the refused request did not get past
+        the gateway, so repeating it is safe for every method.
+        """
+
+        async def attempt(token: SecretStr) -> Answer:
+            bearer = {"Authorization": f"Bearer {token.get_secret_value()}"}
+            answer = await self._http.send(
+                service,
+                operation,
+                method,
+                self._base_url + path,
+                headers={**bearer, **self._headers, **(headers or {})},
+                params=params,
+                json=json,
+            )
+            if not 200 <= answer.status < 300:
+                raise platform_error(answer)
+            return answer
+
+        token = await self._token.get()
+        try:
+            return await attempt(token)
+        except RemoteError as error:
+            if error.code != TOKEN_REJECTED_CODE:
+                raise
+        self._token.reject(token)
+        return await attempt(await self._token.get())
+
+
+class Service:
+    """Base of what talks to one of the services behind the gateway."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway

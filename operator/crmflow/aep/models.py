@@ -1,0 +1,237 @@
+"""AEP's objects as the operator sees them: only what it acts on, normalised so that equal things compare
+equal.
+
+Field names are AEP's own in Python's spelling. A text that AEP does not send is empty.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Sandbox:
+    """A sandbox that the credential may use (platform.md 13)."""
+
+    name: str
+    state: str
+    """``active``, ``creating``, ``deleting``, ``resetting``, ``deleted`` or ``failed``."""
+    type: str
+    """``production`` or ``development``."""
+    region: str
+    """Such as ``VA7``: the key into the IP allow list."""
+
+
+@dataclass(frozen=True, slots=True)
+class AuthSpec:
+    """One way to authenticate that a connection spec offers."""
+
+    name: str
+    required: tuple[str, ...]
+    """Names of the parameters that the spec calls required."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionSpec:
+    """A source or target type (platform.md 11)."""
+
+    id: str
+    name: str
+    version: str
+    auth_specs: tuple[AuthSpec, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FlowSpec:
+    """What may flow from where to where (platform.md 11)."""
+
+    id: str
+    name: str
+    version: str
+    source_connection_spec_ids: tuple[str, ...]
+    target_connection_spec_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Created:
+    """The id of a new or changed object, and its etag with the inner quotes if the answer had one."""
+
+    id: str
+    etag: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class PatchOperation:
+    """One operation of a JSON Patch; ``value`` may hold ``SecretStr`` anywhere inside."""
+
+    op: Literal["add", "replace", "remove"]
+    path: str
+    value: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class BaseConnection:
+    """An account (platform.md 4.1)."""
+
+    id: str
+    etag: str
+    name: str
+    description: str
+    state: str
+    connection_spec_id: str
+    auth_spec_name: str
+    auth_params: Mapping[str, Any] = field(repr=False)
+    """As AEP shows them. Secrets may be masked, left out or in clear: never compare or print them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table that a base connection offers; ``path`` is what later calls use (platform.md 5)."""
+
+    name: str
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of a table; ``raw`` is explore's object, which goes unchanged into a source connection."""
+
+    name: str
+    type: str
+    is_date: bool
+    """Whether it holds a date or an instant, so that it can be a delta column."""
+    raw: Mapping[str, Any] = field(hash=False)
+
+
+@dataclass(frozen=True, slots=True)
+class SourceConnection:
+    """A table of a base connection (platform.md 4.2)."""
+
+    id: str
+    etag: str
+    name: str
+    description: str
+    state: str
+    base_connection_id: str
+    connection_spec_id: str
+    table: str
+    columns: tuple[str, ...]
+    """Names of the columns, in their order."""
+
+
+@dataclass(frozen=True, slots=True)
+class TargetConnection:
+    """A dataset with the schema version it is written in (platform.md 4.3)."""
+
+    id: str
+    etag: str
+    name: str
+    description: str
+    state: str
+    connection_spec_id: str
+    schema_id: str
+    schema_version: str
+    """The content type with its version, as it was sent."""
+    dataset_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """``scheduleParams`` (platform.md 6.1). What AEP does not show is None."""
+
+    start_time: int | None
+    frequency: str
+    """``once``, ``minute``, ``hour``, ``day`` or ``week``."""
+    interval: int | None
+    backfill: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class FlowOptions:
+    """``options`` of a flow (platform.md 6.1). What AEP does not show is None."""
+
+    error_diagnostics: bool | None
+    partial_ingestion_percent: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class LastRun:
+    """``lastRunDetails`` of a flow (platform.md 4.4). Instants are milliseconds since the epoch."""
+
+    id: str
+    state: str
+    """AEP's word; compare it without regard to case and underscores (platform.md 7.1)."""
+    started_at: int | None
+    completed_at: int | None
+    """None while it runs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """A dataflow (platform.md 4.4)."""
+
+    id: str
+    etag: str
+    name: str
+    description: str
+    state: str
+    flow_spec_id: str
+    source_connection_ids: tuple[str, ...]
+    target_connection_ids: tuple[str, ...]
+    schedule: Schedule
+    delta_column: str | None
+    mapping_set_id: str | None
+    mapping_version: int | None
+    options: FlowOptions
+    last_run: LastRun | None
+    transformations: tuple[Mapping[str, Any], ...] = field(default=(), hash=False)
+    """As AEP shows them: a patch replaces one by its index (platform.md 6.2)."""
+
+
+@dataclass(frozen=True, slots=True)
+class MappingCheck:
+    """Data Prep's verdict on one mapping; ``message`` is sanitised and empty if it is fine."""
+
+    ok: bool
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class MappingSetRef:
+    """A mapping set at one of its versions."""
+
+    id: str
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Schema:
+    """An XDM schema (platform.md 10)."""
+
+    id: str
+    """``$id``, a URL."""
+    alt_id: str
+    """``meta:altId``, such as ``_tenant.schemas.hash``."""
+    title: str
+    version: str
+    """Major and minor, such as ``1.3``."""
+
+    @property
+    def major_version(self) -> int:
+        """The part of the version that content types name."""
+        major = self.version.partition(".")[0]
+        return int(major) if major.isdecimal() else 1
+
+
+@dataclass(frozen=True, slots=True)
+class DataSet:
+    """A Catalog dataset (platform.md 9)."""
+
+    id: str
+    name: str
+    schema_id: str
+    content_type: str
+    """Media type of the schema with its version."""
+    profile_enabled: bool

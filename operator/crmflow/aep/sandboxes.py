@@ -1,0 +1,30 @@
+"""Sandbox management (platform.md 13)."""
+
+from __future__ import annotations
+
+from crmflow.aep import fields
+from crmflow.aep.gateway import Service
+from crmflow.aep.models import Sandbox
+
+SERVICE = "Sandboxes"
+_PATH = "/data/foundation/sandbox-management/"
+
+
+class Sandboxes(Service):
+    """The sandboxes of the organisation."""
+
+    async def sandboxes(self) -> tuple[Sandbox, ...]:
+        """The sandboxes that the credential's role contains."""
+        answer = await self._gateway.send(SERVICE, "sandboxes.list", "GET", _PATH)
+        body = answer.json()
+        if not isinstance(body, dict) or "sandboxes" not in body:
+            raise answer.unreadable("no sandboxes")
+        return tuple(
+            Sandbox(
+                name=fields.text(raw, "name"),
+                state=fields.text(raw, "state"),
+                type=fields.text(raw, "type"),
+                region=fields.text(raw, "region"),
+            )
+            for raw in fields.objects(body["sandboxes"])
+        )

@@ -1,0 +1,80 @@
+"""Which proxy a request goes through, as the environment says.
+
+httpx reads the environment only when it builds the transport itself; ours is given to it, so this is ours to
+read.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import httpx
+
+
+@dataclass(frozen=True, slots=True)
+class ProxySettings:
+    """The values of ``HTTPS_PROXY``, ``HTTP_PROXY`` and ``NO_PROXY``; lower-case names win, as they do in
+    curl.
+    """
+
+    https_proxy: str | None
+    http_proxy: str | None
+    exceptions: tuple[str, ...]
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str]) -> ProxySettings:
+        """Read the settings; raises ``ValueError`` for a proxy that is not an http or https URL."""
+        entries = _variable(environ, "no_proxy").split(",")
+        return cls(
+            https_proxy=_proxy_url(_variable(environ, "https_proxy")),
+            http_proxy=_proxy_url(_variable(environ, "http_proxy")),
+            exceptions=tuple(entry.strip().lower() for entry in entries if entry.strip()),
+        )
+
+    def proxy_for(self, url: httpx.URL) -> str | None:
+        """The proxy to use for ``url``, None for a direct connection."""
+        proxy = self.https_proxy if url.scheme == "https" else self.http_proxy
+        return None if proxy is None or self._is_exception(url) else proxy
+
+    def _is_exception(self, url: httpx.URL) -> bool:
+        port = url.port or (443 if url.scheme == "https" else 80)
+        return any(_matches(entry, url.host.lower(), port) for entry in self.exceptions)
+
+
+def _variable(environ: Mapping[str, str], name: str) -> str:
+    return (environ.get(name) or environ.get(name.upper()) or "").strip()
+
+
+def _proxy_url(value: str) -> str | None:
+    if not value:
+        return None
+    url = value if "://" in value else f"http://{value}"
+    if not url.lower().startswith(("http://", "https://")):
+        raise ValueError("a proxy must be an http:// or https:// URL")
+    return url
+
+
+def _matches(entry: str, host: str, port: int) -> bool:
+    """One entry of NO_PROXY: ``*``, a domain with all below it, an address, a network; each but the first
+    maybe with a port.
+    """
+    if entry == "*":
+        return True
+    if "/" in entry:
+        return _in_network(host, entry)
+    name, colon, wanted_port = entry.rpartition(":")
+    if colon and wanted_port.isdigit() and ":" not in name:
+        if int(wanted_port) != port:
+            return False
+        entry = name
+    entry = entry.strip("[]").removeprefix("*").lstrip(".")
+    return host == entry or host.endswith(f".{entry}")
+
+
+def _in_network(host: str, network: str) -> bool:
+    try:
+        return ipaddress.ip_address(host) in ipaddress.ip_network(network, strict=False)
+    except ValueError:  # the host is a name, or the entry is not a network
+        return False

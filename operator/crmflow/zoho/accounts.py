@@ -1,0 +1,118 @@
+"""Zoho Accounts: access tokens from refresh tokens (zoho.md 1.3 to 1.5)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import SecretStr
+
+from crmflow.api.zohosourceconnection import DataCenter
+from crmflow.clock import Clock
+from crmflow.observability.redaction import register
+from crmflow.transport.http import HttpClient
+from crmflow.zoho.datacenters import ZohoEndpoints, data_center_of
+from crmflow.zoho.errors import accounts_error
+
+SERVICE = "ZohoAccounts"
+
+_DEFAULT_LIFE = 3600.0
+# Until 2019 expires_in was in milliseconds. No token lives for a day, so a greater number can't be seconds
+# (zoho.md 1.3).
+_MOST_SECONDS = 86400.0
+
+
+@dataclass(frozen=True, slots=True)
+class AccessToken:
+    """A Zoho access token. Instants are seconds since the epoch on the operator's clock."""
+
+    value: SecretStr
+    expires_at: float
+    issued_at: float
+    scopes: tuple[str, ...]
+    """What the grant allows; empty if the answer did not say."""
+    api_domain: str | None
+    """Base URL of the API as Zoho names it; None unless it is one of Zoho's hosts of zoho.md 2."""
+
+
+class ZohoAccounts:
+    """The token endpoint of every data centre."""
+
+    def __init__(self, http: HttpClient, endpoints: ZohoEndpoints, clock: Clock) -> None:
+        self._http = http
+        self._endpoints = endpoints
+        self._clock = clock
+
+    async def refresh(
+        self,
+        data_center: DataCenter,
+        client_id: str,
+        client_secret: SecretStr,
+        refresh_token: SecretStr,
+    ) -> AccessToken:
+        """A new access token. Zoho grants ten in ten minutes and lets fifteen live (zoho.md 1.5).
+
+        Raises :class:`RemoteError` by the table of ``zoho/errors.py``. When the answer is lost the call may
+        be repeated: it has cost one token of that budget, no more.
+        """
+        register(client_secret.get_secret_value())
+        register(refresh_token.get_secret_value())
+        issued_at = self._clock.now()  # before the call, so that the token never seems younger than it is
+        answer = await self._http.send(
+            SERVICE,
+            "refresh",
+            "POST",
+            f"{self._endpoints.accounts_url(data_center)}/oauth/v2/token",
+            # In the body: query strings end up in access logs.
+            form={
+                "grant_type": "refresh_token",
+                "client_id": client_id,
+                "client_secret": client_secret.get_secret_value(),
+                "refresh_token": refresh_token.get_secret_value(),
+            },
+        )
+        body = answer.json_or_none()
+        if not isinstance(body, dict) and answer.status == 200:
+            raise answer.unreadable("a body that is not a JSON object")
+        # The body before the status: most errors come with 200.
+        value = body.get("access_token") if isinstance(body, dict) and "error" not in body else None
+        if not isinstance(value, str) or not value:
+            raise accounts_error(answer)
+        register(value)
+        return AccessToken(
+            value=SecretStr(value),
+            expires_at=issued_at + _life(body),
+            issued_at=issued_at,
+            scopes=_scopes(body),
+            api_domain=_api_domain(body),
+        )
+
+
+def _life(body: Mapping[str, Any]) -> float:
+    """Seconds that the token lives, in both generations of the answer."""
+    if (seconds := _number(body.get("expires_in_sec"))) is not None:
+        return seconds
+    life = _number(body.get("expires_in"))
+    if life is None:
+        return _DEFAULT_LIFE
+    return life / 1000 if life > _MOST_SECONDS else life
+
+
+def _number(value: Any) -> float | None:
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        return None
+    return number if 0 < number < float("inf") else None
+
+
+def _scopes(body: Mapping[str, Any]) -> tuple[str, ...]:
+    scope = body.get("scope")
+    # Asked for with commas, answered with spaces.
+    return tuple(scope.replace(",", " ").split()) if isinstance(scope, str) else ()
+
+
+def _api_domain(body: Mapping[str, Any]) -> str | None:
+    url = body.get("api_domain")
+    return url if isinstance(url, str) and data_center_of(url) is not None else None

@@ -1,0 +1,242 @@
+"""What Zoho's errors mean (zoho.md 1.4, 4, 6, 7).
+
+Zoho Accounts answers most errors with HTTP 200, and the CRM API sends some codes with different statuses: so
+the code in the body decides, the status only where there is none that is known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from crmflow.observability.redaction import sanitise
+from crmflow.transport.errors import ErrorClass, RemoteError
+from crmflow.transport.http import Answer
+
+THROTTLE_WINDOW = 600.0
+"""Seconds for which Zoho issues no more tokens once ten were asked for (zoho.md 1.5)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """One row: how the operator takes an error, and what it tells the user."""
+
+    error_class: ErrorClass
+    reason: str
+    message: str
+    advice: str = ""
+    retry_after: float | None = None
+
+
+_THROTTLED = Meaning(
+    ErrorClass.TRANSIENT,
+    "TokenThrottled",
+    "Zoho issues no more tokens for the rest of its ten-minute window",
+    "Nothing to do. If it comes back, look for another program that uses the same refresh token.",
+    retry_after=THROTTLE_WINDOW,
+)
+_REFRESH_TOKEN_REJECTED = Meaning(
+    ErrorClass.TERMINAL,
+    "RefreshTokenRejected",
+    "Zoho does not accept the refresh token: wrong, revoked, or evicted by a newer one of the same user",
+    "Check that it was granted to this client in this data centre; if so, consent again.",
+)
+_RATE_LIMITED = Meaning(
+    ErrorClass.TRANSIENT,
+    "RateLimited",
+    "the API credits of the last 24 hours are used up, or too many calls run at once",
+    "Nothing to do. If it stays, look at the API usage of the organisation in Zoho CRM.",
+)
+_UNAVAILABLE = Meaning(ErrorClass.TRANSIENT, "Unavailable", "Zoho is not available at the moment")
+
+_ACCOUNTS: Mapping[str, Meaning] = {
+    "invalid_client": Meaning(
+        ErrorClass.TERMINAL,
+        "InvalidClient",
+        "Zoho does not know the client in this data centre",
+        "Check clientId, that spec.zoho.dataCenter is where the user's account lives, and that the client is "
+        "enabled for that data centre in Zoho's API console.",
+    ),
+    "invalid_client_secret": Meaning(
+        ErrorClass.TERMINAL,
+        "InvalidClientSecret",
+        "the client secret is wrong",
+        "Check clientSecret and spec.zoho.dataCenter: by default each data centre has a secret of its own.",
+    ),
+    "invalid_redirect_uri": Meaning(
+        ErrorClass.TERMINAL,
+        "InvalidRedirectUri",
+        "the redirect URI is missing or not registered for the client",
+        "Give exactly the URI that is registered; a self client has none.",
+    ),
+    "invalid_code": _REFRESH_TOKEN_REJECTED,
+    "invalid_grant": _REFRESH_TOKEN_REJECTED,
+    "missing_org_info": Meaning(
+        ErrorClass.TERMINAL,
+        "OrganizationMissing",
+        "Zoho does not know which organisation the token is for",
+        "Give the organisation as soid=ZohoCRM.{zgid}.",
+    ),
+    "access_denied": _THROTTLED,
+}
+_BAD_TOKEN_REQUEST = Meaning(
+    ErrorClass.BUG, "RequestRefused", "Zoho does not understand the token request", "Please report this."
+)
+
+_TOKEN_REJECTED = Meaning(
+    ErrorClass.TERMINAL,
+    "TokenRejected",
+    "the CRM API does not accept the access token",
+    "Check spec.zoho.dataCenter and spec.zoho.environment against the grant, and Zoho's Allowed IPs.",
+)
+_API_ACCESS_DISABLED = Meaning(
+    ErrorClass.TERMINAL,
+    "ApiAccessDisabled",
+    "the user's profile has no access to the CRM API",
+    "Switch on Zoho CRM API Access in Setup, Security Control, Profiles, Developer Permissions.",
+)
+_PERMISSION_DENIED = Meaning(
+    ErrorClass.TERMINAL,
+    "PermissionDenied",
+    "the user may not read this in Zoho CRM",
+    "Grant the permission to the user's profile, or use a grant of another user.",
+)
+_FEATURE_MISSING = Meaning(
+    ErrorClass.TERMINAL,
+    "FeatureNotEnabled",
+    "the organisation does not have this feature",
+    "Enable the feature, or check the edition of the organisation.",
+)
+_BAD_REQUEST = Meaning(
+    ErrorClass.BUG, "RequestRefused", "the CRM API does not understand the request", "Please report this."
+)
+
+_CRM: Mapping[str, Meaning] = {
+    "INVALID_TOKEN": _TOKEN_REJECTED,
+    "INVALID_OAUTHTOKEN": _TOKEN_REJECTED,
+    "AUTHENTICATION_FAILURE": _TOKEN_REJECTED,
+    "AUTHENTICATION_FAILED": _TOKEN_REJECTED,
+    "UNAUTHORIZED": _TOKEN_REJECTED,
+    "OAUTH_SCOPE_MISMATCH": Meaning(
+        ErrorClass.TERMINAL,
+        "ScopeMissing",
+        "the grant lacks a scope that this call needs",
+        "Consent again with the scopes that the documentation lists, and store the new refresh token.",
+    ),
+    "NO_PERMISSION": _PERMISSION_DENIED,
+    "FEATURE_NOT_ENABLED": _FEATURE_MISSING,
+    "FEATURE_NOT_SUPPORTED": _FEATURE_MISSING,
+    "INVALID_HOST": Meaning(
+        ErrorClass.TERMINAL,
+        "WrongHost",
+        "this host does not serve the API of the organisation",
+        "Check spec.zoho.dataCenter and spec.zoho.environment.",
+    ),
+    "INVALID_URL_PATTERN": _BAD_REQUEST,
+    "INVALID_MODULE": _BAD_REQUEST,
+    "NOT_SUPPORTED": _BAD_REQUEST,
+    "API_NOT_SUPPORTED": _BAD_REQUEST,
+    "INVALID_DATA": _BAD_REQUEST,
+    "INVALID_REQUEST": _BAD_REQUEST,
+    "REQUIRED_PARAM_MISSING": _BAD_REQUEST,
+    "INVALID_REQUEST_METHOD": _BAD_REQUEST,
+    "AMBIGUITY_DURING_PROCESSING": _BAD_REQUEST,
+    "TOO_MANY_REQUESTS": _RATE_LIMITED,
+    "RATE_LIMIT_EXCEEDED": _RATE_LIMITED,
+    "LIMIT_REACHED": _RATE_LIMITED,
+    "API_LIMIT_EXCEEDED": _RATE_LIMITED,
+    "ALREADY_MODIFIED": Meaning(ErrorClass.CONFLICT, "AlreadyModified", "the record was modified meanwhile"),
+    "INTERNAL_ERROR": _UNAVAILABLE,
+    "INTERNAL_SERVER_ERROR": _UNAVAILABLE,
+    "BAD_GATEWAY": _UNAVAILABLE,
+    "SERVICE_UNAVAILABLE": _UNAVAILABLE,
+}
+
+# A refused address has no documented body (zoho.md 6): a refusal that no row knows is most likely that.
+_ACCESS_REFUSED = Meaning(
+    ErrorClass.TERMINAL,
+    "AccessRefused",
+    "Zoho CRM refuses the call for a reason it does not name",
+    "Check Zoho's Allowed IPs: they must contain the operator's address, and AEP's too.",
+)
+
+
+def accounts_error(answer: Answer) -> RemoteError:
+    """The error in an answer of the token endpoint that carries no token."""
+    body = answer.json_or_none()
+    fields: Mapping[str, Any] = body if isinstance(body, dict) else {}
+    code = _text(fields.get("error"))
+    meaning = _ACCOUNTS.get(code.lower())
+    if meaning is None and _is_throttle(fields):
+        meaning = _THROTTLED
+    if meaning is None:
+        meaning = _by_status(answer.status)
+    if meaning is None and answer.status == 400 and not code:
+        # Zoho's plain 400: wrong method, or no grant_type (zoho.md 1.4).
+        meaning = Meaning(
+            ErrorClass.BUG, "RequestRefused", "the token request is malformed", "Please report this."
+        )
+    return _error(answer, meaning or _unknown(code, _text(fields.get("error_description"))), code)
+
+
+def crm_error(answer: Answer) -> RemoteError:
+    """The error in an answer of the CRM API whose status is not 2xx."""
+    body = answer.json_or_none()
+    fields: Mapping[str, Any] = body if isinstance(body, dict) else {}
+    code = _text(fields.get("code"))
+    details = fields.get("details")
+    meaning = _CRM.get(code.upper()) or _by_status(answer.status)
+    if meaning is _PERMISSION_DENIED and "Crm_Implied_Api_Access" in _permissions(details):
+        meaning = _API_ACCESS_DISABLED
+    if meaning is None and answer.status in (401, 403):
+        meaning = _ACCESS_REFUSED
+    if meaning is None:
+        meaning = _unknown(code, _text(fields.get("message")))
+    wait = details.get("retry_after") if isinstance(details, dict) else None
+    if isinstance(wait, int | float) and wait > 0:
+        meaning = replace(meaning, retry_after=float(wait))
+    return _error(answer, meaning, code)
+
+
+def _is_throttle(fields: Mapping[str, Any]) -> bool:
+    """The throttle's text follows the client's language; its ``status`` does not, and is only there."""
+    texts = f"{_text(fields.get('error'))} {_text(fields.get('error_description'))}".lower()
+    return fields.get("status") == "failure" or "access denied" in texts or "too many requests" in texts
+
+
+def _by_status(status: int) -> Meaning | None:
+    if status == 429:
+        return _RATE_LIMITED
+    return _UNAVAILABLE if status >= 500 else None
+
+
+def _unknown(code: str, text: str) -> Meaning:
+    said = ": ".join(part for part in (code, text) if part) or "nothing that is known"
+    return Meaning(ErrorClass.TRANSIENT, "UnexpectedAnswer", f"Zoho answered {said}")
+
+
+def _permissions(details: Any) -> tuple[str, ...]:
+    permissions = details.get("permissions") if isinstance(details, dict) else None
+    return tuple(map(str, permissions)) if isinstance(permissions, list) else ()
+
+
+def _error(answer: Answer, meaning: Meaning, code: str) -> RemoteError:
+    return RemoteError(
+        answer.call.service,
+        answer.call.operation,
+        meaning.error_class,
+        meaning.reason,
+        meaning.message,
+        advice=meaning.advice,
+        status=answer.status,
+        code=code or None,
+        retry_after=meaning.retry_after if answer.retry_after is None else answer.retry_after,
+        # A refusal changes nothing, and neither does any call that is made to Zoho but the token request,
+        # which may be repeated.
+        maybe_applied=False,
+    )
+
+
+def _text(value: Any) -> str:
+    return sanitise(value, 120) if isinstance(value, str) else ""
