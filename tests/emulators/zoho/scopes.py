@@ -1,0 +1,26 @@
+"""OAuth scopes: ``Service.scope[.part].OPERATION`` (zoho.md 1.2, 3.1)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+
+def parse_scopes(text: str) -> tuple[str, ...]:
+    """Scopes of a request, which are separated by commas; spaces are taken as well."""
+    return tuple(scope for scope in re.split(r"[,\s]+", text) if scope)
+
+
+def covers(granted: Iterable[str], needed: str) -> bool:
+    """Whether one of the granted scopes includes ``needed``.
+
+    ``ZohoCRM.settings.READ`` includes ``ZohoCRM.settings.modules.READ``, ``ALL`` includes every operation,
+    and case does not matter.
+    """
+    return any(_includes(scope.casefold(), needed.casefold()) for scope in granted)
+
+
+def _includes(granted: str, needed: str) -> bool:
+    *path, operation = granted.split(".")
+    *needed_path, needed_operation = needed.split(".")
+    return operation in (needed_operation, "all") and len(path) > 1 and needed_path[: len(path)] == path

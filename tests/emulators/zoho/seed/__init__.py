@@ -1,0 +1,1 @@
+"""What exists when the emulator starts or is reset; nothing in it is random."""
