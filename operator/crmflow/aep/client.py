@@ -26,5 +26,5 @@ class PlatformClient(
         client_id: str,
         token: TokenSource,
     ) -> None:
-        """``base_url`` is the gateway's, ``organization`` an IMS organisation id, ``client_id`` the API key."""
+        """``base_url`` is the gateway's, ``client_id`` goes into ``x-api-key``."""
         super().__init__(Gateway(http, base_url, organization, sandbox, client_id, token))

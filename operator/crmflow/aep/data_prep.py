@@ -7,7 +7,7 @@ from typing import Any
 
 from crmflow.aep import fields
 from crmflow.aep.gateway import Service
-from crmflow.aep.models import MappingCheck, MappingSetRef
+from crmflow.aep.models import FieldMapping, MappingCheck, MappingSetRef
 from crmflow.observability.redaction import sanitise
 
 SERVICE = "DataPrep"
@@ -15,10 +15,10 @@ _PATH = "/data/foundation/conversion/mappingSets"
 
 
 class MappingSets(Service):
-    """Mapping sets. A mapping is ``{"sourceType": ATTRIBUTE|EXPRESSION|STATIC, "source", "destination"}``."""
+    """Mapping sets, which can be created but not deleted."""
 
     async def validate_mapping(
-        self, schema_id: str, content_type: str, mappings: Sequence[Mapping[str, str]]
+        self, schema_id: str, content_type: str, mappings: Sequence[FieldMapping]
     ) -> tuple[MappingCheck, ...]:
         """Data Prep's verdicts, one for each mapping in their order; nothing is created."""
         answer = await self._gateway.send(
@@ -34,9 +34,9 @@ class MappingSets(Service):
         return tuple(map(_check, found))
 
     async def create_mapping_set(
-        self, name: str, schema_id: str, content_type: str, mappings: Sequence[Mapping[str, str]]
+        self, name: str, schema_id: str, content_type: str, mappings: Sequence[FieldMapping]
     ) -> MappingSetRef:
-        """A new mapping set; there is no deleting one."""
+        """A new mapping set, at the version that a flow names together with its id."""
         answer = await self._gateway.send(
             SERVICE,
             "mappingSets.create",
@@ -51,10 +51,17 @@ class MappingSets(Service):
         return MappingSetRef(mapping_set_id, fields.integer(body.get("version")) or 0)
 
 
-def _body(schema_id: str, content_type: str, mappings: Sequence[Mapping[str, str]]) -> dict[str, Any]:
+def _body(schema_id: str, content_type: str, mappings: Sequence[FieldMapping]) -> dict[str, Any]:
     return {
         "outputSchema": {"schemaRef": {"id": schema_id, "contentType": content_type}},
-        "mappings": [dict(mapping) for mapping in mappings],
+        "mappings": [
+            {
+                "sourceType": mapping.source_type.value,
+                "source": mapping.source,
+                "destination": mapping.destination,
+            }
+            for mapping in mappings
+        ],
     }
 
 

@@ -156,8 +156,8 @@ def _source_connection(raw: Mapping[str, Any]) -> SourceConnection:
         state=fields.text(raw, "state"),
         base_connection_id=fields.text(raw, "baseConnectionId"),
         connection_spec_id=fields.text(fields.obj(raw, "connectionSpec"), "id"),
-        table=fields.text(params, "tableName"),
-        columns=tuple(fields.text(column, "name") for column in fields.objects(params.get("columns"))),
+        table_name=fields.text(params, "tableName"),
+        column_names=tuple(fields.text(column, "name") for column in fields.objects(params.get("columns"))),
     )
 
 
@@ -194,7 +194,7 @@ def _flow(raw: Mapping[str, Any]) -> Flow:
         mapping_set_id=fields.text(mapping, "mappingId") or None,
         mapping_version=fields.integer(mapping.get("mappingVersion")),
         options=FlowOptions(
-            error_diagnostics=fields.boolean(options.get("errorDiagnosticsEnabled")),
+            error_diagnostics_enabled=fields.boolean(options.get("errorDiagnosticsEnabled")),
             partial_ingestion_percent=fields.number(options.get("partialIngestionPercent")),
         ),
         last_run=_last_run(fields.obj(raw, "lastRunDetails")),
@@ -222,7 +222,13 @@ def _last_run(raw: Mapping[str, Any]) -> LastRun | None:
         return None
     return LastRun(
         id=run_id,
-        state=fields.text(raw, "state"),
-        started_at=fields.integer(raw.get("startedAtUTC")),
-        completed_at=fields.integer(raw.get("completedAtUTC")),
+        # Spelled in several ways (platform.md 7.1).
+        state=fields.text(raw, "state").lower().replace("_", ""),
+        started_at=_seconds(raw.get("startedAtUTC")),
+        completed_at=_seconds(raw.get("completedAtUTC")),
     )
+
+
+def _seconds(milliseconds: Any) -> float | None:
+    number = fields.number(milliseconds)
+    return None if number is None else number / 1000

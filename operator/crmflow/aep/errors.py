@@ -57,7 +57,7 @@ _ORGANIZATION_REJECTED = _terminal(
 )
 _PERMISSION_DENIED = _terminal(
     "PermissionDenied",
-    "Give the technical account a role for this sandbox that may view and manage sources, schemas and datasets.",
+    "Give the technical account a role in this sandbox with Manage Sources, View Schemas and View Datasets.",
 )
 _SANDBOX_NOT_FOUND = _terminal(
     "SandboxNotFound", "Check spec.platform.sandbox, and that the technical account's role contains it."

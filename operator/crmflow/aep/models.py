@@ -1,13 +1,15 @@
 """AEP's objects as the operator sees them: only what it acts on, normalised so that equal things compare
 equal.
 
-Field names are AEP's own in Python's spelling. A text that AEP does not send is empty.
+Field names are AEP's own in Python's spelling. A text that AEP does not send is empty. Instants are seconds
+since the epoch, though AEP mostly sends milliseconds.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any, Literal
 
 
@@ -116,8 +118,8 @@ class SourceConnection:
     state: str
     base_connection_id: str
     connection_spec_id: str
-    table: str
-    columns: tuple[str, ...]
+    table_name: str
+    column_names: tuple[str, ...]
     """Names of the columns, in their order."""
 
 
@@ -152,19 +154,19 @@ class Schedule:
 class FlowOptions:
     """``options`` of a flow (platform.md 6.1). What AEP does not show is None."""
 
-    error_diagnostics: bool | None
+    error_diagnostics_enabled: bool | None
     partial_ingestion_percent: float | None
 
 
 @dataclass(frozen=True, slots=True)
 class LastRun:
-    """``lastRunDetails`` of a flow (platform.md 4.4). Instants are milliseconds since the epoch."""
+    """``lastRunDetails`` of a flow (platform.md 4.4)."""
 
     id: str
     state: str
-    """AEP's word; compare it without regard to case and underscores (platform.md 7.1)."""
-    started_at: int | None
-    completed_at: int | None
+    """In lower case without underscores, as spellings differ: ``success``, ``failed``, ``inprogress`` …"""
+    started_at: float | None
+    completed_at: float | None
     """None while it runs."""
 
 
@@ -188,6 +190,23 @@ class Flow:
     last_run: LastRun | None
     transformations: tuple[Mapping[str, Any], ...] = field(default=(), hash=False)
     """As AEP shows them: a patch replaces one by its index (platform.md 6.2)."""
+
+
+class SourceType(StrEnum):
+    """What ``source`` of a mapping is; other values can make a mapping set uneditable (platform.md 8)."""
+
+    ATTRIBUTE = "ATTRIBUTE"
+    EXPRESSION = "EXPRESSION"
+    STATIC = "STATIC"
+
+
+@dataclass(frozen=True, slots=True)
+class FieldMapping:
+    """One mapping of a mapping set: a column, an expression or a constant, to a path of the schema."""
+
+    source_type: SourceType
+    source: str
+    destination: str
 
 
 @dataclass(frozen=True, slots=True)
