@@ -1,0 +1,267 @@
+"""The cases of CEL rules, written by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from crmflow.api.base import OBJECT_NAME, ONE_LINE
+from crmflow.api.endpoint import ENDPOINT_OF_DATA_CENTER, ZOHO_DOMAINS
+from crmflow.api.schema import Rule
+from tests.cluster.crd_constraints import Case, Constraint
+from tests.cluster.crd_objects import ONCE, REMOVED, Edit, concrete
+
+
+@dataclass(frozen=True)
+class Values:
+    """Values that a rule about one value refuses and accepts."""
+
+    rejected: tuple[Any, ...]
+    accepted: tuple[Any, ...]
+
+    def cases(self, path: str, text: str) -> Iterator[Case]:
+        """One case per refused value; the accepted ones take turns."""
+        for index in range(max(len(self.rejected), len(self.accepted))):
+            bad = self.rejected[index % len(self.rejected)]
+            good = self.accepted[index % len(self.accepted)]
+            yield Case(((path, bad),), path, text, ((path, good),))
+
+
+SHARED_RULES: Mapping[Rule, Values] = {
+    ONE_LINE: Values(
+        ("a\nb", "a\tb", "a\r", "\x00", "\x7f", "a\x85", "a\u2028b", "a\u2029b"),
+        ('Straße 7, [x] "y"', "名前"),
+    ),
+    OBJECT_NAME: Values(
+        ("Zoho", "-a", "a-", "a_b", "a..b", ".a", "a.", "a-.b", "a/b", "a b", "a\n"),
+        ("a", "0", "a-b.c-0"),
+    ),
+}
+"""Rules about one value that stand in many places."""
+
+SCALAR_RULES: Mapping[str, Values] = {
+    "spec.platform.organization": Values(
+        ("1A2B", "1A2B@adobeorg", "@AdobeOrg", "1A2B@AdobeOrg.com", "x 1A2B@AdobeOrg", "1A2B@AdobeOrg\n"),
+        ("1A2B@AdobeOrg",),
+    ),
+    "spec.platform.sandbox": Values(
+        ("", "Prod", "prod sandbox", "-prod", "prod/x", "prod\n"),
+        ("prod", "dev-2", "dev_2", "0"),
+    ),
+    "spec.target.schema.id": Values(
+        (
+            "",
+            "Contacts",
+            "_acme.schemas.0f1e2d",
+            "http://ns.adobe.com/acme",
+            "https://ns.adobe.com/",
+            "https://ns.adobe.com.evil.com/acme",
+            "https://ns.adobe.com/acme schema",
+            "https://ns.adobe.com/acme\n",
+        ),
+        ("https://ns.adobe.com/acme/schemas/0f1e2d",),
+    ),
+    "spec.target.dataset.id": Values(
+        ("", "My dataset", "a/b", "a-b", "6889f4f89b982b2b90bc1207\n"),
+        ("6889f4f89b982b2b90bc1207",),
+    ),
+}
+"""Rules about one value that stand in one place, by path."""
+
+ENDPOINTS = Values(
+    (
+        "",
+        "zoho.eu",
+        "zoho.com",
+        "crm.zoho.com",
+        "crm.zoho.eu.evil.com",
+        "crm.zoho.eu.evil.com/crm.zoho.eu",
+        "evil.com/crm.zoho.eu",
+        "evil.com/.zoho.eu",
+        "evilzoho.eu",
+        "crm.evilzoho.eu",
+        "crm.zoho.eu@evil.com",
+        "user@crm.zoho.eu",
+        "https://user:pass@crm.zoho.eu",
+        "crm.zoho.eu:443",
+        "crm.zoho.eu:443@evil.com",
+        "http://crm.zoho.eu",
+        "ftp://crm.zoho.eu",
+        "//crm.zoho.eu",
+        "https://https://crm.zoho.eu",
+        "https:crm.zoho.eu",
+        "CRM.ZOHO.EU",
+        "HTTPS://crm.zoho.eu",
+        "crm.zoho.eu.",
+        "crm.zoho.eu?x=y",
+        "evil.com?.zoho.eu",
+        "evil.com#.zoho.eu",
+        "evil.com\\.zoho.eu",
+        "crm.zoho.eu/%2e%2e",
+        "crm.zoho.eu/a b",
+        "crm.zoho.eu\n",
+        "evil.com\ncrm.zoho.eu",
+        " crm.zoho.eu",
+        "crm.z\N{CYRILLIC SMALL LETTER O}ho.eu",
+        "EU crm.zoho.eu",
+        "x|US crm.zoho.com",
+    ),
+    (
+        "crm.zoho.eu",
+        "crm.zoho.eu/crm/private",
+        "https://crm.zoho.eu",
+        "https://crm.zoho.eu/crm/private/",
+        "www.zohoapis.eu",
+        "a.b-c.zohoapis.eu/x_y~z.1",
+    ),
+)
+
+_AUTH_PARAMS = "spec.platform.authParams"
+_ENDPOINT = f"{_AUTH_PARAMS}.endpoint"
+_SCHEDULE = "spec.schedule"
+_MAPPING = "spec.mapping[0]"
+
+
+def _set(path: str, value: Any) -> tuple[Edit, ...]:
+    return ((path, value),)
+
+
+def _of_each_data_center() -> Iterator[Case]:
+    """Each data centre takes a host of each of its domains, and none of any other's."""
+    codes = list(ZOHO_DOMAINS)
+    for code, other in zip(codes, [*codes[1:], codes[0]], strict=True):
+        for own, foreign in zip(ZOHO_DOMAINS[code], ZOHO_DOMAINS[other], strict=True):
+            center = ("spec.zoho.dataCenter", code)
+            yield Case(
+                (center, (_ENDPOINT, f"crm.{foreign}")),
+                f"{_AUTH_PARAMS}[endpoint]",
+                ENDPOINT_OF_DATA_CENTER.message,
+                (center, (_ENDPOINT, f"crm.{own}")),
+            )
+
+
+def _immutable(path: str, other: Any, *also: Edit) -> list[Case]:
+    """A stored resource refuses another value at ``path``, and takes other edits."""
+    text = f"{path.rsplit('.', 1)[1]} cannot change after creation"
+    return [Case(((path, other), *also), path, text, _set("spec.displayName", "Other"), transition=True)]
+
+
+OBJECT_RULES: Mapping[tuple[str, str], list[Case]] = {
+    ("spec", "endpoint must be a host of zoho.dataCenter"): [
+        *(
+            Case(case.rejected, f"{_AUTH_PARAMS}[endpoint]", case.text, case.accepted)
+            for case in ENDPOINTS.cases(_ENDPOINT, ENDPOINT_OF_DATA_CENTER.message)
+        ),
+        *_of_each_data_center(),
+        Case(
+            _set(_AUTH_PARAMS, {"endpoint": "evil.com"}),
+            f"{_AUTH_PARAMS}[endpoint]",
+            ENDPOINT_OF_DATA_CENTER.message,
+            _set(_AUTH_PARAMS, {"usePeerVerification": "evil.com"}),
+        ),
+        Case(
+            _set(_AUTH_PARAMS, {"endpoint": "evil.com"}),
+            f"{_AUTH_PARAMS}[endpoint]",
+            ENDPOINT_OF_DATA_CENTER.message,
+            _set(_AUTH_PARAMS, REMOVED),
+        ),
+    ],
+    ("spec.zoho", "dataCenter cannot change"): _immutable(
+        "spec.zoho.dataCenter", "US", (_ENDPOINT, "crm.zoho.com")
+    ),
+    ("spec.zoho", "environment cannot change"): [
+        *_immutable("spec.zoho.environment", "Sandbox"),
+    ],
+    ("spec.platform", "organization cannot change"): _immutable("spec.platform.organization", "2B@AdobeOrg"),
+    ("spec.platform", "sandbox cannot change"): _immutable("spec.platform.sandbox", "dev"),
+    (_AUTH_PARAMS, "authParams must hold no secrets"): [
+        Case(
+            _set(f"{_AUTH_PARAMS}.{bad}", "x"),
+            _AUTH_PARAMS,
+            "hold no secrets",
+            _set(f"{_AUTH_PARAMS}.{good}", "x"),
+        )
+        for bad, good in (
+            ("clientId", "client"),
+            ("clientSecret", "secretless"),
+            ("accessToken", "tokenUrl"),
+            ("refreshToken", "refresh"),
+            ("accountsUrl", "accounts"),
+            ("client_secret", "useHostVerification"),
+            ("CLIENTSECRET", "keyed"),
+            ("password", "passwordless"),
+            ("apiKey", "apiVersion"),
+        )
+    ],
+    (_AUTH_PARAMS, "authParams must have keys of 1 to 64 characters"): [
+        Case(_set(_AUTH_PARAMS, {bad: "x"}), _AUTH_PARAMS, "keys of 1 to 64", _set(_AUTH_PARAMS, {good: "x"}))
+        for bad, good in (("", "a"), ("a" * 65, "a" * 64))
+    ],
+    ("spec", "deltaColumn is required"): [
+        Case(_set("spec.deltaColumn", REMOVED), "spec.deltaColumn", "name the column", ONCE),
+    ],
+    ("spec", "deltaColumn is not allowed"): [
+        Case(ONCE[:1], "spec.deltaColumn", "not allowed when schedule.frequency is Once", ONCE),
+    ],
+    ("spec.mapping[]", "must have exactly one of source, expression and value"): [
+        Case(
+            _set(_MAPPING, {"target": "a", **bad}),
+            _MAPPING,
+            "exactly one of",
+            _set(_MAPPING, {"target": "a", **good}),
+        )
+        for bad, good in (
+            ({}, {"source": "Email"}),
+            ({"source": "Email", "value": "x"}, {"value": "x"}),
+            ({"source": "Email", "expression": "x"}, {"expression": "x"}),
+            ({"expression": "x", "value": "x"}, {"value": "x"}),
+            ({"source": "Email", "expression": "x", "value": "x"}, {"source": "Email"}),
+        )
+    ],
+    (_SCHEDULE, "interval is required"): [
+        Case(
+            _set(f"{_SCHEDULE}.interval", REMOVED),
+            f"{_SCHEDULE}.interval",
+            "add the number of units",
+            _set(f"{_SCHEDULE}.interval", 1),
+        ),
+    ],
+    (_SCHEDULE, "interval is not allowed"): [
+        Case((*ONCE, (f"{_SCHEDULE}.interval", 1)), f"{_SCHEDULE}.interval", "interval is not allowed", ONCE),
+    ],
+    (_SCHEDULE, "interval must be at least 15"): [
+        Case(
+            (*_set(f"{_SCHEDULE}.frequency", "Minute"), *_set(f"{_SCHEDULE}.interval", 14)),
+            f"{_SCHEDULE}.interval",
+            "at least 15",
+            (*_set(f"{_SCHEDULE}.frequency", frequency), *_set(f"{_SCHEDULE}.interval", interval)),
+        )
+        for frequency, interval in (("Minute", 15), ("Hour", 1), ("Day", 1), ("Week", 1))
+    ],
+    (_SCHEDULE, "backfill is not allowed"): [
+        Case(
+            (*ONCE, (f"{_SCHEDULE}.backfill", value)),
+            f"{_SCHEDULE}.backfill",
+            "backfill is not allowed",
+            ONCE,
+        )
+        for value in (True, False)
+    ],
+}
+"""Rules about several fields, by the path they stand at and the beginning of their message."""
+
+
+def rule_cases(constraint: Constraint) -> list[Case]:
+    """The cases of a CEL rule; none if nobody wrote any."""
+    where = concrete(constraint.kind, constraint.path)
+    shared = [values for rule, values in SHARED_RULES.items() if rule.message == constraint.value]
+    scalar = [SCALAR_RULES[constraint.path]] if constraint.path in SCALAR_RULES else []
+    for values in shared or scalar:
+        return list(values.cases(where, constraint.value))
+    return [
+        case
+        for (path, message), found in OBJECT_RULES.items()
+        if path == constraint.path and constraint.value.startswith(message)
+        for case in found
+    ]

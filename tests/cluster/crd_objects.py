@@ -1,0 +1,181 @@
+"""One valid resource per kind with every field set, and edits of it."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+from crmflow.api.kinds import API_VERSION, CRM_DATAFLOW, ZOHO_SOURCE_CONNECTION, Kind
+
+Resource = dict[str, Any]
+Edit = tuple[str, Any]
+"""A path, such as ``spec.mapping[0].target``, and the value that it gets."""
+
+REMOVED = object()
+"""As the value of an edit: take the field away."""
+
+CONDITION = {
+    "type": "Ready",
+    "status": "True",
+    "observedGeneration": 1,
+    "lastTransitionTime": "2026-01-31T08:00:00Z",
+    "reason": "Succeeded",
+    "message": "All is well.",
+}
+INTENT = {"slot": "flow", "name": "crm-demo.contacts [crmflow:i:h]", "time": "2026-01-31T08:00:00Z"}
+
+MAXIMAL: dict[str, Resource] = {
+    ZOHO_SOURCE_CONNECTION.kind: {
+        "spec": {
+            "displayName": "Zoho CRM, Europe",
+            "description": "Sales organization",
+            "zoho": {
+                "dataCenter": "EU",
+                "environment": "Production",
+                "credentialsSecretRef": {"name": "zoho-oauth"},
+            },
+            "platform": {
+                "organization": "1A2B3C4D5E6F7A8B9C0D1E2F@AdobeOrg",
+                "sandbox": "prod",
+                "credentialsSecretRef": {"name": "adobe-platform"},
+                "authParams": {"usePeerVerification": "true", "endpoint": "crm.zoho.eu/crm/private"},
+            },
+            "paused": True,
+            "deletionPolicy": "Orphan",
+        },
+        "status": {
+            "observedGeneration": 1,
+            "conditions": [CONDITION],
+            "baseConnection": {"id": "5f2e7a6c", "state": "enabled"},
+            "deletionPolicy": "Orphan",
+            "zohoOrganization": {
+                "id": "12345",
+                "name": "Acme",
+                "type": "production",
+                "edition": "enterprise",
+            },
+            "token": {"secretHash": "0a1b2c3d"},
+            "tables": 12,
+            "intents": [INTENT],
+        },
+    },
+    CRM_DATAFLOW.kind: {
+        "spec": {
+            "displayName": "Contacts",
+            "description": "Contacts of the sales organization",
+            "connectionRef": {"name": "zoho-eu"},
+            "source": {"table": "Contacts", "columns": ["Email", "First_Name", "Last_Name"]},
+            "target": {
+                "schema": {"id": "https://ns.adobe.com/acme/schemas/0f1e2d"},
+                "dataset": {"id": "6889f4f89b982b2b90bc1207"},
+            },
+            "mapping": [
+                {"target": "personalEmail.address", "source": "Email"},
+                {"target": "person.name.fullName", "expression": 'concat(First_Name," ",Last_Name)'},
+                {"target": "_acme.origin", "value": "zoho"},
+            ],
+            "deltaColumn": {"name": "Modified_Time"},
+            "schedule": {
+                "frequency": "Hour",
+                "interval": 1,
+                "startTime": "2026-01-31T08:00:00Z",
+                "backfill": True,
+            },
+            "ingestion": {"enabled": False, "errorDiagnostics": True, "partialIngestionPercent": 5},
+            "paused": True,
+            "deletionPolicy": "Delete",
+        },
+        "status": {
+            "observedGeneration": 1,
+            "conditions": [CONDITION],
+            "flow": {"id": "f1", "state": "enabled"},
+            "sourceConnectionId": "s1",
+            "targetConnectionId": "t1",
+            "mappingSet": {"id": "m1", "version": 0, "contentHash": "0a1b2c3d"},
+            "schema": {
+                "id": "https://ns.adobe.com/acme/schemas/0f1e2d",
+                "version": "application/vnd.adobe.xed-full+json;version=1",
+            },
+            "dataset": {"id": "6889f4f89b982b2b90bc1207"},
+            "columns": ["Email", "First_Name", "Last_Name", "Modified_Time"],
+            "schedule": {
+                "startTime": "2026-01-31T08:00:00Z",
+                "backfill": True,
+                "effectiveStartTime": "2026-01-31T09:00:00Z",
+            },
+            "deletionPolicy": "Delete",
+            "lastRun": {
+                "id": "r1",
+                "state": "success",
+                "startTime": "2026-01-31T09:00:00Z",
+                "completionTime": "2026-01-31T09:05:00Z",
+            },
+            "intents": [INTENT],
+        },
+    },
+}
+"""One valid resource per kind with every field set."""
+
+ONCE: tuple[Edit, ...] = (
+    ("spec.schedule", {"frequency": "Once", "startTime": "2026-01-31T08:00:00Z"}),
+    ("spec.deltaColumn", REMOVED),
+)
+
+
+def resource(kind: Kind, name: str, edits: tuple[Edit, ...] = ()) -> Resource:
+    """The maximal resource of ``kind`` with ``edits``."""
+    edited = {
+        "apiVersion": API_VERSION,
+        "kind": kind.kind,
+        "metadata": {"name": name},
+        **copy.deepcopy(MAXIMAL[kind.kind]),
+    }
+    for path, value in edits:
+        _edit(edited, path, value)
+    return edited
+
+
+def _steps(path: str) -> list[str | int]:
+    steps: list[str | int] = []
+    for part in path.split("."):
+        name, *indexes = part.replace("]", "").split("[")
+        steps += [name, *map(int, indexes)]
+    return steps
+
+
+def _edit(obj: Resource, path: str, value: Any) -> None:
+    *parents, last = _steps(path)
+    target: Any = obj
+    for step in parents:
+        target = target[step]
+    if value is REMOVED:
+        del target[last]
+    elif isinstance(target, list) and last == len(target):
+        target.append(copy.deepcopy(value))
+    else:
+        target[last] = copy.deepcopy(value)
+
+
+def concrete(kind: Kind, path: str) -> str:
+    """``path`` with each ``[]`` as the index of the first item that has what follows, and ``{}`` as a key."""
+    value: Any = MAXIMAL[kind.kind]
+    found = ""
+    parts = path.replace("[]", ".[]").replace("{}", ".{}").split(".")
+    for position, part in enumerate(parts):
+        if part == "[]":
+            following = parts[position + 1] if position + 1 < len(parts) else None
+            index = next(i for i, item in enumerate(value) if following is None or following in item)
+            found, value = f"{found}[{index}]", value[index]
+        elif part == "{}":
+            key = next(iter(value))
+            found, value = f"{found}.{key}", value[key]
+        else:
+            found, value = f"{found}.{part}" if found else part, value[part]
+    return found
+
+
+def value_at(kind: Kind, path: str) -> Any:
+    value: Any = MAXIMAL[kind.kind]
+    for step in _steps(path):
+        value = value[step]
+    return value
