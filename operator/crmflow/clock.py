@@ -1,8 +1,9 @@
 """The one clock of the process.
 
-Everything that asks what time it is, or waits for a time to come, does it through a :class:`Clock`. In production that is the
-system's clock. With ``CRMFLOW_CLOCK`` set, an offset in seconds is read from the named file and added, so that a test can let an
-hour pass without waiting: time jumps, it does not run faster. Only the emulators' control API writes that file.
+Everything that asks what time it is, or waits for a time to come, does it through a :class:`Clock`. In
+production that is the system's clock. With ``CRMFLOW_CLOCK`` set, an offset in seconds is read from the named
+file and added, so that a test can let an hour pass without waiting: time jumps, it does not run faster. Only
+the emulators' control API writes that file.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ _OFFSET_POLL_SECONDS = 0.05
 
 
 class Clock:
-    """Wall-clock time in seconds since the epoch, possibly shifted by a file that holds an offset in seconds."""
+    """Wall-clock time in seconds since the epoch, possibly shifted by an offset that a file holds."""
 
     def __init__(self, offset_file: Path | None = None) -> None:
         self._offset_file = offset_file
@@ -45,7 +46,7 @@ class Clock:
 
     async def sleep_until(self, when: float) -> None:
         """Return once :meth:`now` has reached ``when``; a jump of the clock ends the sleep early."""
-        while (left := when - self.now()) > 0:
+        while (left := when - self.now()) > 0:  # noqa: ASYNC110 - nobody tells when the clock jumps
             await asyncio.sleep(left if self._offset_file is None else min(left, _OFFSET_POLL_SECONDS))
 
     async def wait(self, event: asyncio.Event, until: float | None) -> bool:

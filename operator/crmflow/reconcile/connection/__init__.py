@@ -1,0 +1,1 @@
+"""ZohoSourceConnection → one base connection in one sandbox."""

@@ -1,0 +1,14 @@
+"""The conditions that a ZohoSourceConnection owns, in the order in which they are written."""
+
+from __future__ import annotations
+
+from crmflow.reconcile.conditions import ConditionType
+
+AUTHORIZED = ConditionType(
+    "Authorized", "Zoho and Adobe accept the credentials, and they lead where the spec says."
+)
+SOURCE_OFFERED = ConditionType("SourceOffered", "Platform offers the Zoho CRM source.")
+SYNCED = ConditionType("Synced", "The base connection is what the spec says.")
+TESTED = ConditionType("Tested", "Platform reaches Zoho CRM through the base connection.")
+
+CONDITIONS = (AUTHORIZED, SOURCE_OFFERED, SYNCED, TESTED)

@@ -1,0 +1,105 @@
+"""The steps that end a ZohoSourceConnection: after its dataflows, and leaving nothing behind that was asked
+to go.
+"""
+
+from __future__ import annotations
+
+from crmflow.aep.models import PatchOperation
+from crmflow.api.base import DeletionPolicy
+from crmflow.reconcile import creation, reach
+from crmflow.reconcile.connection.state import ConnectionPass
+from crmflow.reconcile.identity import Slot, plain_name
+from crmflow.reconcile.outcome import DONE, Outcome, waiting
+from crmflow.transport.errors import ErrorClass, RemoteError
+
+
+async def wait_for_dataflows(pass_: ConnectionPass) -> Outcome:
+    """No dataflow of the cluster uses the connection any more."""
+    if _orphans(pass_):
+        return DONE
+    names = pass_.services.peers.dataflows_of(pass_.identity.namespace, pass_.identity.name)
+    if not names:
+        return DONE
+    return waiting(
+        "InUse",
+        f"Used by {_some(names)}. Delete them first, or set spec.deletionPolicy to Orphan to leave the base "
+        "connection in place.",
+    )
+
+
+async def reach_platform(pass_: ConnectionPass) -> Outcome:
+    """There is a way to Platform, unless nothing has to be done there."""
+    if not _has_remote(pass_):
+        return DONE
+    outcome = await reach.reach_platform_for_deletion(pass_, pass_.identity.name, pass_.spec)
+    return DONE if _orphans(pass_) else outcome
+
+
+async def release_base_connection(pass_: ConnectionPass) -> Outcome:
+    """The base connection is gone, or left without our key in its name."""
+    if not _has_remote(pass_):
+        return DONE
+    if _orphans(pass_):
+        await _orphan(pass_)
+        return DONE
+    try:
+        lost = await creation.find_unrecorded(pass_, Slot.CONNECTION, "connections")
+    except creation.StillPendingError as pending:
+        return pending.outcome
+    for connection_id in {*lost, *([pass_.base_connection_id] if pass_.base_connection_id else [])}:
+        try:
+            await pass_.platform.delete_connection(connection_id)
+        except RemoteError as error:
+            if error.error_class is ErrorClass.IN_USE:
+                return waiting(
+                    "InUse",
+                    f"Platform does not delete base connection {connection_id} while dataflows use it: "
+                    f"{error.message} Delete them "
+                    "first, or set spec.deletionPolicy to Orphan to leave it in place.",
+                    transition=True,
+                )
+            if error.error_class is not ErrorClass.NOT_FOUND:
+                raise
+        pass_.tell("Deleted", "Delete", f"Deleted base connection {connection_id}.")
+    return DONE
+
+
+async def _orphan(pass_: ConnectionPass) -> None:
+    """Take our key out of the name. An object that can't be reached any more is left as it is."""
+    connection_id = pass_.base_connection_id
+    if connection_id is None or pass_.platform_client is None:
+        return
+    try:
+        remote = await pass_.platform.connection(connection_id)
+        await pass_.platform.patch_connection(
+            connection_id,
+            remote.etag,
+            [
+                PatchOperation(
+                    "replace",
+                    "/name",
+                    plain_name(pass_.spec.display_name or pass_.identity.default_display_name),
+                ),
+                PatchOperation("add", "/description", pass_.spec.description or ""),
+            ],
+        )
+    except RemoteError as error:
+        if error.error_class not in (ErrorClass.NOT_FOUND, ErrorClass.TERMINAL):
+            raise
+    pass_.tell(
+        "Orphaned", "Orphan", f"Left base connection {connection_id} in place, as spec.deletionPolicy asks."
+    )
+
+
+def _orphans(pass_: ConnectionPass) -> bool:
+    return pass_.spec.deletion_policy is DeletionPolicy.ORPHAN
+
+
+def _has_remote(pass_: ConnectionPass) -> bool:
+    return pass_.base_connection_id is not None or Slot.CONNECTION in creation.intents(pass_)
+
+
+def _some(names: object) -> str:
+    listed = sorted(map(str, names)) if isinstance(names, (list, tuple, set)) else [str(names)]
+    more = f" and {len(listed) - 5} more" if len(listed) > 5 else ""
+    return ("CRMDataflow " if len(listed) == 1 else "CRMDataflows ") + ", ".join(listed[:5]) + more

@@ -1,0 +1,215 @@
+"""The steps that make a ZohoSourceConnection true, in their order."""
+
+from __future__ import annotations
+
+from crmflow.aep.models import PatchOperation
+from crmflow.api.zohosourceconnection import BaseConnection, TokenStatus, ZohoOrganization
+from crmflow.reconcile import creation, reach
+from crmflow.reconcile.conditions import FALSE
+from crmflow.reconcile.connection.conditions import SOURCE_OFFERED, TESTED
+from crmflow.reconcile.connection.state import (
+    ComparableConnection,
+    ConnectionPass,
+    auth_params,
+    auth_spec_name,
+)
+from crmflow.reconcile.credentials import ZohoCredentials
+from crmflow.reconcile.identity import Slot
+from crmflow.reconcile.offer import ZOHO_CONNECTION_SPEC_ID
+from crmflow.reconcile.outcome import DONE, Outcome, stalled, waiting
+from crmflow.reconcile.ports import Zoho
+from crmflow.transport.errors import ErrorClass, RemoteError
+
+FALLBACK_SPEC_VERSION = "1.0"
+
+
+async def read_secrets(pass_: ConnectionPass) -> Outcome:
+    """Both Secrets exist and hold what is needed."""
+    zoho = await reach.read_secret(
+        pass_,
+        pass_.spec.zoho.credentials_secret_ref.name,
+        "spec.zoho.credentialsSecretRef",
+        "clientId, clientSecret and refreshToken",
+        ZohoCredentials.from_secret,
+    )
+    if isinstance(zoho, Outcome):
+        return zoho
+    platform = await reach.platform_credentials(pass_, pass_.spec)
+    if isinstance(platform, Outcome):
+        return platform
+    pass_.zoho_credentials, pass_.platform_credentials = zoho, platform
+    return DONE
+
+
+async def authorize_at_zoho(pass_: ConnectionPass) -> Outcome:
+    """Zoho gives an access token for the grant."""
+    if pass_.zoho_credentials is None:
+        raise RuntimeError("the Secrets are read first")
+    pass_.zoho = pass_.services.access.zoho(pass_.spec.zoho.data_center, pass_.zoho_credentials)
+    await pass_.zoho.access_token()
+    return DONE
+
+
+async def verify_organization(pass_: ConnectionPass) -> Outcome:
+    """The grant belongs to the environment that the spec names, and still to the organization it first
+    belonged to.
+    """
+    organization = await _zoho(pass_).organization(pass_.spec.zoho.environment)
+    pinned = pass_.status.zoho_organization
+    if pinned is not None and pinned.id != organization.id:
+        return stalled(
+            "OrganizationChanged",
+            f"The grant now belongs to Zoho organization {organization.id}, not to {pinned.id} as before. "
+            "Restore a grant of "
+            "that organization, or create another ZohoSourceConnection for the other one.",
+        )
+    wanted = pass_.spec.zoho.environment
+    if organization.type is not None and organization.type.casefold() != wanted.casefold():
+        return stalled(
+            "EnvironmentMismatch",
+            f"spec.zoho.environment is {wanted}, but the grant belongs to a {organization.type} "
+            "organization of Zoho CRM. "
+            f"Authorize again and choose the {wanted} environment, or create a ZohoSourceConnection with "
+            "the other environment.",
+        )
+    pass_.record(
+        zoho_organization=ZohoOrganization(
+            id=organization.id, name=organization.name, type=organization.type, edition=organization.edition
+        )
+    )
+    return DONE
+
+
+async def authorize_at_adobe(pass_: ConnectionPass) -> Outcome:
+    """IMS gives a token for the credential."""
+    return await reach.reach_platform(pass_, pass_.identity.name, pass_.spec)
+
+
+async def verify_sandbox(pass_: ConnectionPass) -> Outcome:
+    """The sandbox exists for this credential, and is active."""
+    name = pass_.spec.platform.sandbox
+    sandboxes = await pass_.platform.sandboxes()
+    sandbox = next((sandbox for sandbox in sandboxes if sandbox.name == name), None)
+    if sandbox is None:
+        return stalled(
+            "SandboxNotFound",
+            f'Sandbox "{name}" does not exist in {pass_.spec.platform.organization}, or the credential\'s '
+            "role does not include "
+            "it. Check the name (not the title), and add the sandbox to the role of the technical account.",
+        )
+    if (sandbox.state or "active") != "active":
+        return waiting(
+            "SandboxNotActive", f'Sandbox "{name}" is {sandbox.state}; waiting until it is active.'
+        )
+    return DONE
+
+
+async def check_offer(pass_: ConnectionPass) -> Outcome:
+    """Platform still offers the source. A base connection that exists is left alone when it does not."""
+    platform = pass_.spec.platform
+    pass_.offer = await pass_.services.offers.get(
+        pass_.platform, platform.organization, platform.sandbox, fresh=True
+    )
+    withdrawn = pass_.offer.withdrawn
+    if withdrawn is None:
+        return DONE
+    reason, message = withdrawn
+    if pass_.base_connection_id is None:
+        return stalled(reason, f"{message} So no base connection is created.")
+    pass_.find(SOURCE_OFFERED, FALSE, reason, message)
+    return DONE
+
+
+async def sync_base_connection(pass_: ConnectionPass) -> Outcome:
+    """The base connection exists and is what the spec says."""
+    if pass_.base_connection_id is None:
+        return await _create(pass_)
+    try:
+        remote = await pass_.platform.connection(pass_.base_connection_id)
+    except RemoteError as error:
+        if error.error_class is not ErrorClass.NOT_FOUND:
+            raise
+        return stalled(
+            "BaseConnectionMissing",
+            f"Base connection {pass_.base_connection_id} is not there any more, or an access label hides it "
+            "from the credential. "
+            "This version does not make it again: delete the resource and create it anew.",
+        )
+    pass_.record(base_connection=BaseConnection(id=remote.id, state=remote.state))
+    operations = ComparableConnection.desired(pass_).changes_from(ComparableConnection.observed(remote))
+    if not pass_.credentials_are_current:
+        token = await _zoho(pass_).access_token()
+        operations.append(PatchOperation("replace", "/auth/params", auth_params(pass_, token)))
+    if operations:
+        await pass_.platform.patch_connection(remote.id, remote.etag, operations)
+        changed = ", ".join(operation.path for operation in operations)
+        pass_.tell("Updated", "Update", f"Updated base connection {remote.id}: {changed}.")
+    return DONE
+
+
+async def test_base_connection(pass_: ConnectionPass) -> Outcome:
+    """Platform reaches Zoho: asked after creation, after each change of credentials, and until it has
+    succeeded once.
+    """
+    if pass_.credentials_are_current and pass_.conditions.is_true(TESTED.name):
+        return DONE
+    if not await pass_.platform.test_connection(_base_connection_id(pass_)):
+        return stalled(
+            "ConnectionTestFailed",
+            "Platform could not reach Zoho CRM through the base connection and gave no reason. Likely, in "
+            "this order: Zoho's "
+            "Allowed IPs do not include Platform's addresses; the user's profile lacks API access; the "
+            "grant was revoked.",
+        )
+    pass_.record(token=TokenStatus(secret_hash=pass_.credentials_hash))
+    return DONE
+
+
+async def explore(pass_: ConnectionPass) -> Outcome:
+    """Platform lists Zoho's modules as tables."""
+    tables = await pass_.platform.tables(_base_connection_id(pass_))
+    pass_.record(tables=len(tables))
+    return DONE
+
+
+async def _create(pass_: ConnectionPass) -> Outcome:
+    desired = ComparableConnection.desired(pass_)
+    spec = pass_.offer.connection_spec if pass_.offer else None
+    params = auth_params(pass_, await _zoho(pass_).access_token())
+    fresh = await creation.announce(pass_, {Slot.CONNECTION: desired.name})
+    try:
+        connection_id = await creation.create_once(
+            pass_,
+            Slot.CONNECTION,
+            "connections",
+            Slot.CONNECTION in fresh,
+            lambda: pass_.platform.create_connection(
+                desired.name,
+                desired.description,
+                auth_spec_name(pass_.offer),
+                params,
+                ZOHO_CONNECTION_SPEC_ID,
+                spec.version if spec else FALLBACK_SPEC_VERSION,
+            ),
+        )
+    except creation.StillPendingError as pending:
+        return pending.outcome
+    pass_.record(base_connection=BaseConnection(id=connection_id))
+    pass_.tell(
+        "Created",
+        "Create",
+        f"Created base connection {connection_id} in sandbox {pass_.spec.platform.sandbox}.",
+    )
+    return DONE
+
+
+def _zoho(pass_: ConnectionPass) -> Zoho:
+    if pass_.zoho is None:
+        raise RuntimeError("Zoho is reached first")
+    return pass_.zoho
+
+
+def _base_connection_id(pass_: ConnectionPass) -> str:
+    if pass_.base_connection_id is None:
+        raise RuntimeError("the base connection is created first")
+    return pass_.base_connection_id

@@ -1,0 +1,94 @@
+"""What is read from users' Secrets: which keys, under which names, and a fingerprint that says when they
+changed.
+
+Keys may be written in camelCase or snake_case (``clientId`` or ``client_id``); whatever else a Secret holds
+is ignored.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from pydantic import SecretStr
+
+SecretData = Mapping[str, SecretStr]
+
+
+class MissingKeysError(Exception):
+    """A Secret lacks keys; ``keys`` are their documented names."""
+
+    def __init__(self, keys: tuple[str, ...]) -> None:
+        super().__init__(", ".join(keys))
+        self.keys = keys
+
+
+@dataclass(frozen=True)
+class ZohoCredentials:
+    """An OAuth client of Zoho's API console and a grant of a CRM user (zoho.md 1.1)."""
+
+    client_id: str
+    client_secret: SecretStr
+    refresh_token: SecretStr
+
+    @classmethod
+    def from_secret(cls, data: SecretData) -> ZohoCredentials:
+        """Raises MissingKeysError."""
+        client_id, client_secret, refresh_token = _required(data, "clientId", "clientSecret", "refreshToken")
+        return cls(client_id.get_secret_value(), client_secret, refresh_token)
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes with every part."""
+        return fingerprint(self.client_id, self.client_secret, self.refresh_token)
+
+
+@dataclass(frozen=True)
+class PlatformCredentials:
+    """An OAuth server-to-server credential of the Adobe Developer Console (platform.md 1.3)."""
+
+    client_id: str
+    client_secret: SecretStr
+    scopes: tuple[str, ...] = ()
+
+    @classmethod
+    def from_secret(cls, data: SecretData) -> PlatformCredentials:
+        """Raises MissingKeysError; ``scopes`` is optional, separated by commas or spaces."""
+        client_id, client_secret = _required(data, "clientId", "clientSecret")
+        scopes = _lookup(data, "scopes")
+        names = re.split(r"[,\s]+", scopes.get_secret_value().strip()) if scopes else []
+        return cls(client_id.get_secret_value(), client_secret, tuple(name for name in names if name))
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes with every part."""
+        return fingerprint(self.client_id, self.client_secret, *self.scopes)
+
+
+def fingerprint(*parts: str | SecretStr) -> str:
+    """16 hex digits of a hash over ``parts``: enough to notice a change, useless to anyone who reads it."""
+    digest = hashlib.sha256()
+    for part in parts:
+        value = part.get_secret_value() if isinstance(part, SecretStr) else part
+        digest.update(len(value).to_bytes(4, "big") + value.encode())
+    return digest.hexdigest()[:16]
+
+
+def _required(data: SecretData, *names: str) -> tuple[SecretStr, ...]:
+    found = {name: _lookup(data, name) for name in names}
+    missing = tuple(name for name, value in found.items() if value is None)
+    if missing:
+        raise MissingKeysError(missing)
+    return tuple(value for value in found.values() if value is not None)
+
+
+def _lookup(data: SecretData, name: str) -> SecretStr | None:
+    """The value under either spelling, without surrounding white space (a newline is easily pasted along)."""
+    snake = re.sub(r"[A-Z]", lambda match: "_" + match[0].lower(), name)
+    for spelling in (name, snake):
+        value = data.get(spelling)
+        if value is not None and (text := value.get_secret_value().strip()):
+            return SecretStr(text)
+    return None

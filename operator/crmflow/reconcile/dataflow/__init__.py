@@ -1,0 +1,1 @@
+"""CRMDataflow → source connection, target connection, mapping set and flow."""

@@ -1,0 +1,42 @@
+"""The mapping as Data Prep wants it (platform.md 8)."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import astuple
+
+from crmflow.aep.models import FieldMapping, Schema, SourceType
+from crmflow.api.crmdataflow import Mapping
+
+SCHEMA_CONTENT_TYPE = "application/vnd.adobe.xed-full+json;version={major}"
+"""Dataset, mapping and target connection are kept on the same schema id and major version (platform.md 16.1,
+20).
+"""
+
+
+def content_type(schema: Schema) -> str:
+    """The content type that names the schema's major version."""
+    return SCHEMA_CONTENT_TYPE.format(major=schema.major_version)
+
+
+def entries(mapping: Sequence[Mapping]) -> list[FieldMapping]:
+    """The entries in a fixed order, so that equal mappings are equal."""
+    return [_entry(item) for item in sorted(mapping, key=lambda item: item.target)]
+
+
+def content_hash(schema_id: str, schema_content_type: str, mappings: Sequence[FieldMapping]) -> str:
+    """16 hex digits that are equal for equal mappings onto the same schema."""
+    text = json.dumps(
+        [schema_id, schema_content_type, [astuple(mapping) for mapping in mappings]], separators=(",", ":")
+    )
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _entry(item: Mapping) -> FieldMapping:
+    if item.source is not None:
+        return FieldMapping(SourceType.ATTRIBUTE, item.source, item.target)
+    if item.expression is not None:
+        return FieldMapping(SourceType.EXPRESSION, item.expression, item.target)
+    return FieldMapping(SourceType.STATIC, item.value or "", item.target)

@@ -1,0 +1,39 @@
+"""When a flow starts, and its schedule as Flow Service wants it (platform.md 6.1)."""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, datetime
+from typing import Any
+
+from crmflow.api.crmdataflow import Frequency, Schedule
+
+START_MARGIN_SECONDS = 60.0
+"""A start in the past is refused (1360), and the request takes its time: never start sooner than this."""
+
+_UNIT_SECONDS = {Frequency.MINUTE: 60, Frequency.HOUR: 3600, Frequency.DAY: 86400, Frequency.WEEK: 604800}
+
+
+def effective_start(schedule: Schedule, now: float) -> datetime:
+    """The first start that Platform accepts: ``startTime`` if it is still to come, else the schedule's next
+    tick.
+
+    A past ``startTime`` stays legal for ever, since manifests in Git grow old.
+    """
+    earliest = math.ceil(now + START_MARGIN_SECONDS)
+    if schedule.start_time is None:
+        return datetime.fromtimestamp(earliest, UTC)
+    wished = math.ceil(schedule.start_time.timestamp())
+    if wished >= earliest or schedule.frequency is Frequency.ONCE:
+        return datetime.fromtimestamp(max(wished, earliest), UTC)
+    period = _UNIT_SECONDS[schedule.frequency] * (schedule.interval or 1)
+    return datetime.fromtimestamp(wished + math.ceil((earliest - wished) / period) * period, UTC)
+
+
+def schedule_params(schedule: Schedule, start: datetime) -> dict[str, Any]:
+    """``scheduleParams`` of a flow; interval and backfill are forbidden with ``once`` (1361, 1364)."""
+    params: dict[str, Any] = {"startTime": int(start.timestamp()), "frequency": schedule.frequency.lower()}
+    if schedule.frequency is not Frequency.ONCE:
+        params["interval"] = schedule.interval
+        params["backfill"] = True if schedule.backfill is None else schedule.backfill
+    return params

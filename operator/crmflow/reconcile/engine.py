@@ -1,0 +1,169 @@
+"""How a list of steps becomes one pass over one resource."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Generic, TypeVar, cast
+
+from pydantic import BaseModel
+
+from crmflow.observability.events import Event, EventType
+from crmflow.reconcile.conditions import FALSE, SUCCEEDED, TRUE, UNKNOWN, Conditions, ConditionType, Finding
+from crmflow.reconcile.identity import Identity
+from crmflow.reconcile.offer import Offers
+from crmflow.reconcile.outcome import DONE, Outcome, OutcomeClass, bug, from_remote_error
+from crmflow.reconcile.ports import Access, Clock, Journal, PassInterruptedError, Peers, Platform, Secrets
+from crmflow.transport.errors import RemoteError
+
+log = logging.getLogger("crmflow.reconcile")
+
+SpecT = TypeVar("SpecT", bound=BaseModel)
+StatusT = TypeVar("StatusT", bound=BaseModel)
+P = TypeVar("P", bound="Pass[Any, Any]")
+
+
+@dataclass(frozen=True)
+class Services:
+    """What every pass may use."""
+
+    clock: Clock
+    access: Access
+    secrets: Secrets
+    peers: Peers
+    offers: Offers
+    create_grace: float
+    """Seconds in which a create whose answer was lost may still show up."""
+
+
+@dataclass
+class Pass(Generic[SpecT, StatusT]):
+    """One visit to one resource: what is declared, what is known, and what was found out on the way.
+
+    ``status`` is a draft: steps record facts in it, the runtime compares and writes it at the end (and at
+    checkpoints).
+    """
+
+    services: Services
+    identity: Identity
+    generation: int
+    spec: SpecT
+    status: StatusT
+    conditions: Conditions
+    """As they were before the pass."""
+    journal: Journal
+    full: bool = True
+    """False: a poll of a resource that is Ready; only what listings and reads cheaply show is looked at."""
+    findings: dict[str, Finding] = field(default_factory=dict)
+    events: list[Event] = field(default_factory=list)
+    platform_client: Platform | None = None
+    checked: bool = False
+    """True once everything has been compared with the spec; the next visits may be polls."""
+
+    @property
+    def platform(self) -> Platform:
+        """The sandbox; an earlier step has reached it."""
+        if self.platform_client is None:
+            raise RuntimeError("no step has reached Platform yet")
+        return self.platform_client
+
+    @property
+    def now(self) -> float:
+        """Seconds since the epoch."""
+        return self.services.clock.now()
+
+    @property
+    def utcnow(self) -> datetime:
+        """The same, as an aware datetime to the second."""
+        return datetime.fromtimestamp(int(self.now), UTC)
+
+    def record(self, **facts: object) -> None:
+        """Set fields of the status draft."""
+        self.status = self.status.model_copy(update=facts)
+
+    def find(self, condition: ConditionType, status: str, reason: str, message: str) -> None:
+        """Say something about a condition that the running step does not decide."""
+        self.findings[condition.name] = Finding(status, reason, message)
+
+    def tell(self, reason: str, action: str, note: str, event_type: EventType = EventType.NORMAL) -> None:
+        """Have an event written once the pass is over."""
+        self.events.append(Event(event_type, reason, action, note))
+
+
+@dataclass(frozen=True)
+class Step(Generic[P]):
+    """One thing that has to be true before the next one is looked at.
+
+    ``condition`` is the condition it speaks for, None while deleting. ``only_full`` steps are left out of
+    polls.
+    """
+
+    run: Callable[[P], Awaitable[Outcome]]
+    condition: ConditionType | None = None
+    only_full: bool = False
+
+    @property
+    def name(self) -> str:
+        """The name of its function."""
+        return cast(str, getattr(self.run, "__name__", "step"))
+
+
+async def run_steps(pass_: P, steps: Sequence[Step[P]]) -> tuple[Outcome, str]:
+    """Run ``steps`` in order up to the first that is not done; its outcome and name.
+
+    A condition turns True when the last of its steps is done, and takes on the outcome of the step that
+    stopped the pass.
+    """
+    name = ""
+    outcome = DONE
+    due = [step for step in steps if pass_.full or not step.only_full]
+    for index, step in enumerate(due):
+        name = step.name
+        outcome = await _attempt(pass_, step)
+        if not outcome.is_done:
+            if step.condition:
+                pass_.findings[step.condition.name] = _finding(outcome)
+            return outcome, name
+        is_last_of_its_condition = step.condition not in {later.condition for later in due[index + 1 :]}
+        if step.condition and is_last_of_its_condition and step.condition.name not in pass_.findings:
+            pass_.findings[step.condition.name] = Finding(TRUE, SUCCEEDED, step.condition.description)
+    return outcome, name
+
+
+async def together(*calls: Awaitable[Any]) -> list[Any]:
+    """Await all of ``calls`` side by side; only when each has ended, raise the first failure."""
+    results = await asyncio.gather(*calls, return_exceptions=True)
+    for result in results:
+        if isinstance(result, BaseException):
+            raise result
+    return results
+
+
+async def _attempt(pass_: P, step: Step[P]) -> Outcome:
+    try:
+        return await step.run(pass_)
+    except RemoteError as error:
+        log.warning("%s", error, extra=_context(pass_, step, request_id=error.request_id))
+        return from_remote_error(error)
+    except PassInterruptedError:
+        raise
+    except Exception as error:
+        log.exception("unexpected %s", type(error).__name__, extra=_context(pass_, step))
+        return bug(
+            f"Unexpected {type(error).__name__} in step {step.name}. The operator tries again; its log has "
+            "the details. "
+            "Please report it."
+        )
+
+
+def _context(pass_: P, step: Step[P], **more: object) -> dict[str, object]:
+    identity = pass_.identity
+    return {"object": f"{identity.kind}/{identity.namespace}/{identity.name}", "step": step.name, **more}
+
+
+def _finding(outcome: Outcome) -> Finding:
+    known = outcome.outcome_class in (OutcomeClass.WAITING, OutcomeClass.STALLED)
+    return Finding(FALSE if known else UNKNOWN, outcome.reason, outcome.message)

@@ -1,0 +1,30 @@
+"""What the runtime has to know of a kind in order to reconcile it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from crmflow.api.kinds import Kind
+from crmflow.reconcile.conditions import ConditionType
+from crmflow.reconcile.engine import Pass, Step
+
+
+@dataclass(frozen=True)
+class Reconciler:
+    """A kind, the conditions it owns, and the steps that make it true and that end it.
+
+    ``references`` names what else a resource depends on, as ``(kind, name)`` in its own namespace; a change
+    there wakes it.
+    """
+
+    kind: Kind
+    conditions: Sequence[ConditionType]
+    make_pass: Callable[..., Pass[Any, Any]]
+    steps: Sequence[Step[Any]]
+    deletion_steps: Sequence[Step[Any]]
+    ready_message: Callable[[Any], str]
+    references: Callable[[dict[str, Any]], Sequence[tuple[str, str]]]
+    polled: bool
+    """True if a Ready resource is read again at the poll interval, between the full checks."""

@@ -1,0 +1,78 @@
+"""Whether Platform still offers the Zoho source: asked once per sandbox, used by every resource of that
+sandbox.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from crmflow.aep.models import ConnectionSpec, FlowSpec
+from crmflow.reconcile.ports import Clock, Platform
+
+ZOHO_CONNECTION_SPEC_ID = "929e4450-0237-4ed2-9404-b7e1e0a00309"
+"""Zoho CRM's connection specification (platform.md 0)."""
+FLOW_SPEC_NAME = "CRMToAEP"
+"""The flow specification of CRM tables, resolved by name (platform.md 16.1, 2)."""
+MAX_AGE_SECONDS = 600.0
+
+ANNOUNCEMENT = (
+    "Adobe announced the Zoho CRM source as deprecated at the end of June 2025. Dataflows that exist may "
+    "go on; "
+    "new ones cannot be created."
+)
+
+
+@dataclass(frozen=True)
+class Offer:
+    """What Platform offers for Zoho in one sandbox."""
+
+    connection_spec: ConnectionSpec | None
+    flow_spec: FlowSpec | None
+    read_at: float
+
+    @property
+    def withdrawn(self) -> tuple[str, str] | None:
+        """Reason and message if the source is no longer offered."""
+        if self.connection_spec is None:
+            return (
+                "ConnectionSpecWithdrawn",
+                f"Platform no longer has Zoho's connection specification {ZOHO_CONNECTION_SPEC_ID}. "
+                f"{ANNOUNCEMENT}",
+            )
+        if self.flow_spec is None:
+            return (
+                "FlowSpecMissing",
+                f"Platform has no flow specification named {FLOW_SPEC_NAME}. {ANNOUNCEMENT}",
+            )
+        if ZOHO_CONNECTION_SPEC_ID not in self.flow_spec.source_connection_spec_ids:
+            return (
+                "SourceWithdrawn",
+                f"The flow specification {FLOW_SPEC_NAME} no longer lists the Zoho CRM source. "
+                f"{ANNOUNCEMENT}",
+            )
+        return None
+
+
+class Offers:
+    """The latest offer of each sandbox, read anew when it is too old or when freshness is asked for."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._offers: dict[tuple[str, str], Offer] = {}
+        self._locks: dict[tuple[str, str], asyncio.Lock] = {}
+
+    async def get(self, platform: Platform, organization: str, sandbox: str, *, fresh: bool = False) -> Offer:
+        """The offer of a sandbox. ``fresh`` asks Platform again, unless someone did so while we waited."""
+        key = (organization, sandbox)
+        asked_at = self._clock.now()
+        async with self._locks.setdefault(key, asyncio.Lock()):
+            known = self._offers.get(key)
+            oldest = asked_at if fresh else asked_at - MAX_AGE_SECONDS
+            if known is not None and known.read_at >= oldest:
+                return known
+            connection_spec, flow_spec = await asyncio.gather(
+                platform.connection_spec(ZOHO_CONNECTION_SPEC_ID), platform.flow_spec(FLOW_SPEC_NAME)
+            )
+            offer = self._offers[key] = Offer(connection_spec, flow_spec, self._clock.now())
+            return offer

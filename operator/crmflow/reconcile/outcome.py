@@ -1,0 +1,93 @@
+"""What a step, and with it a pass, can end in.
+
+The class of an outcome alone decides conditions, observedGeneration and the next visit (``decide.py``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from crmflow.transport.errors import ErrorClass, RemoteError
+
+
+class OutcomeClass(StrEnum):
+    """The rows of the outcome table."""
+
+    DONE = "Done"
+    WAITING = "Waiting"
+    TRANSIENT = "Transient"
+    PAUSED = "Paused"
+    STALLED = "Stalled"
+    BUG = "Bug"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a step ended. ``reason`` and ``message`` become conditions; they must not change while nothing
+    changes.
+    """
+
+    outcome_class: OutcomeClass
+    reason: str = ""
+    message: str = ""
+    retry_after: float | None = None
+    """Seconds that the remote service asked us to wait."""
+    transition: bool = False
+    """Waiting for a remote state to settle: read it again soon."""
+
+    @property
+    def is_done(self) -> bool:
+        """True if the next step may run."""
+        return self.outcome_class is OutcomeClass.DONE
+
+
+DONE = Outcome(OutcomeClass.DONE)
+PAUSED = Outcome(
+    OutcomeClass.PAUSED,
+    "Paused",
+    "Paused: nothing is read from or written to Zoho and Platform. Set paused to false to go on.",
+)
+
+
+def waiting(
+    reason: str, message: str, *, transition: bool = False, retry_after: float | None = None
+) -> Outcome:
+    """Something else has to happen first, and its happening will wake the resource."""
+    return Outcome(OutcomeClass.WAITING, reason, message, transition=transition, retry_after=retry_after)
+
+
+def stalled(reason: str, message: str) -> Outcome:
+    """Only a person can cure it."""
+    return Outcome(OutcomeClass.STALLED, reason, message)
+
+
+def transient(reason: str, message: str, *, retry_after: float | None = None) -> Outcome:
+    """It may well work a little later."""
+    return Outcome(OutcomeClass.TRANSIENT, reason, message, retry_after=retry_after)
+
+
+def bug(message: str) -> Outcome:
+    """The operator did something it should not have; a trace stands in its log."""
+    return Outcome(OutcomeClass.BUG, "InternalError", message)
+
+
+def from_remote_error(error: RemoteError) -> Outcome:
+    """The outcome of a remote failure that no step had a better answer to."""
+    text = " ".join(part for part in (error.message, error.advice) if part)
+    match error.error_class:
+        case ErrorClass.TERMINAL | ErrorClass.NOT_FOUND:
+            return stalled(error.reason, text)
+        case ErrorClass.WAIT:
+            return waiting(error.reason, text, transition=True, retry_after=error.retry_after)
+        case ErrorClass.IN_USE:
+            return waiting(error.reason, text)
+        case ErrorClass.TRANSIENT:
+            return transient(error.reason, text, retry_after=error.retry_after)
+        case ErrorClass.CONFLICT:
+            return transient(
+                error.reason,
+                "Somebody else changed the object at the same time; it is read and compared again.",
+            )
+        case ErrorClass.BUG:
+            return Outcome(OutcomeClass.BUG, error.reason, text)

@@ -1,0 +1,191 @@
+"""What the steps need from outside, as protocols: the reconcilers know no Kubernetes and no HTTP.
+
+``runtime/`` provides the real ones, tests provide fakes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from pydantic import SecretStr
+
+from crmflow.aep.models import (
+    BaseConnection,
+    Column,
+    ConnectionSpec,
+    Created,
+    DataSet,
+    FieldMapping,
+    Flow,
+    FlowSpec,
+    MappingCheck,
+    MappingSetRef,
+    PatchOperation,
+    Sandbox,
+    Schema,
+    SourceConnection,
+    Table,
+    TargetConnection,
+)
+from crmflow.api.zohosourceconnection import (
+    DataCenter,
+    Environment,
+    ZohoSourceConnectionSpec,
+    ZohoSourceConnectionStatus,
+)
+from crmflow.reconcile.credentials import PlatformCredentials, ZohoCredentials
+from crmflow.zoho.crm import Organization
+
+
+class Clock(Protocol):
+    """Seconds since the epoch."""
+
+    def now(self) -> float: ...
+
+
+class Platform(Protocol):
+    """One sandbox of Adobe Experience Platform, seen with one credential; methods may raise RemoteError."""
+
+    async def sandboxes(self) -> Sequence[Sandbox]: ...
+    async def connection_spec(self, spec_id: str) -> ConnectionSpec | None: ...
+    async def flow_spec(self, name: str) -> FlowSpec | None: ...
+
+    async def create_connection(
+        self,
+        name: str,
+        description: str,
+        auth_spec_name: str,
+        params: Mapping[str, str | SecretStr],
+        spec_id: str,
+        spec_version: str,
+    ) -> Created: ...
+    async def connection(self, connection_id: str) -> BaseConnection: ...
+    async def patch_connection(
+        self, connection_id: str, etag: str, operations: Sequence[PatchOperation]
+    ) -> Created: ...
+    async def delete_connection(self, connection_id: str) -> None: ...
+    async def test_connection(self, connection_id: str) -> bool: ...
+    async def tables(self, connection_id: str) -> Sequence[Table]: ...
+    async def columns(self, connection_id: str, table_path: str) -> Sequence[Column]: ...
+
+    async def create_source_connection(
+        self,
+        name: str,
+        description: str,
+        base_connection_id: str,
+        table: str,
+        columns: Sequence[Mapping[str, Any]],
+        spec_id: str,
+        spec_version: str,
+    ) -> Created: ...
+    async def source_connection(self, source_connection_id: str) -> SourceConnection: ...
+    async def patch_source_connection(
+        self, source_connection_id: str, etag: str, operations: Sequence[PatchOperation]
+    ) -> Created: ...
+    async def delete_source_connection(self, source_connection_id: str) -> None: ...
+
+    async def create_target_connection(
+        self, name: str, description: str, schema_id: str, schema_version: str, dataset_id: str
+    ) -> Created: ...
+    async def target_connection(self, target_connection_id: str) -> TargetConnection: ...
+    async def patch_target_connection(
+        self, target_connection_id: str, etag: str, operations: Sequence[PatchOperation]
+    ) -> Created: ...
+    async def delete_target_connection(self, target_connection_id: str) -> None: ...
+
+    async def create_flow(
+        self,
+        name: str,
+        description: str,
+        flow_spec_id: str,
+        flow_spec_version: str,
+        source_connection_id: str,
+        target_connection_id: str,
+        transformations: Sequence[Mapping[str, Any]],
+        options: Mapping[str, Any],
+        schedule: Mapping[str, Any],
+    ) -> Created: ...
+    async def flow(self, flow_id: str) -> Flow: ...
+    async def patch_flow(self, flow_id: str, etag: str, operations: Sequence[PatchOperation]) -> Created: ...
+    async def set_flow_state(self, flow_id: str, enable: bool, etag: str | None) -> Created: ...
+    async def delete_flow(self, flow_id: str) -> None: ...
+
+    async def find_ids(self, collection: str, name: str) -> Sequence[str]: ...
+
+    async def validate_mapping(
+        self, schema_id: str, content_type: str, mappings: Sequence[FieldMapping]
+    ) -> Sequence[MappingCheck]: ...
+    async def create_mapping_set(
+        self, name: str, schema_id: str, content_type: str, mappings: Sequence[FieldMapping]
+    ) -> MappingSetRef: ...
+
+    async def schema(self, schema_id: str) -> Schema: ...
+    async def dataset(self, dataset_id: str) -> DataSet: ...
+
+
+class Zoho(Protocol):
+    """Zoho CRM as seen with one grant; keeps the access token fresh. Methods may raise RemoteError."""
+
+    async def access_token(self) -> SecretStr: ...
+    async def organization(self, environment: Environment) -> Organization: ...
+
+
+class Access(Protocol):
+    """Hands out the remote services. Tokens are shared by everyone who uses the same credential."""
+
+    def zoho(self, data_center: DataCenter, credentials: ZohoCredentials) -> Zoho: ...
+
+    async def platform(
+        self, holder: str, organization: str, sandbox: str, credentials: PlatformCredentials
+    ) -> Platform:
+        """The sandbox, once IMS has given a token, remembered for ``holder``; may raise RemoteError."""
+        ...
+
+    def held_platform(self, holder: str) -> Platform | None:
+        """What :meth:`platform` last returned for ``holder``, while its token lasts."""
+        ...
+
+
+class PassInterruptedError(Exception):
+    """The API server could not be written to in the middle of a pass: nothing more may be done, and the pass
+    begins anew.
+    """
+
+
+class Secrets(Protocol):
+    """Users' Secrets, read when needed. May raise RemoteError."""
+
+    async def read(self, namespace: str, name: str) -> Mapping[str, SecretStr] | None: ...
+
+
+class ConnectionView(Protocol):
+    """A ``ZohoSourceConnection`` as its dataflows see it."""
+
+    @property
+    def uid(self) -> str: ...
+    @property
+    def generation(self) -> int: ...
+    @property
+    def deleting(self) -> bool: ...
+    @property
+    def ready(self) -> bool: ...
+    @property
+    def spec(self) -> ZohoSourceConnectionSpec: ...
+    @property
+    def status(self) -> ZohoSourceConnectionStatus: ...
+
+
+class Peers(Protocol):
+    """Other resources of the cluster, from the cache."""
+
+    def connection(self, namespace: str, name: str) -> ConnectionView | None: ...
+    def dataflows_of(self, namespace: str, connection: str) -> Sequence[str]: ...
+
+
+class Journal(Protocol):
+    """Writes what must not be lost if the process dies before the end of the pass. May raise
+    PassInterruptedError.
+    """
+
+    async def checkpoint(self) -> None: ...

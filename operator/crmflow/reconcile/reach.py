@@ -1,0 +1,98 @@
+"""From the Secrets that a connection names to the remote services, for the connection and for its dataflows
+alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from crmflow.api.zohosourceconnection import ZohoSourceConnectionSpec
+from crmflow.reconcile.credentials import MissingKeysError, PlatformCredentials, SecretData
+from crmflow.reconcile.engine import Pass
+from crmflow.reconcile.outcome import DONE, Outcome, stalled, waiting
+from crmflow.transport.errors import ErrorClass, RemoteError
+
+C = TypeVar("C")
+
+
+def holder(namespace: str, connection: str) -> str:
+    """The name under which a connection's access to Platform is remembered."""
+    return f"{namespace}/{connection}"
+
+
+async def read_secret(
+    pass_: Pass[Any, Any], name: str, field: str, keys: str, parse: Callable[[SecretData], C]
+) -> C | Outcome:
+    """The credentials in the Secret ``name``, or what is wrong with it. ``field`` and ``keys`` are for the
+    message.
+    """
+    data = await pass_.services.secrets.read(pass_.identity.namespace, name)
+    if data is None:
+        return waiting(
+            "SecretNotFound",
+            f'Secret "{name}" ({field}) does not exist in namespace "{pass_.identity.namespace}". '
+            f"Create it with the keys {keys}.",
+        )
+    try:
+        return parse(data)
+    except MissingKeysError as error:
+        return stalled(
+            "SecretKeyMissing",
+            f'Secret "{name}" ({field}) lacks a value for {", ".join(error.keys)}. It needs the keys {keys}.',
+        )
+
+
+async def platform_credentials(
+    pass_: Pass[Any, Any], spec: ZohoSourceConnectionSpec
+) -> PlatformCredentials | Outcome:
+    """The Adobe credential of a connection."""
+    return await read_secret(
+        pass_,
+        spec.platform.credentials_secret_ref.name,
+        "spec.platform.credentialsSecretRef",
+        "clientId and clientSecret",
+        PlatformCredentials.from_secret,
+    )
+
+
+async def reach_platform(pass_: Pass[Any, Any], connection: str, spec: ZohoSourceConnectionSpec) -> Outcome:
+    """Give the pass its :attr:`Pass.platform`, by the credential that the connection names. May raise
+    RemoteError.
+    """
+    credentials = await platform_credentials(pass_, spec)
+    if isinstance(credentials, Outcome):
+        return credentials
+    pass_.platform_client = await pass_.services.access.platform(
+        holder(pass_.identity.namespace, connection),
+        spec.platform.organization,
+        spec.platform.sandbox,
+        credentials,
+    )
+    return DONE
+
+
+async def reach_platform_for_deletion(
+    pass_: Pass[Any, Any], connection: str, spec: ZohoSourceConnectionSpec
+) -> Outcome:
+    """As :func:`reach_platform`; a token that is still held serves when the credential is gone or no longer
+    accepted.
+    """
+    try:
+        outcome = await reach_platform(pass_, connection, spec)
+        lost = outcome.message
+    except RemoteError as error:
+        if error.error_class is not ErrorClass.TERMINAL:
+            raise
+        outcome, lost = stalled(error.reason, error.message), error.message
+    if outcome.is_done:
+        return DONE
+    held = pass_.services.access.held_platform(holder(pass_.identity.namespace, connection))
+    if held is None:
+        return stalled(
+            "CredentialsMissing",
+            f"The remote objects can't be deleted without access to Platform: {lost} Restore it, or set "
+            "spec.deletionPolicy to Orphan to leave them where they are.",
+        )
+    pass_.platform_client = held
+    return DONE

@@ -1,0 +1,54 @@
+"""Other resources of the cluster as the steps see them, straight from the cache."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from crmflow.api.kinds import CRM_DATAFLOW, ZOHO_SOURCE_CONNECTION
+from crmflow.api.zohosourceconnection import ZohoSourceConnectionSpec, ZohoSourceConnectionStatus
+from crmflow.reconcile.conditions import READY, Conditions
+from crmflow.runtime.cache import ObjectCache
+from crmflow.runtime.keys import Key
+
+
+@dataclass(frozen=True)
+class CachedConnection:
+    """A ``ZohoSourceConnection`` as last seen."""
+
+    uid: str
+    generation: int
+    deleting: bool
+    ready: bool
+    spec: ZohoSourceConnectionSpec
+    status: ZohoSourceConnectionStatus
+
+    @classmethod
+    def of(cls, obj: dict[str, Any]) -> CachedConnection:
+        """Read the object; the API server has validated it."""
+        metadata, status = obj["metadata"], obj.get("status") or {}
+        return cls(
+            uid=metadata["uid"],
+            generation=metadata.get("generation", 0),
+            deleting="deletionTimestamp" in metadata,
+            ready=Conditions.from_status(status).is_true(READY),
+            spec=ZohoSourceConnectionSpec.model_validate(obj["spec"]),
+            status=ZohoSourceConnectionStatus.model_validate(status),
+        )
+
+
+class CachedPeers:
+    """Implements the port of the same shape."""
+
+    def __init__(self, cache: ObjectCache) -> None:
+        self._cache = cache
+
+    def connection(self, namespace: str, name: str) -> CachedConnection | None:
+        """The connection of that name."""
+        obj = self._cache.get(Key(ZOHO_SOURCE_CONNECTION.kind, namespace, name))
+        return CachedConnection.of(obj) if obj else None
+
+    def dataflows_of(self, namespace: str, connection: str) -> list[str]:
+        """Names of the dataflows that use the connection."""
+        referrers = self._cache.referrers(ZOHO_SOURCE_CONNECTION.kind, namespace, connection)
+        return [key.name for key in referrers if key.kind == CRM_DATAFLOW.kind]

@@ -1,0 +1,124 @@
+"""kopf watches our two kinds and handles signals; each change goes into the cache and, if it matters, a key
+into the queue.
+
+kopf is given nothing else to do: no handler of it writes on an object, keeps state in annotations or retries.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import kopf
+from kubernetes.aio import client
+
+from crmflow.api.kinds import GROUP, VERSION
+from crmflow.reconcile.decide import Priority
+from crmflow.reconcile.kind import Reconciler
+from crmflow.runtime.cache import ObjectCache
+from crmflow.runtime.keys import Key
+from crmflow.runtime.queue import WorkQueue
+
+log = logging.getLogger("crmflow.watch")
+
+
+class Observer:
+    """Takes in what becomes known of our resources, and wakes whoever it concerns."""
+
+    def __init__(
+        self,
+        cache: ObjectCache,
+        queue: WorkQueue,
+        reconcilers: Mapping[str, Reconciler],
+        forget: Callable[[Key], None],
+    ) -> None:
+        self._cache = cache
+        self._queue = queue
+        self._reconcilers = reconcilers
+        self._forget = forget
+
+    def seen(self, obj: dict[str, Any]) -> None:
+        """An object from a listing, a watch, or the answer to an own write."""
+        key = Key.of(obj)
+        change = self._cache.put(obj)
+        if change.asks_for_attention:
+            self._queue.add(key, Priority.CHANGE)
+        elif change.is_new:
+            self._queue.add(key, Priority.FIRST_SIGHT)
+        if change.concerns_dependents:
+            self._wake(self._cache.referrers(*key))
+
+    def gone(self, obj: dict[str, Any]) -> None:
+        """An object was deleted: what it used may be waiting for that."""
+        key = Key.of(obj)
+        references = self._cache.remove(key, obj["metadata"]["uid"])
+        self._forget(key)
+        self._wake(
+            Key(kind, key.namespace, name)
+            for kind, name in references
+            if kind in self._reconcilers and self._cache.get(Key(kind, key.namespace, name))
+        )
+
+    def secret_changed(self, namespace: str, name: str) -> None:
+        """A Secret appeared, changed or went."""
+        self._wake(self._cache.referrers("Secret", namespace, name))
+
+    def _wake(self, keys: Any) -> None:
+        for key in keys:
+            self._queue.add(key, Priority.CHANGE)
+
+
+async def watch(
+    configuration: client.Configuration,
+    reconcilers: Sequence[Reconciler],
+    namespaces: Sequence[str],
+    observer: Observer,
+) -> None:
+    """Watch until SIGTERM or SIGINT. Raises what ends kopf, such as a watch that can't go on."""
+    registry = kopf.OperatorRegistry()
+    settings = kopf.OperatorSettings()
+    settings.scanning.disabled = True  # the kinds are known to be served before this is called
+    settings.posting.enabled = False
+    settings.watching.chunk_size = 500
+    settings.queueing.idle_timeout = 0.2
+
+    @kopf.on.login(registry=registry)
+    async def login(**_: Any) -> kopf.ConnectionInfo:
+        return await _connection_info(configuration)
+
+    async def changed(event: Mapping[str, Any], **_: Any) -> None:
+        obj = dict(event["object"])
+        if event["type"] == "DELETED":
+            observer.gone(obj)
+        else:
+            observer.seen(obj)
+
+    for reconciler in reconcilers:
+        kopf.on.event(GROUP, VERSION, reconciler.kind.plural, registry=registry)(changed)
+
+    await kopf.operator(
+        registry=registry,
+        settings=settings,
+        standalone=True,
+        clusterwide=not namespaces,
+        namespaces=tuple(namespaces),
+    )
+
+
+async def _connection_info(configuration: client.Configuration) -> kopf.ConnectionInfo:
+    """kopf's credentials from the same configuration as ours; the token file is read anew each time."""
+    if configuration.refresh_api_key_hook is not None:
+        hooked = configuration.refresh_api_key_hook(configuration)
+        if hooked is not None:
+            await hooked
+    scheme, _, token = configuration.api_key.get("BearerToken", "").rpartition(" ")
+    return kopf.ConnectionInfo(
+        server=configuration.host,
+        ca_path=configuration.ssl_ca_cert,
+        insecure=not configuration.verify_ssl,
+        certificate_path=configuration.cert_file,
+        private_key_path=configuration.key_file,
+        scheme=scheme.capitalize() or None,
+        token=token or None,
+    )
