@@ -128,7 +128,7 @@ def _set(path: str, value: Any) -> tuple[Edit, ...]:
 
 
 def _of_each_data_center() -> Iterator[Case]:
-    """Each data centre takes a host of each of its domains, and none of any other's."""
+    """Each data center takes a host of each of its domains, and none of any other's."""
     codes = list(ZOHO_DOMAINS)
     for code, other in zip(codes, [*codes[1:], codes[0]], strict=True):
         for own, foreign in zip(ZOHO_DOMAINS[code], ZOHO_DOMAINS[other], strict=True):

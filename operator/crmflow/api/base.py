@@ -1,5 +1,4 @@
-"""What both kinds are made of: the base model, references, conditions, and types that occur more than
-once."""
+"""What both kinds are made of: the base model, references, conditions, and types that occur often."""
 
 from __future__ import annotations
 

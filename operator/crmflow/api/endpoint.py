@@ -1,6 +1,6 @@
 """The rule for ``platform.authParams.endpoint``: the host that receives Zoho's tokens must be Zoho's own.
 
-It is one anchored expression over data centre and endpoint together. It admits nothing but a lower-case host
+It is one anchored expression over data center and endpoint together. It admits nothing but a lower-case host
 with an optional https scheme and path: no user, port, query, escape or other character that makes readers of
 URLs disagree about the host.
 """
@@ -24,7 +24,7 @@ ZOHO_DOMAINS: Mapping[str, tuple[str, ...]] = {
     "AE": ("zoho.ae", "zohoapis.ae"),
     "SG": ("zoho.sg", "zohoapis.sg"),
 }
-"""The registered domains that serve each data centre (zoho.md 2)."""
+"""The registered domains that serve each data center (zoho.md 2)."""
 
 _SUBDOMAINS = "(https://)?([a-z0-9-]+[.])+"
 _PATH = "(/[A-Za-z0-9._~-]*)*"

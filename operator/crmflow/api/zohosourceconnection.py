@@ -1,5 +1,4 @@
-"""ZohoSourceConnection: one Zoho CRM organization as a base connection in one sandbox of Adobe Experience
-Platform."""
+"""ZohoSourceConnection: a Zoho CRM organization as a base connection in Adobe Experience Platform."""
 
 from __future__ import annotations
 
@@ -24,7 +23,7 @@ from crmflow.api.schema import Rule
 
 
 class DataCenter(StrEnum):
-    """Zoho's data centres (zoho.md 2)."""
+    """Zoho's data centers (zoho.md 2)."""
 
     US = "US"
     EU = "EU"
@@ -51,27 +50,27 @@ class Zoho(Model):
     """The Zoho CRM organization to read from."""
 
     data_center: DataCenter
-    """The data centre where the organization lives. It decides Zoho's accounts URL and API domain, and cannot
+    """The data center where the organization lives. It decides Zoho's accounts URL and API domain, and cannot
     change after creation."""
     environment: Environment = Environment.PRODUCTION
     """The environment that the grant was given for; verified against the organization. It cannot change after
     creation."""
     credentials_secret_ref: LocalObjectReference
-    """The Secret with the OAuth client and grant: keys clientId, clientSecret and refreshToken."""
+    """The Secret with the OAuth client and grant: keys clientId, clientSecret and refreshToken, or the same in
+    snake_case."""
 
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(
             "self.dataCenter == oldSelf.dataCenter",
             "dataCenter cannot change after creation: set it back, and create another ZohoSourceConnection "
-            "for an organization in another data centre",
+            "for an organization in another data center",
             field_path=".dataCenter",
             reason="FieldValueForbidden",
         ),
         Rule(
             "self.environment == oldSelf.environment",
             "environment cannot change after creation (leaving it out means Production): set it back, "
-            "and create "
-            "another ZohoSourceConnection for another environment",
+            "and create another ZohoSourceConnection for another environment",
             field_path=".environment",
             reason="FieldValueForbidden",
         ),
@@ -114,8 +113,8 @@ class Platform(Model):
     ]
     """The name of the sandbox. It cannot change after creation."""
     credentials_secret_ref: LocalObjectReference
-    """The Secret with the OAuth server-to-server credential: keys clientId and clientSecret, and optionally
-    scopes."""
+    """The Secret with the OAuth server-to-server credential: keys clientId and clientSecret, or the same in
+    snake_case, and optionally scopes."""
     auth_params: (
         Annotated[
             dict[str, Annotated[str, Field(max_length=1024)]],
@@ -127,7 +126,7 @@ class Platform(Model):
     ) = None
     """Parameters sent with the base connection's authentication beside, or instead of, the operator's own;
     never secrets. endpoint is the Zoho CRM server that Adobe Experience Platform reads from: a host of the
-    data centre."""
+    data center."""
 
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(
