@@ -67,8 +67,6 @@ class Settings(BaseModel):
     """How long a create whose answer was lost may take to show up before it is tried again (design: longer
     than any
     request and any index lag)."""
-    request_timeout: Seconds = 30.0
-    """How long one remote call may take in all."""
     shutdown_grace: Seconds = 20.0
     """How long running passes may go on after SIGTERM before they are cut off."""
     listen: str = "0.0.0.0:8080"
