@@ -12,6 +12,7 @@ from pydantic import SecretStr
 
 from crmflow.aep import fields
 from crmflow.aep.flow_service import FlowServiceObjects
+from crmflow.aep.gateway import Params
 from crmflow.aep.models import (
     AuthSpec,
     BaseConnection,
@@ -23,6 +24,7 @@ from crmflow.aep.models import (
     Table,
 )
 from crmflow.transport.errors import ErrorClass, RemoteError
+from crmflow.transport.http import Answer
 
 _CONNECTIONS = "connections"
 _DATE_FORMATS = ("date", "date-time")
@@ -87,15 +89,17 @@ class Connections(FlowServiceObjects):
         """
         path = f"/{_CONNECTIONS}/{quote(connection_id, safe='')}/test"
         answer = await self._flow_service.read("connections.test", path)
-        found = fields.items(answer.json())
-        result = fields.boolean(found[0].get("result")) if found else None
+        result = fields.boolean(fields.obj(answer.json()).get("result"))
         if result is None:
             raise answer.unreadable("no result")
         return result
 
     async def tables(self, connection_id: str) -> tuple[Table, ...]:
         """The tables that the source offers with this connection's grant."""
-        found = await self._explore("connections.exploreRoot", connection_id, [("objectType", "root")])
+        answer = await self._explore("connections.exploreRoot", connection_id, [("objectType", "root")])
+        found = fields.items(answer.json())
+        if found is None:
+            raise answer.unreadable("no tables")
         return tuple(
             Table(name=fields.text(raw, "name"), path=fields.text(raw, "path", "name"))
             for raw in found
@@ -105,19 +109,16 @@ class Connections(FlowServiceObjects):
     async def columns(self, connection_id: str, table_path: str) -> tuple[Column, ...]:
         """The columns of a table, as they are right now."""
         params = [("objectType", "table"), ("object", table_path)]
-        found = await self._explore("connections.exploreTable", connection_id, params)
-        schema = fields.obj(found[0], "schema") if found else {}
-        return tuple(_column(raw) for raw in fields.objects(schema.get("columns")))
+        answer = await self._explore("connections.exploreTable", connection_id, params)
+        table = next(iter(fields.objects(answer.json())), {})  # bare, or in a list (platform.md 16.1)
+        found = fields.obj(table, "schema").get("columns")
+        if not isinstance(found, list):
+            raise answer.unreadable("no columns")
+        return tuple(map(_column, fields.objects(found)))
 
-    async def _explore(
-        self, operation: str, connection_id: str, params: Sequence[tuple[str, str]]
-    ) -> tuple[Mapping[str, Any], ...]:
+    async def _explore(self, operation: str, connection_id: str, params: Params) -> Answer:
         path = f"/{_CONNECTIONS}/{quote(connection_id, safe='')}/explore"
-        answer = await self._flow_service.read(operation, path, params)
-        body = answer.json()
-        if not isinstance(body, dict | list):
-            raise answer.unreadable("neither tables nor columns")
-        return fields.items(body)
+        return await self._flow_service.read(operation, path, params)
 
 
 def _connection_spec(raw: Mapping[str, Any]) -> ConnectionSpec:

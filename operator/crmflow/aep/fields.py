@@ -56,11 +56,16 @@ def texts(value: Any) -> tuple[str, ...]:
     return tuple(entry for entry in value if isinstance(entry, str)) if isinstance(value, list) else ()
 
 
-def items(body: Any) -> tuple[Mapping[str, Any], ...]:
-    """The objects of an answer, in Flow Service's ``items`` envelope or bare (platform.md 3, 11)."""
-    if isinstance(body, Mapping) and isinstance(body.get("items"), list):
-        return objects(body["items"])
-    return objects(body)
+def items(body: Any) -> tuple[Mapping[str, Any], ...] | None:
+    """The objects of an answer, in Flow Service's ``items`` envelope or bare (platform.md 3, 11).
+
+    None for any other shape: it must not be taken for an empty listing.
+    """
+    if isinstance(body, Mapping):
+        if isinstance(body.get("items"), list):
+            return objects(body["items"])
+        return (body,) if "id" in body else None
+    return objects(body) if isinstance(body, list) else None
 
 
 def _number(value: Any) -> float | None:

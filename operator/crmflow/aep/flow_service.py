@@ -37,6 +37,8 @@ class FlowService:
         """The object; NotFound if there is none, or if a label hides it (platform.md 1.4)."""
         answer = await self._send(f"{collection}.get", "GET", _path(collection, object_id))
         found = fields.items(answer.json())
+        if found is None:
+            raise answer.unreadable("no object")
         if not found:
             message = f"there is nothing with the id {object_id}"
             raise RemoteError(
@@ -86,7 +88,10 @@ class FlowService:
         while page is not None:
             answer = await self._send(f"{collection}.list", "GET", f"/{collection}", params=page)
             body = answer.json()
-            found.extend(fields.items(body))
+            items = fields.items(body)
+            if items is None:
+                raise answer.unreadable("no listing")
+            found.extend(items)
             seen.add(tuple(page))
             page = _next_page(body)
             if page is not None and tuple(page) in seen:

@@ -197,9 +197,9 @@ def _request(
         "User-Agent": f"crmflow/{__version__}",
         **({} if content is None else {"Content-Type": "application/json"}),
     }
-    timeouts = httpx.Timeout(
-        seconds, connect=min(_CONNECT_TIMEOUT, seconds), pool=min(_CONNECT_TIMEOUT, seconds)
-    )
+    # Below the bound of the whole, so that "never sent" is told apart from an answer that is late.
+    to_connect = min(_CONNECT_TIMEOUT, seconds / 2)
+    timeouts = httpx.Timeout(seconds, connect=to_connect, pool=to_connect)
     merged = httpx.Headers(base)
     merged.update(dict(headers))
     return httpx.Request(
@@ -214,8 +214,9 @@ def _request(
 
 
 async def _read(response: httpx.Response, limit: int) -> bytes:
+    assert isinstance(response.stream, httpx.AsyncByteStream)
     chunks, size = [], 0
-    async for chunk in response.aiter_raw():
+    async for chunk in response.stream:
         size += len(chunk)
         if size > limit:
             raise _BodyError(f"more than {limit} bytes")

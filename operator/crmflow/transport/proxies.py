@@ -65,7 +65,7 @@ def _matches(entry: str, host: str, port: int) -> bool:
     if "/" in entry:
         return _in_network(host, entry)
     name, colon, wanted_port = entry.rpartition(":")
-    if colon and wanted_port.isdigit() and ":" not in name:
+    if colon and wanted_port.isdigit() and (":" not in name or name.endswith("]")):
         if int(wanted_port) != port:
             return False
         entry = name

@@ -1,0 +1,186 @@
+"""The transport: spreading, proxies, trust."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import ssl
+
+import pytest
+from tests.unit.transport.servers import CERTIFICATE, answers, free_port, ok, serve
+
+from crmflow.clock import Clock
+from crmflow.transport.errors import RemoteError
+from crmflow.transport.http import HttpClient
+from crmflow.transport.pool import CONNECTIONS_PER_POOL, SpreadTransport
+
+PROXY_VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy")
+
+
+@pytest.fixture(autouse=True)
+def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in (*PROXY_VARIABLES, "SSL_CERT_FILE", "SSL_CERT_DIR"):
+        monkeypatch.delenv(name, raising=False)
+
+
+class Proxy:
+    """A proxy that tunnels CONNECT and answers plain requests itself."""
+
+    def __init__(self, status: bytes = b"200 Connection established") -> None:
+        self.status = status
+        self.heads: list[str] = []
+
+    async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        self.heads.append(head)
+        method, target, _ = head.split(" ", 2)
+        if method != "CONNECT":
+            writer.write(ok(b'{"via": "proxy"}'))
+            return
+        writer.write(b"HTTP/1.1 " + self.status + b"\r\n\r\n")
+        if not self.status.startswith(b"200"):
+            return
+        host, _, port = target.partition(":")
+        upstream_reader, upstream = await asyncio.open_connection(host, int(port))
+        try:
+            await asyncio.gather(_pump(reader, upstream), _pump(upstream_reader, writer))
+        finally:
+            upstream.close()
+
+
+async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    while data := await reader.read(65536):
+        writer.write(data)
+        await writer.drain()
+    writer.close()
+
+
+async def get(transport: SpreadTransport, url: str) -> object:
+    http = HttpClient(transport, Clock())
+    try:
+        return (await http.send("Service", "operation", "GET", url, timeout=10)).json()
+    finally:
+        await http.aclose()
+
+
+async def test_requests_are_spread_over_small_pools() -> None:
+    """At no time are there more than four connections in a pool, nor an idle pool beside a loaded one."""
+    arrived, all_arrived, go = 0, asyncio.Event(), asyncio.Event()
+
+    async def hold(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal arrived
+        await reader.readuntil(b"\r\n\r\n")
+        arrived += 1
+        if arrived == 3 * CONNECTIONS_PER_POOL:
+            all_arrived.set()
+        await go.wait()
+        writer.write(ok(b"{}"))
+
+    async with serve(hold) as port, SpreadTransport(pools=3) as transport:
+        http = HttpClient(transport, Clock())
+        url = f"http://127.0.0.1:{port}/"
+        requests = [
+            asyncio.create_task(http.send("S", "o", "GET", url)) for _ in range(3 * CONNECTIONS_PER_POOL)
+        ]
+        await asyncio.wait_for(all_arrived.wait(), 10)
+        (pools,) = transport._pools_by_proxy.values()
+        assert [pool.load for pool in pools] == [CONNECTIONS_PER_POOL] * 3
+        go.set()
+        await asyncio.gather(*requests)
+        assert [pool.load for pool in pools] == [0, 0, 0]
+
+
+async def test_a_connection_is_used_again() -> None:
+    connections = 0
+
+    async def polite(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        connections += 1
+        while await reader.readuntil(b"\r\n\r\n"):
+            writer.write(ok(b"{}"))
+
+    async with serve(polite) as port, SpreadTransport() as transport:
+        http = HttpClient(transport, Clock())
+        for _ in range(5):
+            await http.send("S", "o", "GET", f"http://127.0.0.1:{port}/")
+    assert connections == 1
+
+
+async def test_redirects_and_cookies_are_left_alone() -> None:
+    heads: list[bytes] = []
+
+    async def redirect(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            heads.append(await reader.readuntil(b"\r\n\r\n"))
+            writer.write(
+                b"HTTP/1.1 302 Found\r\nLocation: /elsewhere\r\nSet-Cookie: a=b\r\nContent-Length: 0\r\n\r\n"
+            )
+
+    async with serve(redirect) as port, SpreadTransport() as transport:
+        http = HttpClient(transport, Clock())
+        for _ in range(2):
+            answer = await http.send("S", "o", "GET", f"http://127.0.0.1:{port}/")
+            assert answer.status == 302
+    assert len(heads) == 2
+    assert not any(b"cookie" in head.lower() or b"elsewhere" in head for head in heads)
+
+
+async def test_https_goes_through_the_proxy_by_connect(monkeypatch: pytest.MonkeyPatch) -> None:
+    proxy = Proxy()
+    async with serve(proxy.handle) as proxy_port, serve(answers(ok(b'{"via": "tunnel"}')), tls=True) as port:
+        monkeypatch.setenv("HTTPS_PROXY", f"http://user:secret@127.0.0.1:{proxy_port}")
+        assert await get(SpreadTransport(ca_bundle=CERTIFICATE), f"https://127.0.0.1:{port}/") == {
+            "via": "tunnel"
+        }
+    (head,) = proxy.heads
+    assert head.startswith(f"CONNECT 127.0.0.1:{port} ")
+    assert base64.b64encode(b"user:secret").decode() in head
+
+
+async def test_http_goes_through_the_proxy_by_absolute_urls(monkeypatch: pytest.MonkeyPatch) -> None:
+    proxy = Proxy()
+    async with serve(proxy.handle) as proxy_port:
+        monkeypatch.setenv("http_proxy", f"127.0.0.1:{proxy_port}")
+        assert await get(SpreadTransport(), "http://zoho.invalid/") == {"via": "proxy"}
+    assert proxy.heads[0].startswith("GET http://zoho.invalid/ ")
+
+
+async def test_no_proxy_is_honoured(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with serve(answers(ok(b'{"via": "nothing"}'))) as port:
+        monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{free_port()}")
+        monkeypatch.setenv("NO_PROXY", "localhost, 127.0.0.0/8")
+        assert await get(SpreadTransport(), f"http://127.0.0.1:{port}/") == {"via": "nothing"}
+
+
+@pytest.mark.parametrize("running", [True, False], ids=["refuses the tunnel", "is down"])
+async def test_a_proxy_that_fails_makes_the_service_unreachable(
+    running: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with serve(Proxy(b"407 Proxy Authentication Required").handle) as proxy_port:
+        port = proxy_port if running else free_port()
+        monkeypatch.setenv("HTTPS_PROXY", f"http://user:secret@127.0.0.1:{port}")
+        with pytest.raises(RemoteError) as raised:
+            await get(SpreadTransport(), "https://platform.invalid/")
+    assert raised.value.reason == "Unreachable"
+    assert "secret" not in str(raised.value)
+
+
+@pytest.mark.parametrize("value", ["socks5://127.0.0.1:1080", "ftp://proxy"])
+def test_a_proxy_of_another_kind_is_refused_at_start(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", value)
+    with pytest.raises(ValueError, match="http"):
+        SpreadTransport()
+
+
+async def test_ssl_cert_file_is_honoured(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with serve(answers(ok(b"{}")), tls=True) as port:
+        monkeypatch.setenv("SSL_CERT_FILE", str(CERTIFICATE))
+        assert await get(SpreadTransport(), f"https://localhost:{port}/") == {}
+
+
+def test_a_bundle_that_cannot_be_read_is_an_error_at_start(tmp_path) -> None:
+    with pytest.raises(OSError):
+        SpreadTransport(ca_bundle=tmp_path / "missing.pem")
+    (tmp_path / "empty.pem").write_text("")
+    with pytest.raises(ssl.SSLError):
+        SpreadTransport(ca_bundle=tmp_path / "empty.pem")
