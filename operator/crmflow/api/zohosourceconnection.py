@@ -56,7 +56,8 @@ class Zoho(Model):
     """The environment that the grant was given for; verified against the organization. It cannot change after
     creation."""
     credentials_secret_ref: LocalObjectReference
-    """The Secret with the OAuth client and grant: keys clientId, clientSecret and refreshToken, or the same in
+    """The Secret with the OAuth client and grant: keys clientId, clientSecret and refreshToken, or the same
+    in
     snake_case."""
 
     rules: ClassVar[tuple[Rule, ...]] = (
