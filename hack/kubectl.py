@@ -13,13 +13,15 @@ from hack.console import ToolError
 class Kubectl:
     """One kubectl binary used on one cluster."""
 
-    def __init__(self, binary: str, kubeconfig: Path) -> None:
+    def __init__(self, binary: str, kubeconfig: Path | None) -> None:
+        """``kubeconfig`` None means the one that kubectl finds by itself."""
         self.binary = binary
         self.kubeconfig = kubeconfig
 
     def __call__(self, *arguments: str, stdin: str | None = None) -> str:
         """Run ``kubectl ARGUMENTS`` and return its output. Raises ToolError with kubectl's message."""
-        command = [self.binary, f"--kubeconfig={self.kubeconfig}", *arguments]
+        selected = [f"--kubeconfig={self.kubeconfig}"] if self.kubeconfig else []
+        command = [self.binary, *selected, *arguments]
         answer = subprocess.run(command, input=stdin, capture_output=True, text=True, check=False)
         if answer.returncode:
             raise ToolError(f"kubectl {' '.join(arguments)}: {answer.stderr.strip()}")

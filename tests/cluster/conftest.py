@@ -34,9 +34,10 @@ def kubectl(controlplane: ControlPlane) -> Kubectl:
 
 
 @pytest.fixture(scope="session")
-def kubeconfig(kubectl: Kubectl) -> Path:
+def kubeconfig(kubectl: Kubectl, controlplane: ControlPlane) -> Path:
     """The kubeconfig of cluster-admin, with the kinds and the operator's rights installed."""
-    return kubectl.kubeconfig
+
+    return controlplane.kubeconfig
 
 
 @pytest.fixture(scope="session")

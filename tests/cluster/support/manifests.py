@@ -39,12 +39,12 @@ def secret(namespace: str, name: str, values: dict[str, str]) -> Object:
 
 def connection(namespace: str, name: str = CONNECTION, **spec: Any) -> Object:
     """The demo's ZohoSourceConnection; ``spec`` is merged into its spec, None removes a key."""
-    return _manifest("zohosourceconnection.yaml", namespace, name, spec)
+    return _manifest("3-zohosourceconnection.yaml", namespace, name, spec)
 
 
 def dataflow(namespace: str, name: str = DATAFLOW, **spec: Any) -> Object:
     """The demo's CRMDataflow; ``spec`` is merged into its spec, None removes a key."""
-    return _manifest("crmdataflow.yaml", namespace, name, spec)
+    return _manifest("4-crmdataflow.yaml", namespace, name, spec)
 
 
 def _manifest(file: str, namespace: str, name: str, spec: dict[str, Any]) -> Object:
