@@ -10,8 +10,8 @@ import structlog
 
 from crmflow.observability.redaction import redact
 
-QUIET = ("kopf.objects", "kopf.activities", "aiohttp.access", "httpx", "httpcore")
-"""Loggers that tell more than anybody wants at INFO."""
+QUIET = ("asyncio", "kopf", "kubernetes", "aiohttp", "httpx", "httpcore")
+"""Loggers that tell more than anybody wants, and at DEBUG whole bodies, Secrets included."""
 
 
 def configure(log_format: str, level: str) -> None:

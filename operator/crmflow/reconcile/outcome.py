@@ -74,7 +74,7 @@ def bug(message: str) -> Outcome:
 
 def from_remote_error(error: RemoteError) -> Outcome:
     """The outcome of a remote failure that no step had a better answer to."""
-    text = " ".join(part for part in (error.message, error.advice) if part)
+    text = explain(error)
     match error.error_class:
         case ErrorClass.TERMINAL | ErrorClass.NOT_FOUND:
             return stalled(error.reason, text)
@@ -91,3 +91,12 @@ def from_remote_error(error: RemoteError) -> Outcome:
             )
         case ErrorClass.BUG:
             return Outcome(OutcomeClass.BUG, error.reason, text)
+
+
+def explain(error: RemoteError) -> str:
+    """What happened and what to do, as sentences for a person."""
+    return " ".join(_sentence(part) for part in (f"{error.service}: {error.message}", error.advice) if part)
+
+
+def _sentence(text: str) -> str:
+    return text if text.endswith((".", "!", "?")) else f"{text}."

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from crmflow.api.zohosourceconnection import ZohoSourceConnectionSpec
 from crmflow.reconcile.credentials import MissingKeysError, PlatformCredentials, SecretData
 from crmflow.reconcile.engine import Pass
-from crmflow.reconcile.outcome import DONE, Outcome, stalled, waiting
+from crmflow.reconcile.outcome import DONE, Outcome, explain, stalled, waiting
 from crmflow.transport.errors import ErrorClass, RemoteError
 
 C = TypeVar("C")
@@ -84,7 +84,7 @@ async def reach_platform_for_deletion(
     except RemoteError as error:
         if error.error_class is not ErrorClass.TERMINAL:
             raise
-        outcome, lost = stalled(error.reason, error.message), error.message
+        outcome, lost = stalled(error.reason, error.message), explain(error)
     if outcome.is_done:
         return DONE
     held = pass_.services.access.held_platform(holder(pass_.identity.namespace, connection))

@@ -100,7 +100,7 @@ class Kubernetes:
                 if namespace
                 else self._objects.list_custom_object_for_all_namespaces(GROUP, VERSION, kind.plural, **more)
             )
-            for item in page["items"]:
+            for item in page["items"] or ():
                 item.setdefault("kind", kind.kind)
                 item.setdefault("apiVersion", API_VERSION)
                 yield item
@@ -185,7 +185,7 @@ class Kubernetes:
                 response.close()
             if response.status != 200 or page.get("kind") != "PartialObjectMetadataList":
                 raise KubernetesError(_status_message(page), response.status)
-            items += [item["metadata"] for item in page["items"]]
+            items += [item["metadata"] for item in page["items"] or ()]
             token = page["metadata"].get("continue")
             if not token:
                 return page["metadata"]["resourceVersion"], items
