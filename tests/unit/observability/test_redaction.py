@@ -1,0 +1,129 @@
+"""What may not get into logs, events and status."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from crmflow.observability import redaction
+from crmflow.observability.redaction import MASK, redact, register, sanitise
+
+ZOHO_TOKEN = "1000.0123456789abcdef0123456789abcdef.fedcba9876543210fedcba9876543210"
+ZOHO_TOKEN_OTHER = "1004.0123456789abcdef0123456789abcdef.fedcba9876543210fedcba9876543210"
+JWT = "eyJhbGciOiJSUzI1NiJ9.eyJpZCI6IjE2Nj-_zMifQ.c2lnbmF0dXJl_-"
+
+
+@pytest.fixture(autouse=True)
+def _nothing_registered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(redaction, "_registered", type(redaction._registered)())
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (f"token {ZOHO_TOKEN}.", f"token {MASK}."),
+        (f"({ZOHO_TOKEN_OTHER})", f"({MASK})"),
+        (f"Authorization: Zoho-oauthtoken {ZOHO_TOKEN}", f"Authorization: {MASK}"),
+        ("Zoho-oauthtoken abc/def=", f"Zoho-oauthtoken {MASK}"),
+        (f"got {JWT} back", f"got {MASK} back"),
+        ("authorization: Basic dXNlcjpwYXNz", f"authorization: {MASK}"),
+        ("Bearer abc.def-ghi", f"Bearer {MASK}"),
+        ("bearer abc", f"bearer {MASK}"),
+        ("client_secret=abc123&scope=x", f"client_secret={MASK}&scope=x"),
+        ('{"clientSecret": "a b\tc", "x": 1}', f'{{"clientSecret": {MASK}, "x": 1}}'),
+        ("'refresh_token': 'abc'", f"'refresh_token': {MASK}"),
+        ("accessToken: abc", f"accessToken: {MASK}"),
+        ("grant_token=abc", f"grant_token={MASK}"),
+        ("password = hunter2;", f"password = {MASK};"),
+        ("https://u?token=abc#x", f"https://u?token={MASK}"),
+    ],
+)
+def test_shapes_of_secrets(text: str, expected: str) -> None:
+    assert redact(text) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Basic Authentication",
+        "invalid oauth token",
+        "1000.4KXY7Q2N3M8P",  # a Zoho client id
+        "10.1.2.3 answered",
+        "version 1.0",
+        "FLOW-1404-412",
+        "929e4450-0237-4ed2-9404-b7e1e0a00309",
+        "https://ns.adobe.com/tenant/schemas/0123456789abcdef",
+        "continuationToken=abc",
+    ],
+)
+def test_ordinary_text_stays(text: str) -> None:
+    assert redact(text) == text
+
+
+def test_registered_values_are_masked_whatever_they_look_like() -> None:
+    register("plain words")
+    register("plain words and more")
+    assert redact("<plain words and more> and plain words") == f"<{MASK}> and {MASK}"
+
+
+def test_short_values_are_not_registered() -> None:
+    register("prod")
+    assert redact("sandbox prod") == "sandbox prod"
+
+
+def test_the_registry_is_bounded_and_keeps_the_newest(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(redaction, "_MOST_SECRETS", 2)
+    for secret in ("secret-1", "secret-2", "secret-1", "secret-3"):
+        register(secret)
+    assert redact("secret-1 secret-2 secret-3") == f"{MASK} secret-2 {MASK}"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("  two\n\tlines\r\n ", "two lines"),
+        ("bell\x07 and\x1b[31m colour", "bell and [31m colour"),
+        ("zero\u200bwidth \u202eright to left", "zerowidth right to left"),
+        ("line\u2028separator", "line separator"),
+        ("lone \ud800 surrogate", "lone surrogate"),
+        ("<html><body><h1>502</h1>Bad&nbsp;Gateway</body></html>", "502 Bad&nbsp;Gateway"),
+        ("<script>alert('x')</script>text<style>a{}</style>", "text"),
+        ("<!-- comment -->a <b>c</b> < d", "a c < d"),
+        ("start <b must not be > a", "start a"),
+        ("1 <2 and 3> 2", "1 <2 and 3> 2"),
+        ("Grüße, 你好 👋", "Grüße, 你好 👋"),
+        (f"<p>{ZOHO_TOKEN}</p>", MASK),
+        ("", ""),
+    ],
+)
+def test_remote_text_is_made_fit_for_people(text: str, expected: str) -> None:
+    assert sanitise(text) == expected
+
+
+def test_a_registered_value_does_not_survive_stripping() -> None:
+    register("se<cret>value")
+    register("hidden-value")
+    assert sanitise("a se<cret>value b") == f"a {MASK} b"
+    assert sanitise("hidden\u200b-value") == MASK
+
+
+def test_text_is_cut() -> None:
+    assert sanitise("a" * 300) == "a" * 255 + "…"
+    assert sanitise("word " * 3, 11) == "word word…"
+    assert len(sanitise("a" * 256)) == 256
+
+
+def test_a_secret_is_not_cut_in_two() -> None:
+    register("a-long-registered-secret")
+    assert "secret" not in sanitise("x" * 230 + " a-long-registered-secret")
+    assert "secret" not in sanitise("<i>" * 2700 + "a-long-registered-secret" * 500)
+
+
+@pytest.mark.parametrize(
+    "text", ["<" * 10_000_000, "eyJ-" * 2_500_000, "<script>" * 1_000_000, "1000.a." * 1_000_000]
+)
+def test_hostile_bodies_do_not_hold_up_the_process(text: str) -> None:
+    started = time.perf_counter()
+    sanitise(text)
+    assert time.perf_counter() - started < 2

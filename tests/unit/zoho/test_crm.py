@@ -1,0 +1,173 @@
+"""The CRM API, and what its errors mean."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+import pytest
+from pydantic import SecretStr
+
+from crmflow.api.zohosourceconnection import DataCenter, Environment
+from crmflow.clock import Clock
+from crmflow.transport.errors import ErrorClass, RemoteError
+from crmflow.transport.http import HttpClient
+from crmflow.zoho.crm import Organization, User, ZohoCRM
+from crmflow.zoho.datacenters import ZohoEndpoints
+
+TOKEN = SecretStr("1000.aaaa.bbbb")
+
+
+def crm(response: httpx.Response, requests: list[httpx.Request] | None = None) -> ZohoCRM:
+    def handler(request: httpx.Request) -> httpx.Response:
+        if requests is not None:
+            requests.append(request)
+        return response
+
+    return ZohoCRM(HttpClient(httpx.MockTransport(handler), Clock()), ZohoEndpoints())
+
+
+async def organization(response: httpx.Response) -> Organization:
+    return await crm(response).organization(DataCenter.EU, Environment.PRODUCTION, TOKEN)
+
+
+async def test_the_organization() -> None:
+    requests: list[httpx.Request] = []
+    body = {
+        "org": [
+            {
+                "id": "1234567890",
+                "zgid": "600434",
+                "company_name": "Acme Inc.",
+                "type": "Production",
+                "license_details": {"paid": True, "paid_type": "enterprise"},
+            }
+        ]
+    }
+    client = crm(httpx.Response(200, json=body), requests)
+    found = await client.organization(DataCenter.EU, Environment.SANDBOX, TOKEN)
+    assert found == Organization("1234567890", "600434", "Acme Inc.", "production", "enterprise")
+    (request,) = requests
+    assert (request.method, str(request.url)) == ("GET", "https://sandbox.zohoapis.eu/crm/v8/org")
+    assert request.headers["authorization"] == "Zoho-oauthtoken 1000.aaaa.bbbb"
+
+
+async def test_the_current_user() -> None:
+    requests: list[httpx.Request] = []
+    body = {
+        "users": [
+            {
+                "id": "7",
+                "email": "a@example.com",
+                "full_name": "A B",
+                "status": "active",
+                "profile": {"name": "Admin"},
+            }
+        ],
+        "info": {"count": 1},
+    }
+    client = crm(httpx.Response(200, json=body), requests)
+    found = await client.current_user(DataCenter.EU, Environment.PRODUCTION, TOKEN)
+    assert found == User("7", "a@example.com", "A B", "active", "Admin")
+    assert str(requests[0].url) == "https://www.zohoapis.eu/crm/v8/users?type=CurrentUser"
+
+
+async def test_sparse_answers_are_taken() -> None:
+    found = await organization(httpx.Response(200, json={"org": [{"id": 12, "license_details": None}]}))
+    assert found == Organization("12", "", "", "", "")
+
+
+async def test_names_are_made_fit_for_people() -> None:
+    found = await organization(
+        httpx.Response(200, json={"org": [{"id": "1", "company_name": "<b>A</b>\n1000.aa.bb"}]})
+    )
+    assert found.name == "A ***"
+
+
+def refusal(code: str, details: Any = None) -> dict[str, Any]:
+    return {"code": code, "details": details or {}, "message": "…", "status": "error"}
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "error_class", "reason"),
+    [
+        (401, refusal("INVALID_TOKEN"), ErrorClass.TERMINAL, "TokenRejected"),
+        (401, refusal("INVALID_OAUTHTOKEN"), ErrorClass.TERMINAL, "TokenRejected"),
+        (401, refusal("AUTHENTICATION_FAILURE"), ErrorClass.TERMINAL, "TokenRejected"),
+        (401, refusal("AUTHENTICATION_FAILED"), ErrorClass.TERMINAL, "TokenRejected"),
+        (401, refusal("UNAUTHORIZED"), ErrorClass.TERMINAL, "TokenRejected"),
+        (401, refusal("OAUTH_SCOPE_MISMATCH"), ErrorClass.TERMINAL, "ScopeMissing"),
+        (403, refusal("OAUTH_SCOPE_MISMATCH"), ErrorClass.TERMINAL, "ScopeMissing"),
+        (
+            403,
+            refusal("NO_PERMISSION", {"permissions": ["Crm_Implied_Api_Access"]}),
+            ErrorClass.TERMINAL,
+            "ApiAccessDisabled",
+        ),
+        (
+            403,
+            refusal("NO_PERMISSION", {"permissions": ["Crm_Implied_View_Leads"]}),
+            ErrorClass.TERMINAL,
+            "PermissionDenied",
+        ),
+        (400, refusal("NO_PERMISSION"), ErrorClass.TERMINAL, "PermissionDenied"),
+        (403, refusal("FEATURE_NOT_ENABLED"), ErrorClass.TERMINAL, "FeatureNotEnabled"),
+        (400, refusal("FEATURE_NOT_SUPPORTED"), ErrorClass.TERMINAL, "FeatureNotEnabled"),
+        (404, refusal("INVALID_URL_PATTERN"), ErrorClass.BUG, "RequestRefused"),
+        (400, refusal("INVALID_HOST"), ErrorClass.TERMINAL, "WrongHost"),
+        (400, refusal("INVALID_MODULE"), ErrorClass.BUG, "RequestRefused"),
+        (400, refusal("NOT_SUPPORTED"), ErrorClass.BUG, "RequestRefused"),
+        (400, refusal("API_NOT_SUPPORTED"), ErrorClass.BUG, "RequestRefused"),
+        (400, refusal("INVALID_DATA"), ErrorClass.BUG, "RequestRefused"),
+        (400, refusal("INVALID_REQUEST"), ErrorClass.BUG, "RequestRefused"),
+        (400, refusal("REQUIRED_PARAM_MISSING"), ErrorClass.BUG, "RequestRefused"),
+        (400, refusal("INVALID_REQUEST_METHOD"), ErrorClass.BUG, "RequestRefused"),
+        (400, refusal("AMBIGUITY_DURING_PROCESSING"), ErrorClass.BUG, "RequestRefused"),
+        (429, refusal("TOO_MANY_REQUESTS"), ErrorClass.TRANSIENT, "RateLimited"),
+        (429, refusal("RATE_LIMIT_EXCEEDED"), ErrorClass.TRANSIENT, "RateLimited"),
+        (429, refusal("LIMIT_REACHED"), ErrorClass.TRANSIENT, "RateLimited"),
+        (429, refusal("API_LIMIT_EXCEEDED"), ErrorClass.TRANSIENT, "RateLimited"),
+        (429, refusal("NEW"), ErrorClass.TRANSIENT, "RateLimited"),
+        (500, refusal("INTERNAL_ERROR"), ErrorClass.TRANSIENT, "Unavailable"),
+        (500, refusal("INTERNAL_SERVER_ERROR"), ErrorClass.TRANSIENT, "Unavailable"),
+        (502, refusal("BAD_GATEWAY"), ErrorClass.TRANSIENT, "Unavailable"),
+        (503, refusal("SERVICE_UNAVAILABLE"), ErrorClass.TRANSIENT, "Unavailable"),
+        (504, "<html>", ErrorClass.TRANSIENT, "Unavailable"),
+        (412, refusal("ALREADY_MODIFIED"), ErrorClass.CONFLICT, "AlreadyModified"),
+        # zoho.md 6: a body that is in no table is most likely a refused address
+        (401, refusal("IP_BLOCKED"), ErrorClass.TERMINAL, "AccessRefused"),
+        (403, "<html>", ErrorClass.TERMINAL, "AccessRefused"),
+        (418, refusal("NEW"), ErrorClass.TRANSIENT, "UnexpectedAnswer"),
+        (302, "", ErrorClass.TRANSIENT, "UnexpectedAnswer"),
+        (204, "", ErrorClass.NOT_FOUND, "NotFound"),
+        (200, "<html>", ErrorClass.TRANSIENT, "UnreadableAnswer"),
+        (200, {"org": []}, ErrorClass.TRANSIENT, "UnreadableAnswer"),
+        (200, {"org": ["x"]}, ErrorClass.TRANSIENT, "UnreadableAnswer"),
+        (200, [], ErrorClass.TRANSIENT, "UnreadableAnswer"),
+    ],
+)
+async def test_errors(status: int, body: Any, error_class: ErrorClass, reason: str) -> None:
+    response = (
+        httpx.Response(status, text=body) if isinstance(body, str) else httpx.Response(status, json=body)
+    )
+    with pytest.raises(RemoteError) as raised:
+        await organization(response)
+    error = raised.value
+    assert (error.error_class, error.reason) == (error_class, reason)
+    assert (error.service, error.operation, error.status) == ("ZohoCRM", "organization", status)
+    assert not error.maybe_applied
+
+
+@pytest.mark.parametrize(
+    ("details", "headers", "seconds"),
+    [
+        ({"retry_after": 60}, {}, 60),
+        ({"retry_after": 60}, {"Retry-After": "5"}, 5),
+        ({"retry_after": "x"}, {}, None),
+        ({}, {"Retry-After": "5"}, 5),
+    ],
+)
+async def test_retry_after(details: Any, headers: dict[str, str], seconds: float | None) -> None:
+    with pytest.raises(RemoteError) as raised:
+        await organization(httpx.Response(429, json=refusal("TOO_MANY_REQUESTS", details), headers=headers))
+    assert raised.value.retry_after == seconds
