@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Awaitable, Callable
+from collections.abc import Mapping
 
 from aiohttp import web
 
@@ -16,8 +16,6 @@ from .state import ZohoState
 _FORM_TYPES = ("application/x-www-form-urlencoded", "multipart/form-data")
 _BAD_REQUEST_PAGE = "<!DOCTYPE html><html><body>Bad Request</body></html>"
 _FAULT_PAGE = "<!DOCTYPE html><html><body>Please come back later</body></html>"
-
-Handler = Callable[[web.Request], Awaitable[web.Response]]
 
 
 def accounts_app(state: ZohoState) -> web.Application:
@@ -106,9 +104,16 @@ async def _parameters(request: web.Request) -> dict[str, str]:
     """Query, form body (which wins) and Basic credentials (which only fill gaps); JSON says nothing."""
     parameters = dict(request.query)
     if request.content_type in _FORM_TYPES:
-        form = await request.post()
+        form = await _form(request)
         parameters |= {name: value for name, value in form.items() if isinstance(value, str)}
     return _basic_credentials(request.headers.get("Authorization", "")) | parameters
+
+
+async def _form(request: web.Request) -> Mapping[str, object]:
+    try:
+        return await request.post()
+    except ValueError as error:  # multipart without a boundary, or broken inside
+        raise web.HTTPBadRequest(text=_BAD_REQUEST_PAGE, content_type="text/html") from error
 
 
 def _basic_credentials(header: str) -> dict[str, str]:

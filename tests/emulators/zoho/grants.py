@@ -68,8 +68,9 @@ class GrantRequest(BaseModel):
 def create_grant(state: ZohoState, request: GrantRequest) -> dict[str, Any]:
     """Make the grant; answers every value in clear. Raises KeyError for an unknown client or user."""
     organization = _organization(state, request)
-    client = state.clients[request.client_id] if request.client_id else _new_client(state, request)
+    client = state.clients[request.client_id] if request.client_id else None
     user = _user(state, organization, request)
+    client = client or _new_client(state, request, user)
     grant = Grant(
         client.client_id,
         request.data_center,
@@ -111,7 +112,7 @@ def _organization(state: ZohoState, request: GrantRequest) -> Organization:
         return organization
 
 
-def _new_client(state: ZohoState, request: GrantRequest) -> Client:
+def _new_client(state: ZohoState, request: GrantRequest, owner: User) -> Client:
     name = f"created:{state.new_serial()}"
     server = request.client_type is ClientType.SERVER
     client = Client(
@@ -119,7 +120,7 @@ def _new_client(state: ZohoState, request: GrantRequest) -> Client:
         request.client_type,
         request.data_center,
         {dc: client_secret(f"{name}:{dc}") for dc in request.data_centers or [request.data_center]},
-        request.user or "",
+        owner.email,
         (request.redirect_uri or REDIRECT_URI,) if server else (),
     )
     state.clients[client.client_id] = client

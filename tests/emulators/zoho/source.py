@@ -1,7 +1,8 @@
 """Zoho CRM behind a base connection: what AEP's connector gets from it (platform.md 3, zoho.md 6).
 
-Nothing of that connector's dialogue with Zoho is published. Assumed: it uses the access token while that lives,
-and then renews it with the refresh token, reports lookups by their id, and shows structured values as JSON text.
+Nothing of that connector's dialogue with Zoho is published. Assumed: it uses the access token while that
+lives and then renews it with the refresh token, reports lookups by their id, and shows structured values as
+JSON text.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from ..core.source import SourceColumn, SourceError
+from tests.emulators.core.source import SourceColumn, SourceError
+
 from . import access
 from .data_centers import DataCenter, Environment, by_accounts_url
 from .errors import CrmError, OAuthError

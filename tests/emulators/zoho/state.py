@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 from collections.abc import Callable
 from typing import Any
+
+from tests.emulators.core.mask import masked
 
 from .data_centers import HOME, Environment
 from .limits import Concurrency, Credits
@@ -73,7 +74,7 @@ class ZohoState:
             ],
             "codes": [
                 {
-                    "code": mask(code.value),
+                    "code": masked(code.value),
                     "expiresAt": code.expires_at,
                     "used": code.used,
                     **_dump_grant(code.grant),
@@ -82,7 +83,7 @@ class ZohoState:
             ],
             "refreshTokens": [
                 {
-                    "refreshToken": mask(token.value),
+                    "refreshToken": masked(token.value),
                     "createdAt": token.created_at,
                     "issuedLast10Minutes": self.tokens.issued_in_window(token),
                     **_dump_grant(token.grant),
@@ -91,9 +92,9 @@ class ZohoState:
             ],
             "accessTokens": [
                 {
-                    "accessToken": mask(token.value),
+                    "accessToken": masked(token.value),
                     "expiresAt": token.expires_at,
-                    "refreshToken": mask(token.refresh_token) if token.refresh_token else None,
+                    "refreshToken": masked(token.refresh_token) if token.refresh_token else None,
                     **_dump_grant(token.grant),
                 }
                 for token in self.tokens.live_access_tokens()
@@ -117,16 +118,11 @@ def credentials_of(dc: str, environment: Environment) -> dict[str, str]:
     }
 
 
-def mask(secret: str) -> str:
-    """How a secret is shown: equal secrets look equal, none can be read."""
-    return f"***{hashlib.sha256(secret.encode()).hexdigest()[:8]}"
-
-
 def _dump_client(client: Client) -> dict[str, Any]:
     return {
         "clientId": client.client_id,
         "type": client.type.value,
-        "dataCenters": {dc: mask(secret) for dc, secret in client.secrets.items()},
+        "dataCenters": {dc: masked(secret) for dc, secret in client.secrets.items()},
         "redirectUris": list(client.redirect_uris),
     }
 
