@@ -1,0 +1,673 @@
+"""What is sent to AEP, and what is read out of its answers."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import httpx
+import pytest
+from pydantic import SecretStr
+from tests.unit.aep.fake import Fake, error
+
+from crmflow.aep.models import (
+    AuthSpec,
+    Column,
+    ConnectionSpec,
+    Created,
+    DataSet,
+    FieldMapping,
+    Flow,
+    FlowOptions,
+    FlowSpec,
+    LastRun,
+    MappingCheck,
+    MappingSetRef,
+    PatchOperation,
+    Sandbox,
+    Schedule,
+    Schema,
+    SourceConnection,
+    SourceType,
+    Table,
+    TargetConnection,
+)
+from crmflow.transport.errors import ErrorClass, RemoteError
+
+ZOHO = "929e4450-0237-4ed2-9404-b7e1e0a00309"
+DATA_LAKE = "c604ff05-7f1a-43c0-8e18-33bf874cb11c"
+ETAG = '"1a0037e4-0000-0200-0000-602e06f60000"'
+FS = "/data/foundation/flowservice"
+CREATED = {"id": "id-1", "etag": ETAG}
+SCHEMA_ID = "https://ns.adobe.com/tenant/schemas/0123456789abcdef"
+CONTENT_TYPE = "application/vnd.adobe.xed-full+json;version=1"
+
+
+# The gateway
+
+
+async def test_every_request_has_the_headers_of_the_gateway() -> None:
+    fake = Fake({"sandboxes": []})
+    await fake.client.sandboxes()
+    headers = fake.request.headers
+    assert headers["authorization"] == "Bearer token-1"
+    assert headers["x-api-key"] == "client-id"
+    assert headers["x-gw-ims-org-id"] == "ORG@AdobeOrg"
+    assert headers["x-sandbox-name"] == "prod"
+    assert headers["accept"] == "application/json"
+
+
+async def test_a_rejected_token_is_replaced_once() -> None:
+    rejection = (401, {"error_code": "401013", "message": "Oauth token is not valid"})
+    fake = Fake(rejection, (201, CREATED))
+    await fake.client.create_target_connection("n", "d", SCHEMA_ID, CONTENT_TYPE, "ds")
+    assert fake.tokens.rejected == ["token-1"]
+    assert [request.headers["authorization"] for request in fake.requests] == [
+        "Bearer token-1",
+        "Bearer token-2",
+    ]
+    assert fake.requests[0].content == fake.requests[1].content
+
+    fake = Fake(rejection, rejection)
+    with pytest.raises(RemoteError) as raised:
+        await fake.client.flow("f")
+    assert raised.value.reason == "PlatformTokenRejected"
+    assert fake.tokens.rejected == ["token-1"]
+
+
+@pytest.mark.parametrize("answer", [(401, {"error_code": "401000"}), error("FLOW-2000-401"), (403, None)])
+async def test_no_other_refusal_is_tried_again(answer: Any) -> None:
+    fake = Fake(answer)
+    with pytest.raises(RemoteError):
+        await fake.client.flow("f")
+    assert fake.tokens.rejected == []
+
+
+async def test_ids_cannot_leave_their_place_in_the_path() -> None:
+    fake = Fake((204, None))
+    await fake.client.delete_flow("../connections/x?y#z")
+    assert fake.line == ("DELETE", f"{FS}/flows/..%2Fconnections%2Fx%3Fy%23z")
+
+
+# Sandboxes and specs
+
+
+async def test_sandboxes() -> None:
+    raw = {"name": "prod", "state": "active", "type": "production", "region": "VA7", "isDefault": True}
+    fake = Fake({"sandboxes": [raw, {"name": "dev"}], "_page": {}})
+    assert await fake.client.sandboxes() == (
+        Sandbox("prod", "active", "production", "VA7"),
+        Sandbox("dev", "", "", ""),
+    )
+    assert fake.line == ("GET", "/data/foundation/sandbox-management/")
+
+
+SPEC = {
+    "id": ZOHO,
+    "name": "zoho-crm",
+    "version": "1.0",
+    "authSpec": [{"name": "Basic Authentication", "spec": {"required": ["endpoint", "accessToken"]}}],
+}
+
+
+@pytest.mark.parametrize("body", [{"items": [SPEC]}, SPEC, [SPEC]], ids=["envelope", "bare", "list"])
+async def test_connection_spec(body: Any) -> None:
+    fake = Fake(body)
+    assert await fake.client.connection_spec(ZOHO) == ConnectionSpec(
+        ZOHO, "zoho-crm", "1.0", (AuthSpec("Basic Authentication", ("endpoint", "accessToken")),)
+    )
+    assert fake.line == ("GET", f"{FS}/connectionSpecs/{ZOHO}")
+
+
+@pytest.mark.parametrize("answer", [error("FLOW-1101-404"), {"items": []}])
+async def test_a_withdrawn_connection_spec_is_none(answer: Any) -> None:
+    assert await Fake(answer).client.connection_spec(ZOHO) is None
+
+
+async def test_a_missing_sandbox_does_not_look_like_a_withdrawn_spec() -> None:
+    with pytest.raises(RemoteError) as raised:
+        await Fake(error("FLOW-2100-404")).client.connection_spec(ZOHO)
+    assert raised.value.reason == "SandboxNotFound"
+
+
+FLOW_SPEC = {
+    "id": "14518937",
+    "name": "CRMToAEP",
+    "version": "1.0",
+    "sourceConnectionSpecIds": [ZOHO, "other"],
+    "targetConnectionSpecIds": [DATA_LAKE],
+}
+
+
+@pytest.mark.parametrize(
+    "body", [{"items": [{"id": "x", "name": "CRMToAEP2"}, FLOW_SPEC]}, FLOW_SPEC], ids=["envelope", "bare"]
+)
+async def test_flow_spec(body: Any) -> None:
+    fake = Fake(body)
+    assert await fake.client.flow_spec("CRMToAEP") == FlowSpec(
+        "14518937", "CRMToAEP", "1.0", (ZOHO, "other"), (DATA_LAKE,)
+    )
+    assert fake.request.url.path == f"{FS}/flowSpecs"
+    assert fake.request.url.params["property"] == 'name=="CRMToAEP"'
+
+
+async def test_no_flow_spec() -> None:
+    assert await Fake({"items": [], "_links": {}}).client.flow_spec("CRMToAEP") is None
+
+
+# Base connections
+
+
+async def test_create_connection() -> None:
+    fake = Fake((201, CREATED))
+    created = await fake.client.create_connection(
+        "name", "text", "Basic Authentication", {"clientId": "c", "clientSecret": SecretStr("s")}, ZOHO, "1.0"
+    )
+    assert created == Created("id-1", ETAG)
+    assert fake.line == ("POST", f"{FS}/connections")
+    assert fake.body == {
+        "name": "name",
+        "description": "text",
+        "auth": {"specName": "Basic Authentication", "params": {"clientId": "c", "clientSecret": "s"}},
+        "connectionSpec": {"id": ZOHO, "version": "1.0"},
+    }
+
+
+@pytest.mark.parametrize("body", ["", "<html>", {}, [], {"items": []}, {"etag": ETAG}])
+async def test_a_create_without_an_id_may_have_created(body: Any) -> None:
+    fake = Fake((201, body))
+    with pytest.raises(RemoteError) as raised:
+        await fake.client.create_connection("n", "d", "a", {}, ZOHO, "1.0")
+    assert raised.value.reason == "UnreadableAnswer"
+    assert raised.value.maybe_applied
+
+
+async def test_connection() -> None:
+    raw = {
+        "id": "bc",
+        "etag": ETAG,
+        "version": ETAG,
+        "name": "name",
+        "description": "text",
+        "state": "enabled",
+        "connectionSpec": {"id": ZOHO, "version": "1.0"},
+        "auth": {"specName": "Basic Authentication", "params": {"clientId": "c", "clientSecret": "in clear"}},
+    }
+    fake = Fake({"items": [raw]})
+    found = await fake.client.connection("bc")
+    assert (found.id, found.etag, found.name, found.description) == ("bc", ETAG, "name", "text")
+    assert (found.state, found.connection_spec_id) == ("enabled", ZOHO)
+    assert found.auth_spec_name == "Basic Authentication"
+    assert found.auth_params["clientId"] == "c"
+    assert "in clear" not in repr(found)
+    assert fake.line == ("GET", f"{FS}/connections/bc")
+
+
+@pytest.mark.parametrize(
+    "answer", [error("FLOW-1101-404"), error("FLOW-1439-404"), (404, None), {"items": []}]
+)
+async def test_what_is_not_there_is_not_found(answer: Any) -> None:
+    with pytest.raises(RemoteError) as raised:
+        await Fake(answer).client.connection("bc")
+    assert raised.value.error_class is ErrorClass.NOT_FOUND
+
+
+@pytest.mark.parametrize("body", ["", "<html>", "null", "5", {}])
+async def test_an_odd_answer_is_not_taken_for_a_missing_object(body: Any) -> None:
+    with pytest.raises(RemoteError) as raised:
+        await Fake((200, body)).client.flow("f")
+    assert raised.value.reason == "UnreadableAnswer"
+
+
+async def test_patch() -> None:
+    fake = Fake(CREATED)
+    operations = [
+        PatchOperation("replace", "/auth/params", {"clientSecret": SecretStr("s")}),
+        PatchOperation("add", "/description", "text"),
+        PatchOperation("remove", "/labels"),
+    ]
+    assert await fake.client.patch_connection("bc", ETAG, operations) == Created("id-1", ETAG)
+    assert "s'" not in repr(operations[0])
+    assert fake.line == ("PATCH", f"{FS}/connections/bc")
+    assert fake.request.headers["if-match"] == ETAG
+    assert fake.body == [
+        {"op": "replace", "path": "/auth/params", "value": {"clientSecret": "s"}},
+        {"op": "add", "path": "/description", "value": "text"},
+        {"op": "remove", "path": "/labels"},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("body", "etag"), [({"items": [{"id": "sc", "etag": "e2"}]}, "e2"), ({"id": "sc"}, None), ("", None)]
+)
+async def test_a_patch_may_answer_with_a_list_or_nothing(body: Any, etag: str | None) -> None:
+    patched = await Fake((200, body)).client.patch_source_connection("sc", "e1", [])
+    assert patched == Created("sc", etag)
+
+
+async def test_a_stale_etag_is_a_conflict() -> None:
+    with pytest.raises(RemoteError) as raised:
+        await Fake(error("FLOW-1404-412")).client.patch_flow("f", "old", [])
+    assert raised.value.error_class is ErrorClass.CONFLICT
+
+
+@pytest.mark.parametrize("result", [True, False])
+async def test_test_connection(result: bool) -> None:
+    fake = Fake({"result": result})
+    assert await fake.client.test_connection("bc") is result
+    assert fake.line == ("GET", f"{FS}/connections/bc/test")
+
+
+async def test_the_connectors_reason_is_passed_on() -> None:
+    with pytest.raises(RemoteError) as raised:
+        await Fake(error("FLOW-1308-400", "The access token is expired.")).client.test_connection("bc")
+    assert raised.value.reason == "SourceRefused"
+    assert "The access token is expired." in raised.value.message
+
+
+async def test_tables() -> None:
+    fake = Fake(
+        [
+            {"type": "table", "name": "Leads", "path": "Crm.Leads"},
+            {"type": "folder", "name": "x"},
+            {"name": "y"},
+        ]
+    )
+    assert await fake.client.tables("bc") == (Table("Leads", "Crm.Leads"), Table("y", "y"))
+    assert fake.line == ("GET", f"{FS}/connections/bc/explore?objectType=root")
+
+
+NEW_COLUMNS = [
+    {"name": "Email", "type": "string", "xdm": {"type": "string"}},
+    {
+        "name": "Modified_Time",
+        "type": "string",
+        "meta:xdmType": "date-time",
+        "xdm": {"type": "string", "format": "date-time"},
+    },
+    {"name": "Birthday", "type": "string", "xdm": {"type": "string", "format": "date"}},
+]
+OLD_COLUMNS = [
+    {"name": "Email", "type": "String", "meta": {"originalType": "String"}},
+    {"name": "Modified_Time", "type": "DateTime", "meta": {"originalType": "DateTime"}},
+]
+
+
+@pytest.mark.parametrize("wrap", [lambda body: body, lambda body: [body]], ids=["object", "list"])
+@pytest.mark.parametrize("columns", [NEW_COLUMNS, OLD_COLUMNS], ids=["new", "old"])
+async def test_columns(columns: list[dict[str, Any]], wrap: Any) -> None:
+    fake = Fake(wrap({"format": "flat", "schema": {"columns": columns}}))
+    found = await fake.client.columns("bc", "Crm.Leads")
+    assert [column.raw for column in found] == columns
+    assert [column.is_date for column in found] == [column["name"] != "Email" for column in columns]
+    assert found[0] == Column("Email", "string", False, columns[0])
+    assert fake.line == ("GET", f"{FS}/connections/bc/explore?objectType=table&object=Crm.Leads")
+
+
+@pytest.mark.parametrize("body", [{}, [], {"schema": {}}, "5"])
+async def test_no_columns_are_not_an_empty_table(body: Any) -> None:
+    with pytest.raises(RemoteError) as raised:
+        await Fake((200, body)).client.columns("bc", "Leads")
+    assert raised.value.reason == "UnreadableAnswer"
+
+
+# Source and target connections
+
+
+async def test_create_source_connection() -> None:
+    fake = Fake((201, CREATED))
+    await fake.client.create_source_connection("n", "d", "bc", "Leads", NEW_COLUMNS, ZOHO, "1.0")
+    assert fake.line == ("POST", f"{FS}/sourceConnections")
+    assert fake.body == {
+        "name": "n",
+        "description": "d",
+        "baseConnectionId": "bc",
+        "data": {"format": "tabular"},
+        "params": {"tableName": "Leads", "columns": NEW_COLUMNS},
+        "connectionSpec": {"id": ZOHO, "version": "1.0"},
+    }
+
+
+async def test_source_connection() -> None:
+    raw = {
+        "id": "sc",
+        "version": ETAG,
+        "name": "n",
+        "description": "d",
+        "state": "enabled",
+        "baseConnectionId": "bc",
+        "data": {"format": "tabular", "schema": None, "properties": None},
+        "params": {"tableName": "Leads", "columns": NEW_COLUMNS},
+        "connectionSpec": {"id": ZOHO},
+    }
+    assert await Fake({"items": [raw]}).client.source_connection("sc") == SourceConnection(
+        "sc", ETAG, "n", "d", "enabled", "bc", ZOHO, "Leads", ("Email", "Modified_Time", "Birthday")
+    )
+
+
+async def test_create_target_connection() -> None:
+    fake = Fake((201, CREATED))
+    await fake.client.create_target_connection("n", "d", SCHEMA_ID, CONTENT_TYPE, "ds")
+    assert fake.line == ("POST", f"{FS}/targetConnections")
+    assert fake.body == {
+        "name": "n",
+        "description": "d",
+        "data": {"schema": {"id": SCHEMA_ID, "version": CONTENT_TYPE}},
+        "params": {"dataSetId": "ds"},
+        "connectionSpec": {"id": DATA_LAKE, "version": "1.0"},
+    }
+
+
+async def test_target_connection() -> None:
+    raw = {
+        "id": "tc",
+        "etag": ETAG,
+        "name": "n",
+        "state": "enabled",
+        "data": {"schema": {"id": SCHEMA_ID, "version": CONTENT_TYPE}},
+        "params": {"dataSetId": "ds"},
+        "connectionSpec": {"id": DATA_LAKE},
+    }
+    assert await Fake({"items": [raw]}).client.target_connection("tc") == TargetConnection(
+        "tc", ETAG, "n", "", "enabled", DATA_LAKE, SCHEMA_ID, CONTENT_TYPE, "ds"
+    )
+
+
+# Flows
+
+
+async def create_flow(fake: Fake, options: dict[str, Any]) -> None:
+    await fake.client.create_flow(
+        "n",
+        "d",
+        "spec",
+        "1.0",
+        "sc",
+        "tc",
+        [{"name": "Mapping", "params": {"mappingId": "m", "mappingVersion": 0}}],
+        options,
+        {"startTime": 1612310466, "frequency": "minute", "interval": 15, "backfill": True},
+    )
+
+
+async def test_create_flow() -> None:
+    fake = Fake((201, CREATED))
+    await create_flow(fake, {"partialIngestionPercent": 5})
+    assert fake.line == ("POST", f"{FS}/flows")
+    assert fake.body == {
+        "name": "n",
+        "description": "d",
+        "flowSpec": {"id": "spec", "version": "1.0"},
+        "sourceConnectionIds": ["sc"],
+        "targetConnectionIds": ["tc"],
+        "transformations": [{"name": "Mapping", "params": {"mappingId": "m", "mappingVersion": 0}}],
+        "options": {"partialIngestionPercent": 5},
+        "scheduleParams": {"startTime": 1612310466, "frequency": "minute", "interval": 15, "backfill": True},
+    }
+    fake = Fake((201, CREATED))
+    await create_flow(fake, {})
+    assert "options" not in fake.body
+
+
+RAW_FLOW = {
+    "id": "f",
+    "etag": ETAG,
+    "name": "n",
+    "description": "d",
+    "state": "enabled",
+    "flowSpec": {"id": "spec", "version": "1.0"},
+    "sourceConnectionIds": ["sc"],
+    "targetConnectionIds": ["tc"],
+    "transformations": [
+        {"name": "Copy", "params": {"deltaColumn": {"name": "Modified_Time"}}},
+        {"name": "Mapping", "params": {"mappingId": "m", "mappingVersion": 0}},
+    ],
+    "options": {"errorDiagnosticsEnabled": True, "partialIngestionPercent": 5},
+    "scheduleParams": {"startTime": 1612310466, "frequency": "minute", "interval": 15, "backfill": True},
+    "lastRunDetails": {
+        "id": "r",
+        "state": "success",
+        "startedAtUTC": 1612310500123,
+        "completedAtUTC": 1612310600000,
+    },
+}
+FLOW = Flow(
+    id="f",
+    etag=ETAG,
+    name="n",
+    description="d",
+    state="enabled",
+    flow_spec_id="spec",
+    source_connection_ids=("sc",),
+    target_connection_ids=("tc",),
+    schedule=Schedule(1612310466, "minute", 15, True),
+    delta_column="Modified_Time",
+    mapping_set_id="m",
+    mapping_version=0,
+    options=FlowOptions(True, 5),
+    last_run=LastRun("r", "success", 1612310500.123, 1612310600.0),
+    transformations=tuple(RAW_FLOW["transformations"]),
+)
+
+
+async def test_flow() -> None:
+    fake = Fake({"items": [RAW_FLOW]})
+    assert await fake.client.flow("f") == FLOW
+    assert fake.line == ("GET", f"{FS}/flows/f")
+
+
+async def test_numbers_and_truth_values_may_be_strings() -> None:
+    """platform.md 16.1, 4: written as numbers, read back as strings."""
+    raw = json.loads(json.dumps(RAW_FLOW))
+    raw["scheduleParams"] = {
+        "startTime": "1612310466",
+        "frequency": "MINUTE",
+        "interval": "15",
+        "backfill": "true",
+    }
+    raw["options"] = {"errorDiagnosticsEnabled": "true", "partialIngestionPercent": "5"}
+    raw["transformations"][1]["params"]["mappingVersion"] = "0"
+    raw["lastRunDetails"].update(state="SUCCESS", startedAtUTC="1612310500123")
+    found = await Fake({"items": [raw]}).client.flow("f")
+    assert (found.schedule, found.options, found.mapping_version) == (FLOW.schedule, FLOW.options, 0)
+    assert found.last_run == FLOW.last_run
+
+
+async def test_a_flow_that_never_ran() -> None:
+    found = await Fake({"items": [{"id": "f", "scheduleParams": {"frequency": "once"}}]}).client.flow("f")
+    assert found.schedule == Schedule(None, "once", None, None)
+    assert found.options == FlowOptions(None, None)
+    assert (found.delta_column, found.mapping_set_id, found.mapping_version) == (None, None, None)
+    assert found.last_run is None
+
+
+async def test_a_run_under_way() -> None:
+    raw = {"id": "f", "lastRunDetails": {"id": "r", "state": "IN_PROGRESS", "startedAtUTC": 1612310500000}}
+    found = await Fake({"items": [raw]}).client.flow("f")
+    assert found.last_run == LastRun("r", "inprogress", 1612310500.0, None)
+
+
+@pytest.mark.parametrize(("enable", "op"), [(True, "enable"), (False, "disable")])
+@pytest.mark.parametrize("etag", [None, ETAG])
+async def test_enabling_is_an_action(enable: bool, op: str, etag: str | None) -> None:
+    fake = Fake(CREATED)
+    assert await fake.client.set_flow_state("f", enable, etag) == Created("id-1", ETAG)
+    assert fake.line == ("POST", f"{FS}/flows/f/action?op={op}")
+    assert fake.request.headers.get("if-match") == etag
+    assert fake.request.content == b""
+
+
+@pytest.mark.parametrize(
+    ("method", "collection"),
+    [
+        ("delete_connection", "connections"),
+        ("delete_source_connection", "sourceConnections"),
+        ("delete_target_connection", "targetConnections"),
+        ("delete_flow", "flows"),
+    ],
+)
+async def test_delete(method: str, collection: str) -> None:
+    fake = Fake((204, None))
+    await getattr(fake.client, method)("x")
+    assert fake.line == ("DELETE", f"{FS}/{collection}/x")
+    assert fake.request.headers["x-sandbox-name"] == "prod"
+
+    for answer, error_class in (
+        (error("FLOW-1101-404"), ErrorClass.NOT_FOUND),
+        (error("FLOW-1418-400"), ErrorClass.IN_USE),
+        (error("FLOW-1416-400"), ErrorClass.WAIT),
+    ):
+        with pytest.raises(RemoteError) as raised:
+            await getattr(Fake(answer).client, method)("x")
+        assert raised.value.error_class is error_class
+
+
+# Look-ups by name
+
+
+async def test_find_ids_follows_the_pages_and_takes_exact_names() -> None:
+    name = "Leads [crmflow:prod:0a1b]"
+    fake = Fake(
+        {
+            "items": [{"id": "1", "name": name}],
+            "_links": {"next": {"href": "/flows?continuationToken=a%2Bb&limit=1"}},
+        },
+        {"items": [{"id": "2", "name": f"{name} "}, {"id": "3", "name": name}], "_links": {}},
+    )
+    assert await fake.client.find_ids("flows", name) == ("1", "3")
+    first, second = fake.requests
+    assert first.url.path == second.url.path == f"{FS}/flows"
+    assert first.url.params["property"] == f'name=="{name}"'
+    assert dict(second.url.params) == {"continuationToken": "a+b", "limit": "1"}
+
+
+async def test_a_next_link_does_not_lead_elsewhere() -> None:
+    fake = Fake(
+        {"items": [], "_links": {"next": {"href": "https://elsewhere.example/x?continuationToken=t"}}},
+        {"items": []},
+    )
+    assert await fake.client.find_ids("connections", "n") == ()
+    assert str(fake.requests[1].url) == f"https://platform.example{FS}/connections?continuationToken=t"
+
+
+async def test_a_failed_page_fails_the_listing() -> None:
+    page = {"items": [{"id": "1", "name": "n"}], "_links": {"next": {"href": "/flows?continuationToken=t"}}}
+    for second in (error("FLOW-1400-500"), (200, {}), (200, "<html>"), page):
+        with pytest.raises(RemoteError) as raised:
+            await Fake(page, second).client.find_ids("flows", "n")
+        assert raised.value.error_class is ErrorClass.TRANSIENT
+
+
+# Data Prep, Schema Registry, Catalog
+
+MAPPINGS = [
+    FieldMapping(SourceType.ATTRIBUTE, "Email", "personalEmail.address"),
+    FieldMapping(SourceType.EXPRESSION, 'concat(First_Name," ",Last_Name)', "person.name.fullName"),
+    FieldMapping(SourceType.STATIC, "zoho", "_tenant.origin"),
+]
+MAPPING_BODY = {
+    "outputSchema": {"schemaRef": {"id": SCHEMA_ID, "contentType": CONTENT_TYPE}},
+    "mappings": [
+        {"sourceType": "ATTRIBUTE", "source": "Email", "destination": "personalEmail.address"},
+        {
+            "sourceType": "EXPRESSION",
+            "source": 'concat(First_Name," ",Last_Name)',
+            "destination": "person.name.fullName",
+        },
+        {"sourceType": "STATIC", "source": "zoho", "destination": "_tenant.origin"},
+    ],
+}
+
+
+async def test_validate_mapping() -> None:
+    failed = {
+        "status": "FAILED",
+        "errors": [{"source": "x", "exception": "No <i>such</i> field"}, {"exception": "b"}],
+    }
+    fake = Fake(
+        {
+            "validationResponse": [
+                {"status": "SUCCESS", "errors": None},
+                failed,
+                {"status": "FAILED", "errors": None},
+            ]
+        }
+    )
+    assert await fake.client.validate_mapping(SCHEMA_ID, CONTENT_TYPE, MAPPINGS) == (
+        MappingCheck(True, ""),
+        MappingCheck(False, "No such field; b"),
+        MappingCheck(False, "Data Prep gave no reason"),
+    )
+    assert fake.line == ("POST", "/data/foundation/conversion/mappingSets/validate")
+    assert fake.body == MAPPING_BODY
+
+
+@pytest.mark.parametrize("verdicts", [[], [{"status": "SUCCESS"}], [{"status": "SUCCESS"}] * 4])
+async def test_every_mapping_needs_a_verdict(verdicts: list[Any]) -> None:
+    with pytest.raises(RemoteError) as raised:
+        await Fake({"validationResponse": verdicts}).client.validate_mapping(
+            SCHEMA_ID, CONTENT_TYPE, MAPPINGS
+        )
+    assert raised.value.reason == "UnreadableAnswer"
+
+
+async def test_create_mapping_set() -> None:
+    fake = Fake({"id": "m", "version": 0})
+    created = await fake.client.create_mapping_set("crmflow:x:y", SCHEMA_ID, CONTENT_TYPE, MAPPINGS)
+    assert created == MappingSetRef("m", 0)
+    assert fake.line == ("POST", "/data/foundation/conversion/mappingSets")
+    assert fake.body == {"name": "crmflow:x:y", **MAPPING_BODY}
+
+
+async def test_schema() -> None:
+    fake = Fake({"$id": SCHEMA_ID, "meta:altId": "_tenant.schemas.0", "title": "T", "version": "1.3"})
+    found = await fake.client.schema(SCHEMA_ID)
+    assert found == Schema(SCHEMA_ID, "_tenant.schemas.0", "T", "1.3")
+    assert found.major_version == 1
+    path = "https%3A%2F%2Fns.adobe.com%2Ftenant%2Fschemas%2F0123456789abcdef"
+    assert fake.line == ("GET", f"/data/foundation/schemaregistry/tenant/schemas/{path}")
+    assert fake.request.headers["accept"] == "application/vnd.adobe.xed-full+json; version=1"
+
+
+@pytest.mark.parametrize("status", [404, 406])
+async def test_no_schema(status: int) -> None:
+    body = {"type": "http://ns.adobe.com/aep/errors/XDM-1012-404", "title": "Resource not found"}
+    with pytest.raises(RemoteError) as raised:
+        await Fake((status, body if status == 404 else None)).client.schema(SCHEMA_ID)
+    assert raised.value.error_class is ErrorClass.NOT_FOUND
+
+
+@pytest.mark.parametrize(
+    ("tags", "enabled"),
+    [
+        ({"unifiedProfile": ["enabled:true"]}, True),
+        ({"unifiedProfile": ["enabled: true", "isUpsert:true"]}, True),
+        ({"unifiedProfile": ["enabled:false"]}, False),
+        ({}, False),
+        (None, False),
+    ],
+)
+async def test_dataset(tags: Any, enabled: bool) -> None:
+    raw = {"name": "Contacts", "tags": tags, "schemaRef": {"id": SCHEMA_ID, "contentType": CONTENT_TYPE}}
+    fake = Fake({"ds": raw})
+    assert await fake.client.dataset("ds") == DataSet("ds", "Contacts", SCHEMA_ID, CONTENT_TYPE, enabled)
+    assert fake.line == ("GET", "/data/foundation/catalog/dataSets/ds")
+
+
+@pytest.mark.parametrize("answer", [(404, None), {}, (404, {"title": "NotFoundError"})])
+async def test_no_dataset(answer: Any) -> None:
+    with pytest.raises(RemoteError) as raised:
+        await Fake(answer).client.dataset("ds")
+    assert raised.value.error_class is ErrorClass.NOT_FOUND
+
+
+async def test_an_unknown_outcome_of_a_create_is_told() -> None:
+    with pytest.raises(RemoteError) as raised:
+        await create_flow(Fake(error("FLOW-1400-500")), {})
+    assert raised.value.maybe_applied
+    with pytest.raises(RemoteError) as raised:
+        await create_flow(Fake(error("FLOW-1360-400")), {})
+    assert not raised.value.maybe_applied
+    with pytest.raises(RemoteError) as raised:
+        await create_flow(Fake(httpx.Response(429, headers={"Retry-After": "3"})), {})
+    assert (raised.value.maybe_applied, raised.value.retry_after) == (False, 3)

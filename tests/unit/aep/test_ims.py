@@ -1,0 +1,90 @@
+"""IMS tokens (platform.md 1.3)."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import parse_qs
+
+import httpx
+import pytest
+from pydantic import SecretStr
+
+from crmflow.aep.ims import AccessToken, Ims
+from crmflow.clock import Clock
+from crmflow.observability.redaction import redact
+from crmflow.transport.errors import ErrorClass, RemoteError
+from crmflow.transport.http import HttpClient
+
+NOW = 1_800_000_000.0
+
+
+class StoppedClock(Clock):
+    def now(self) -> float:
+        return NOW
+
+
+async def token(response: httpx.Response, requests: list[httpx.Request], *scopes: str) -> AccessToken:
+    def handler(request: httpx.Request) -> httpx.Response:
+        requests.append(request)
+        return response
+
+    clock = StoppedClock()
+    ims = Ims(HttpClient(httpx.MockTransport(handler), clock), "https://ims.example/", clock)
+    if scopes:
+        return await ims.token("client-id", SecretStr("client-secret"), scopes)
+    return await ims.token("client-id", SecretStr("client-secret"))
+
+
+async def test_a_token() -> None:
+    requests: list[httpx.Request] = []
+    body = {"access_token": "opaque-token", "token_type": "bearer", "expires_in": 86399}
+    found = await token(httpx.Response(200, json=body), requests)
+    assert found.value.get_secret_value() == "opaque-token"
+    assert (found.issued_at, found.expires_at) == (NOW, NOW + 86399)
+    (request,) = requests
+    assert (request.method, str(request.url)) == ("POST", "https://ims.example/ims/token/v3")
+    assert parse_qs(request.content.decode()) == {
+        "grant_type": ["client_credentials"],
+        "client_id": ["client-id"],
+        "client_secret": ["client-secret"],
+        "scope": ["openid,AdobeID,read_organizations,additional_info.projectedProductContext,session"],
+    }
+    assert redact("opaque-token client-secret") == "*** ***"
+
+
+async def test_own_scopes_and_no_expiry() -> None:
+    requests: list[httpx.Request] = []
+    found = await token(httpx.Response(200, json={"access_token": "opaque-token"}), requests, "a", "b")
+    assert found.expires_at == NOW + 86399
+    assert parse_qs(requests[0].content.decode())["scope"] == ["a,b"]
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "error_class", "reason"),
+    [
+        (400, {"error": "invalid_client"}, ErrorClass.TERMINAL, "PlatformCredentialsRejected"),
+        (401, {"error": "invalid_client"}, ErrorClass.TERMINAL, "PlatformCredentialsRejected"),
+        (200, {"error": "invalid_client"}, ErrorClass.TERMINAL, "PlatformCredentialsRejected"),
+        (400, {"error": "invalid_scope"}, ErrorClass.TERMINAL, "PlatformCredentialsRejected"),
+        (400, {"error": "unauthorized_client"}, ErrorClass.TERMINAL, "PlatformCredentialsRejected"),
+        (401, {"error": "new"}, ErrorClass.TERMINAL, "PlatformCredentialsRejected"),
+        (403, "<html>", ErrorClass.TERMINAL, "PlatformCredentialsRejected"),
+        (404, "", ErrorClass.TRANSIENT, "UnexpectedAnswer"),
+        (302, "", ErrorClass.TRANSIENT, "UnexpectedAnswer"),
+        (408, "", ErrorClass.TRANSIENT, "UnexpectedAnswer"),
+        (429, "", ErrorClass.TRANSIENT, "RateLimited"),
+        (500, "<html>", ErrorClass.TRANSIENT, "Unavailable"),
+        (503, {"error": "unavailable"}, ErrorClass.TRANSIENT, "Unavailable"),
+        (200, "<html>", ErrorClass.TRANSIENT, "UnreadableAnswer"),
+        (200, {}, ErrorClass.TRANSIENT, "UnreadableAnswer"),
+        (200, {"access_token": 5}, ErrorClass.TRANSIENT, "UnreadableAnswer"),
+        (200, [], ErrorClass.TRANSIENT, "UnreadableAnswer"),
+    ],
+)
+async def test_errors(status: int, body: Any, error_class: ErrorClass, reason: str) -> None:
+    content = {"text": body} if isinstance(body, str) else {"json": body}
+    with pytest.raises(RemoteError) as raised:
+        await token(httpx.Response(status, **content), [])
+    error = raised.value
+    assert (error.error_class, error.reason) == (error_class, reason)
+    assert (error.service, error.operation, error.status) == ("IMS", "token", status)
