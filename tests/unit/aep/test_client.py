@@ -222,16 +222,16 @@ async def test_an_odd_answer_is_not_taken_for_a_missing_object(body: Any) -> Non
 async def test_patch() -> None:
     fake = Fake(CREATED)
     operations = [
-        PatchOperation("replace", "/auth/params", {"clientSecret": SecretStr("s")}),
+        PatchOperation("replace", "/auth/params", {"clientSecret": SecretStr("hidden")}),
         PatchOperation("add", "/description", "text"),
         PatchOperation("remove", "/labels"),
     ]
     assert await fake.client.patch_connection("bc", ETAG, operations) == Created("id-1", ETAG)
-    assert "s'" not in repr(operations[0])
+    assert "hidden" not in repr(operations[0])
     assert fake.line == ("PATCH", f"{FS}/connections/bc")
     assert fake.request.headers["if-match"] == ETAG
     assert fake.body == [
-        {"op": "replace", "path": "/auth/params", "value": {"clientSecret": "s"}},
+        {"op": "replace", "path": "/auth/params", "value": {"clientSecret": "hidden"}},
         {"op": "add", "path": "/description", "value": "text"},
         {"op": "remove", "path": "/labels"},
     ]
@@ -409,7 +409,7 @@ async def test_create_flow() -> None:
     assert "options" not in fake.body
 
 
-RAW_FLOW = {
+RAW_FLOW: dict[str, Any] = {
     "id": "f",
     "etag": ETAG,
     "name": "n",
@@ -552,7 +552,8 @@ async def test_a_next_link_does_not_lead_elsewhere() -> None:
 
 async def test_a_failed_page_fails_the_listing() -> None:
     page = {"items": [{"id": "1", "name": "n"}], "_links": {"next": {"href": "/flows?continuationToken=t"}}}
-    for second in (error("FLOW-1400-500"), (200, {}), (200, "<html>"), page):
+    seconds: list[Any] = [error("FLOW-1400-500"), (200, {}), (200, "<html>"), page]
+    for second in seconds:
         with pytest.raises(RemoteError) as raised:
             await Fake(page, second).client.find_ids("flows", "n")
         assert raised.value.error_class is ErrorClass.TRANSIENT

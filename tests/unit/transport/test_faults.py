@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 import httpx
 import pytest
@@ -84,7 +84,10 @@ async def no_host(monkeypatch: pytest.MonkeyPatch) -> str:
 
 @pytest.mark.parametrize("make_url", [refused, unknown_name, other_scheme, no_host])
 async def test_what_was_never_sent_is_unreachable(
-    make_url, http: HttpClient, observed: list[str], monkeypatch: pytest.MonkeyPatch
+    make_url: Callable[[pytest.MonkeyPatch], Awaitable[str]],
+    http: HttpClient,
+    observed: list[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     error = await failure(http, "POST", await make_url(monkeypatch))
     assert (error.reason, error.maybe_applied) == ("Unreachable", False)

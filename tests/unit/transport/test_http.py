@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Callable
+from typing import Any
 
 import httpx
 import pytest
@@ -11,12 +12,12 @@ from crmflow.clock import Clock
 from crmflow.transport.http import Answer, Call, HttpClient
 
 
-def client(handler, clock: Clock | None = None) -> HttpClient:
+def client(handler: Callable[[httpx.Request], httpx.Response], clock: Clock | None = None) -> HttpClient:
     return HttpClient(httpx.MockTransport(handler), clock or Clock())
 
 
 async def exchange(
-    response: httpx.Response, clock: Clock | None = None, **arguments
+    response: httpx.Response, clock: Clock | None = None, **arguments: Any
 ) -> tuple[httpx.Request, Answer]:
     requests: list[httpx.Request] = []
 
@@ -82,7 +83,7 @@ async def test_parameters_may_repeat() -> None:
         (None, None),
     ],
 )
-async def test_retry_after(value: str | None, seconds: float | None, tmp_path: Path) -> None:
+async def test_retry_after(value: str | None, seconds: float | None) -> None:
     class Friday(Clock):
         def now(self) -> float:
             return 1234567890.0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import ssl
+from pathlib import Path
 
 import pytest
 from tests.unit.transport.servers import CERTIFICATE, answers, free_port, ok, serve
@@ -178,7 +179,7 @@ async def test_ssl_cert_file_is_honoured(monkeypatch: pytest.MonkeyPatch) -> Non
         assert await get(SpreadTransport(), f"https://localhost:{port}/") == {}
 
 
-def test_a_bundle_that_cannot_be_read_is_an_error_at_start(tmp_path) -> None:
+def test_a_bundle_that_cannot_be_read_is_an_error_at_start(tmp_path: Path) -> None:
     with pytest.raises(OSError):
         SpreadTransport(ca_bundle=tmp_path / "missing.pem")
     (tmp_path / "empty.pem").write_text("")
