@@ -1,0 +1,1 @@
+"""Flow Service: connections, flows, runs and their specs (platform.md 3 to 7)."""

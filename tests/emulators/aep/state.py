@@ -1,0 +1,141 @@
+"""All that the AEP emulator remembers."""
+
+from __future__ import annotations
+
+import secrets
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.emulators.aep.resource import Author, Store
+from tests.emulators.aep.switches import AepSwitches
+from tests.emulators.core.mask import SecretMask
+from tests.emulators.core.source import Source
+
+KINDS = ("connections", "sourceConnections", "targetConnections", "flows", "runs")
+"""Flow Service's collections, as they stand in its paths."""
+
+
+@dataclass
+class Sandbox:
+    """One sandbox and everything in it; nothing is shared with another sandbox."""
+
+    name: str
+    title: str
+    type: str
+    region: str
+    state: str = "active"
+    is_default: bool = False
+    etag: int = 1
+    created: float = 0.0
+    modified: float = 0.0
+    id: str = field(default_factory=lambda: str(uuid.uuid4()))
+    stores: dict[str, Store] = field(default_factory=lambda: {kind: Store() for kind in KINDS})
+    mapping_sets: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    schemas: dict[str, dict[int, dict[str, Any]]] = field(default_factory=dict)
+    field_groups: dict[str, dict[str, Any]] = field(default_factory=dict)
+    descriptors: dict[str, dict[str, Any]] = field(default_factory=dict)
+    datasets: dict[str, dict[str, Any]] = field(default_factory=dict)
+    batches: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def empty(self) -> None:
+        """Remove every resource, as a sandbox reset does (platform.md 13)."""
+        for store in self.stores.values():
+            store.clear()
+        for content in (
+            self.mapping_sets,
+            self.schemas,
+            self.field_groups,
+            self.descriptors,
+            self.datasets,
+            self.batches,
+        ):
+            content.clear()
+
+
+@dataclass
+class Credential:
+    """An OAuth server-to-server credential of the Developer Console."""
+
+    client_id: str
+    client_secret: str
+    organization: str
+    technical_account: str
+    scopes: tuple[str, ...]
+
+    @property
+    def author(self) -> Author:
+        """Who requests with this credential are by."""
+        return Author(self.technical_account, self.client_id)
+
+
+@dataclass
+class Token:
+    """An access token of IMS."""
+
+    client_id: str
+    expires: float
+
+
+class AepState:
+    """IMS and the five services. ``now`` gives epoch seconds; ``source`` is what connections lead to."""
+
+    def __init__(self, now: Callable[[], float], source: Source) -> None:
+        self.now = now
+        self.source = source
+        self.switches = AepSwitches()
+        self.reset()
+
+    def reset(self) -> None:
+        """Back to the seed, default switches included."""
+        from tests.emulators.aep.seed import seed  # it builds on this module
+
+        for name, value in AepSwitches():
+            setattr(self.switches, name, value)
+        self.credentials: dict[str, Credential] = {}
+        self.tokens: dict[str, Token] = {}
+        self.sandboxes: dict[str, Sandbox] = {}
+        self.requests: dict[str, list[float]] = {}
+        self.test_results: dict[str, str | None] = {}
+        self.organization = ""
+        self.tenant = ""
+        seed(self)
+
+    @property
+    def default_sandbox(self) -> Sandbox:
+        """The sandbox of requests that name none."""
+        return next(s for s in self.sandboxes.values() if s.is_default)
+
+    def issue_token(self, client_id: str) -> str:
+        """A new access token for a credential."""
+        token = ".".join(secrets.token_urlsafe(n) for n in (24, 96, 32))
+        self.tokens[token] = Token(client_id, self.now() + self.switches.imsTokenSeconds)
+        return token
+
+    def dump(self) -> dict[str, Any]:
+        """Everything as JSON, secrets replaced."""
+        content = {
+            "tenantId": self.tenant,
+            "tokens": [{"clientId": t.client_id, "expires": t.expires} for t in self.tokens.values()],
+            "sandboxes": {name: self._dump(sandbox) for name, sandbox in self.sandboxes.items()},
+        }
+        masked: dict[str, Any] = SecretMask().body(content)
+        return masked
+
+    def _dump(self, sandbox: Sandbox) -> dict[str, Any]:
+        now = self.now()
+        return {
+            "state": sandbox.state,
+            "type": sandbox.type,
+            "region": sandbox.region,
+            **{
+                kind: [{**r.common(), **r.body} for r in store.living(now)]
+                for kind, store in sandbox.stores.items()
+            },
+            "mappingSets": [{"id": id, **versions[-1]} for id, versions in sandbox.mapping_sets.items()],
+            "schemas": list(sandbox.schemas),
+            "dataSets": [{"id": id, **body} for id, body in sandbox.datasets.items()],
+            "batches": [{"id": id, **body} for id, body in sandbox.batches.items()],
+            "descriptors": list(sandbox.descriptors.values()),
+        }

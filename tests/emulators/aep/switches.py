@@ -1,0 +1,185 @@
+"""Every reading of the contract that a test may want the other way round.
+
+The default of each switch is what the contract states, or the strictest reading where it is silent. The
+numbers in brackets are the unknowns (16.3) and contradictions (16.1) of platform.md.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Seconds = Annotated[float, Field(ge=0)]
+
+
+class AepSwitches(BaseModel):
+    """The switches of the AEP emulator, changed by ``PATCH /switches/aep``."""
+
+    model_config = ConfigDict(validate_assignment=True, extra="forbid")
+
+    # IMS and gateway
+    imsTokenSeconds: int = Field(86399, ge=1, description="life of an access token (1.3)")
+    imsRefusalStatus: Literal[400, 401] = Field(
+        400, description="HTTP status of a refused token request (1.3)"
+    )
+    rateLimitPerMinute: int | None = Field(
+        None, ge=1, description="requests per minute and sandbox before 429; null: no limit (16.3.9)"
+    )
+    retryAfter: Literal["seconds", "date", "absent"] = Field(
+        "seconds", description="form of Retry-After on 429 (16.3.9)"
+    )
+    sourcesPermission: Literal["manage", "view", "none"] = Field(
+        "manage", description="what the technical account may do with sources (1.4): 2118-403, 2120-403"
+    )
+    missingSandboxHeader: Literal["refused", "default"] = Field(
+        "refused", description="no x-sandbox-name: 2105-400, or the default sandbox is used (16.1.15)"
+    )
+    unknownSandboxStatus: Literal[404, 403, 400] = Field(
+        404,
+        description="sandbox-management's answer to an unknown name; only 400, 403 and 500 are declared (13)",
+    )
+
+    # Specs
+    zohoSource: Literal["offered", "notInFlowSpec", "noConnectionSpec", "withdrawn"] = Field(
+        "offered",
+        description="whether Zoho CRM is still offered: by both specs, by one of them, by none (16.2)",
+    )
+    authSpecName: Literal["Basic Authentication", "Basic Authentication for Zoho"] = Field(
+        "Basic Authentication", description="name of Zoho's auth spec (16.1.1, 16.3.1)"
+    )
+    requiredAuthParams: Literal["all", "tokenAndEndpoint", "none"] = Field(
+        "all", description="auth params that create and patch insist on (16.3.1)"
+    )
+    endpointFormat: Literal["any", "host", "url"] = Field(
+        "any", description="endpoint and accountsUrl: with or without scheme, or only one of the two (16.3.1)"
+    )
+    specEnvelope: Literal["items", "bare"] = Field(
+        "items", description="GET of one spec: in an envelope (CRM-2025) or bare (CRM-2022) (11)"
+    )
+    specSpelling: Literal["new", "old"] = Field(
+        "new",
+        description="transformationSpecs and permission lists, or transformationSpec and objects (16.1.18)",
+    )
+    connectionSpecVersion: Literal["optional", "required"] = Field(
+        "optional",
+        description="connectionSpec.version on create: latest if omitted (prose), or required (schema) (4.1)",
+    )
+
+    # Connections
+    validateOnCreate: Literal["never", "always"] = Field(
+        "never", description="whether create and patch of a connection try the credentials (16.3.3)"
+    )
+    testFailure: Literal["result", "error"] = Field(
+        "result", description='a failing /test: 200 {"result":false}, or 1308-400 (16.3.3)'
+    )
+    tokenRenewal: Literal["refreshToken", "never"] = Field(
+        "refreshToken", description="whether AEP renews an expired access token by itself (16.3.2)"
+    )
+    patchAuthParams: Literal["replace", "merge", "refused1300", "refused1445"] = Field(
+        "replace", description="PATCH /auth/params: whole object, merged, or not supported (16.3.4)"
+    )
+    secretsOnRead: Literal["masked", "omitted", "echoed"] = Field(
+        "masked", description="secret auth params on GET (16.3.5)"
+    )
+    nameUniqueness: Literal["none", "refused"] = Field(
+        "none", description="whether a second object of the same name is refused (16.3.6)"
+    )
+    tableNaming: Literal["plain", "prefixed"] = Field(
+        "plain", description="table paths in explore: Leads or Crm.Leads (16.3.1)"
+    )
+    exploreColumns: Literal["xdm", "meta"] = Field(
+        "xdm", description="columns carry xdm, or meta.originalType as in older samples (16.1.22)"
+    )
+    columnTypeCase: Literal["lower", "title"] = Field(
+        "lower", description='xdm.type of a source connection on read: "string" or "String" (16.1.23)'
+    )
+
+    # Listings
+    defaultPageSize: int = Field(20, ge=1, le=100, description="Flow Service page without limit (16.3.6)")
+    maximumPageSize: int = Field(100, ge=1, le=1000, description="larger limits are cut (3)")
+    indexLagSeconds: Seconds = Field(
+        0, description="how long listings don't show a create or delete (16.3.6)"
+    )
+    softDeletedInLists: bool = Field(
+        False, description="deleted objects stay in listings, state deleted (16.3.6)"
+    )
+    pageTokenSeconds: Seconds | None = Field(
+        None, description="life of a continuationToken; null: unlimited (3)"
+    )
+    notFoundCode: Literal["FLOW-1439-404", "FLOW-1101-404", "FLOW-1439-400"] = Field(
+        "FLOW-1439-404", description="code and HTTP status of an unknown id (16.1.13)"
+    )
+    callerLacksLabels: list[str] = Field(
+        [], description="labels that hide a flow: GET 404, PATCH and DELETE 403, still listed (1.4)"
+    )
+
+    # Flows
+    transitionSeconds: Seconds = Field(
+        0.3, description="life of a transitional state, on the emulators' clock; 0: none (16.3.10)"
+    )
+    deleteTransition: Literal["none", "finalizing"] = Field(
+        "none", description="a deleted flow is gone at once, or first delete-finalizing (4.4)"
+    )
+    cascadeOnFlowDelete: bool = Field(
+        False, description="whether deleting a flow deletes its source and target connections (16.3.8)"
+    )
+    numbersOnRead: Literal["strings", "numbers"] = Field(
+        "strings", description="startTime, interval, backfill and mappingVersion of a flow on GET (16.1.4)"
+    )
+    minimumInterval: Literal["flowSpec", "fifteen"] = Field(
+        "flowSpec", description="minute 15 and else 1, or 15 for every frequency (16.1.3)"
+    )
+    startTimeToleranceSeconds: Seconds = Field(
+        0, description="how far in the past a startTime may lie (16.3.13)"
+    )
+    deltaColumnWhenOnce: Literal["refused", "optional", "required"] = Field(
+        "refused", description="Copy.deltaColumn of a one-time flow (16.1.16)"
+    )
+    patchDeltaColumn: Literal["refused", "allowed"] = Field(
+        "refused", description="changing the delta column of a recurring flow by PATCH (16.3.14)"
+    )
+    sourceErrorPrefix: Literal["FLOW", "CONNECTORS", "SOURCES"] = Field(
+        "FLOW", description="prefix of source-provider codes in an error's type (16.3.11)"
+    )
+
+    # Runs
+    runsLink: Literal["property", "path"] = Field(
+        "property", description="a flow's runs: /runs?property=flowId==ID or /flows/ID/runs (16.1.9)"
+    )
+    runSpelling: Literal["documented", "published"] = Field(
+        "documented", description="etag and activities, or eTag and activites (16.1.10)"
+    )
+    runStatusSpelling: Literal["lower", "title", "upper"] = Field(
+        "lower", description="success, Success or SUCCESS in metrics.statusSummary (7.1)"
+    )
+    runTimes: Literal["seconds", "milliseconds"] = Field(
+        "seconds", description="unit of the times in POST /runs (16.1.11)"
+    )
+    createRunAnswer: Literal["items", "flat"] = Field(
+        "items", description="answer to POST /runs: in a list, or flat (16.1.12)"
+    )
+    windowAfterPause: Literal["catchUp", "skip"] = Field(
+        "catchUp", description="whether a flow that was disabled reads what it missed (16.3.7)"
+    )
+
+    # Data Prep
+    mappingSetDefaultVersion: Literal["first", "latest"] = Field(
+        "first", description="GET /mappingSets/ID without version: 0 as documented, or the latest (16.3.12)"
+    )
+    mappingSetPut: Literal["always", "onChange"] = Field(
+        "always", description="whether a PUT with equal content makes a new version too (16.3.12)"
+    )
+    mappingSetOldVersions: Literal["kept", "dropped"] = Field(
+        "kept", description="whether earlier versions can still be read (16.3.12)"
+    )
+    previewAnswer: Literal["array", "object"] = Field(
+        "array", description="answer to /mappingSets/preview (16.1.24)"
+    )
+
+    # Schema Registry
+    altIdUnderscore: bool = Field(True, description="meta:altId begins with an underscore (16.1.25)")
+
+
+ZOHO_SPEC_HIDDEN = {"noConnectionSpec", "withdrawn"}
+ZOHO_FLOW_SPEC_HIDDEN = {"notInFlowSpec", "withdrawn"}
