@@ -121,7 +121,7 @@ async def test_every_parameter_is_required(zoho: Zoho, source: Source, name: str
         ({"accountsUrl": "https://accounts.example.com"}, "accountsUrl"),
         ({"endpoint": "crm.zoho.com"}, "data centre"),
         ({"endpoint": "www.example.com"}, "data centre"),
-        ({"endpoint": "http://crm.zoho.eu"}, "https"),
+        ({"endpoint": "http://crm.zoho.eu"}, "data centre"),
         ({"accessToken": "1000.a.b", "refreshToken": "1000.a.b"}, "invalid_code"),
     ],
 )
@@ -144,20 +144,9 @@ async def test_endpoints_of_the_data_center(zoho: Zoho, source: Source, endpoint
     source.check({**await parameters(zoho), "endpoint": endpoint})
 
 
-@pytest.mark.parametrize(
-    ("position", "bare", "https"),
-    [("optional", True, True), ("required", False, True), ("forbidden", True, False)],
-)
-async def test_switch_source_endpoint_scheme(
-    zoho: Zoho, source: Source, position: Any, bare: bool, https: bool
-) -> None:
-    zoho.state.switches.source_endpoint_scheme = position
-    params = await parameters(zoho)
-    for endpoint, accepted in (("www.zohoapis.eu", bare), ("https://www.zohoapis.eu", https)):
-        if accepted:
-            source.check({**params, "endpoint": endpoint})
-        else:
-            assert "scheme" in refusal(source, {**params, "endpoint": endpoint})
+@pytest.mark.parametrize("url", ["https://accounts.zoho.eu", "https://accounts.zoho.eu/", "accounts.zoho.eu"])
+async def test_accounts_urls_of_the_data_center(zoho: Zoho, source: Source, url: str) -> None:
+    source.check({**await parameters(zoho), "accountsUrl": url})
 
 
 async def test_sandbox_grant_at_the_production_endpoint(zoho: Zoho, source: Source) -> None:

@@ -11,6 +11,8 @@ import pytest
 import tests.emulators.zoho
 from pydantic import ValidationError
 from tests.contract.zoho import Zoho, running_zoho
+from tests.emulators.core.control import switch_table
+from tests.emulators.core.server import Emulators
 from tests.emulators.zoho import ZohoSwitches, control_routes
 
 PRODUCTION = "/zoho/eu/production"
@@ -190,10 +192,9 @@ async def test_reset_brings_the_seed_back(zoho: Zoho) -> None:
     assert (await zoho.get("/Leads", fields="id")).status_code == 200
 
 
-def test_readme_lists_every_switch_with_its_default() -> None:
+def test_readme_has_the_table_of_switches() -> None:
     readme = (Path(tests.emulators.zoho.__file__).parent / "README.md").read_text()
-    for name, schema in ZohoSwitches.model_json_schema()["properties"].items():
-        assert f"| `{name}` | `{json.dumps(schema['default'])}` |" in readme, name
+    assert switch_table(ZohoSwitches) in readme
 
 
 def test_readme_lists_every_route(zoho: Zoho) -> None:
@@ -202,7 +203,13 @@ def test_readme_lists_every_route(zoho: Zoho) -> None:
         assert f"| `{route.method} {route.path}` |" in readme
 
 
-def test_every_switch_says_what_it_does_and_what_it_takes() -> None:
+async def test_switches_are_set_through_the_control_api(emulators: Emulators, control: Any) -> None:
+    await control("PATCH", "/switches/zoho", {"throttleStatus": 200, "tokenTtl": 60})
+    assert emulators.zoho.switches.throttle_status == 200
+    assert (await control("GET", "/state"))["zoho"]["switches"]["tokenTtl"] == 60
+
+
+def test_every_switch_says_what_it_does() -> None:
     for name, schema in ZohoSwitches.model_json_schema()["properties"].items():
         assert schema["description"], name
         assert "default" in schema, name

@@ -78,5 +78,6 @@ SERVER_INFO_LOCATIONS: dict[str, str] = {
 
 
 def by_accounts_url(url: str) -> DataCenter | None:
-    """The data centre whose accounts URL this is; a trailing slash does not matter."""
-    return next((dc for dc in DATA_CENTERS.values() if dc.accounts_url == url.rstrip("/").lower()), None)
+    """The data centre of an accounts URL; scheme and trailing slash may be missing or there."""
+    host = url.lower().removeprefix("https://").rstrip("/")
+    return next((dc for dc in DATA_CENTERS.values() if dc.accounts_host == host), None)

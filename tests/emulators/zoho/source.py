@@ -68,7 +68,7 @@ class ZohoAsSource:
         dc = by_accounts_url(params["accountsUrl"])
         if dc is None:
             raise _error("accountsUrl is not a Zoho accounts server")
-        environment = self._endpoint_environment(params["endpoint"], dc)
+        environment = _endpoint_environment(params["endpoint"], dc)
         token = self._access_token(params, dc)
         if environment is not None and environment is not token.grant.environment:
             raise _error("INVALID_TOKEN: the token belongs to another environment than the endpoint")
@@ -80,23 +80,6 @@ class ZohoAsSource:
         except CrmError as error:
             raise _refused(error) from error
         return _Session(self._state, token, organization, user)
-
-    def _endpoint_environment(self, endpoint: str, dc: DataCenter) -> Environment | None:
-        """The environment that the endpoint's host names; None for the web host, which serves all."""
-        scheme, separator, rest = endpoint.rpartition("://")
-        wanted = self._state.switches.source_endpoint_scheme
-        if (wanted == "required" and scheme != "https") or (wanted == "forbidden" and separator):
-            raise _error(f"the scheme of the endpoint is {wanted}")
-        if scheme not in ("", "https"):
-            raise _error("the endpoint must be reached by https")
-        host = rest.split("/", 1)[0].lower()
-        if host == dc.crm_host:
-            return None
-        hosts = {dc.api_host(environment): environment for environment in Environment}
-        environment = hosts.get(host) or (Environment.PRODUCTION if host == dc.api_base else None)
-        if environment is None:
-            raise _error("the endpoint is not a Zoho CRM server of the data centre of accountsUrl")
-        return environment
 
     def _access_token(self, params: Mapping[str, str], dc: DataCenter) -> AccessToken:
         self._check_client(params, dc)
@@ -162,6 +145,21 @@ class _Session:
 
     def table(self, name: str) -> Module:
         return {module.api_name: module for module in self.usable_modules()}[name]
+
+
+def _endpoint_environment(endpoint: str, dc: DataCenter) -> Environment | None:
+    """The environment that the endpoint's host names; None for the web host, which serves all.
+
+    Whether a scheme belongs before it is not documented (platform.md 16): either way is fine.
+    """
+    host = endpoint.lower().removeprefix("https://").split("/", 1)[0]
+    if host == dc.crm_host:
+        return None
+    hosts = {dc.api_host(environment): environment for environment in Environment}
+    hosts[dc.api_base] = Environment.PRODUCTION
+    if host not in hosts:
+        raise _error("the endpoint is not a Zoho CRM server of the data centre of accountsUrl")
+    return hosts[host]
 
 
 def _used_fields(module: Module) -> list[FieldSpec]:

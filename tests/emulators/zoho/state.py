@@ -67,7 +67,7 @@ class ZohoState:
     def dump(self) -> dict[str, Any]:
         """Everything worth asserting on, secrets as ``***`` and the start of their SHA-256."""
         return {
-            "switches": self.switches.model_dump(),
+            "switches": self.switches.model_dump(by_alias=True),
             "clients": [_dump_client(client) for client in self.clients.values()],
             "organizations": [
                 _dump_organization(org, self.credits.used(org.zgid)) for org in self.organizations.values()

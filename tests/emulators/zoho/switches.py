@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
 
 Seconds = Annotated[int, Field(ge=1)]
 Count = Annotated[int, Field(ge=1)]
@@ -13,7 +14,13 @@ Count = Annotated[int, Field(ge=1)]
 class ZohoSwitches(BaseModel):
     """Defaults are what is most likely; each other position is what a client must survive as well."""
 
-    model_config = ConfigDict(validate_assignment=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        alias_generator=to_camel,
+        populate_by_name=True,
+        validate_assignment=True,
+        extra="forbid",
+        use_attribute_docstrings=True,
+    )
 
     # Token endpoint: limits
     token_ttl: Seconds = 3600
@@ -35,25 +42,25 @@ class ZohoSwitches(BaseModel):
     throttle_locale: Literal["en", "zh"] = "en"
     """Language of the throttle answer (zoho.md 1.4)."""
     invalid_code_status: Literal[200, 400] = 200
-    """HTTP status of ``invalid_code`` (zoho.md 10, row 17)."""
+    """HTTP status of `invalid_code` (zoho.md 10, row 17)."""
     wrong_dc_error: Literal["invalid_client", "invalid_client_secret", "invalid_code"] = "invalid_client"
     """What an existing client or token gets at another data centre's accounts host (zoho.md 1.4, 1.8)."""
     token_fault: Literal["none", "html", "general_error", "internal_error", "invalid_grant"] = "none"
     """Answer each token request so, whatever was asked, and change nothing (zoho.md 9.10; 10, row 12)."""
     token_answer_scope: bool = True
-    """Whether token answers carry ``scope`` (zoho.md 1.3)."""
+    """Whether token answers carry `scope` (zoho.md 1.3)."""
     legacy_expires_in: bool = False
-    """Answer ``expires_in`` in milliseconds beside ``expires_in_sec``, as until 2019 (zoho.md 1.3)."""
+    """Answer `expires_in` in milliseconds beside `expires_in_sec`, as until 2019 (zoho.md 1.3)."""
     api_domain: Literal["www", "environment", "accounts"] = "www"
-    """``api_domain`` answered: the www host, the environment's, or api.zoho.* (zoho.md 10, row 7)."""
+    """`api_domain` answered: the www host, the environment's, or api.zoho.* (zoho.md 10, row 7)."""
     revoke_failure_status: Literal[400, 200] = 400
-    """HTTP status of ``token/revoke`` for an unknown token; only "not success" is known (zoho.md 1.6)."""
+    """HTTP status of `token/revoke` for an unknown token; only "not success" is known (zoho.md 1.6)."""
 
     # CRM API: who gets in
     bearer_accepted: bool = True
-    """Whether ``Authorization: Bearer`` works beside ``Zoho-oauthtoken`` (zoho.md 10, row 19)."""
+    """Whether `Authorization: Bearer` works beside `Zoho-oauthtoken` (zoho.md 10, row 19)."""
     bare_api_host: Literal["accepted", "refused"] = "refused"
-    """What the host without ``www`` does; here it is the environment ``bare`` (zoho.md 10, row 9)."""
+    """What the host without `www` does; here it is the environment `bare` (zoho.md 10, row 9)."""
     unlisted_data_centers: Literal["served", "refused"] = "served"
     """Whether UK, AE and SG have a CRM API (zoho.md 10, row 8)."""
     ip_block: Literal["none", "direct", "source", "all"] = "none"
@@ -83,26 +90,24 @@ class ZohoSwitches(BaseModel):
     ] = "TOO_MANY_REQUESTS"
     """Code of the 429 (zoho.md 4)."""
     rate_limit_details: Literal["empty", "retry_after"] = "empty"
-    """``details`` of the 429 (zoho.md 10, row 11)."""
+    """`details` of the 429 (zoho.md 10, row 11)."""
     api_delay: Annotated[float, Field(ge=0, le=60)] = 0.0
     """Real seconds that each CRM call takes, so that calls can overlap."""
     discrete_page_limit: Count = 2000
-    """Records within reach of ``page`` (zoho.md 3.6)."""
+    """Records within reach of `page` (zoho.md 3.6)."""
     page_token_limit: Count = 100_000
-    """Records within reach of ``page_token`` (zoho.md 3.6)."""
+    """Records within reach of `page_token` (zoho.md 3.6)."""
 
     # CRM API: shapes
     org_type_case: Literal["lower", "capitalised"] = "lower"
-    """Spelling of ``org.type`` (zoho.md 10, row 14)."""
+    """Spelling of `org.type` (zoho.md 10, row 14)."""
     active_user_status: Literal["active", "disabled"] = "active"
-    """``status`` shown for an active user (zoho.md 10, row 15)."""
+    """`status` shown for an active user (zoho.md 10, row 15)."""
     module_visible_key: bool = False
-    """Whether modules carry the boolean ``visible`` of the 2025 specification (zoho.md 3.4; 10, row 18)."""
+    """Whether modules carry the boolean `visible` of the 2025 specification (zoho.md 3.4; 10, row 18)."""
     absent_details: Literal["object", "null", "list"] = "object"
-    """How fields show details that they do not have: ``{}``, ``null`` or ``[]`` (zoho.md 3.5; 10, row 18)."""
+    """How fields show details that they do not have: `{}`, `null` or `[]` (zoho.md 3.5; 10, row 18)."""
 
     # AEP's connector
     source_renews_token: bool = True
     """Whether the connector renews an expired access token with the refresh token (platform.md 16)."""
-    source_endpoint_scheme: Literal["optional", "required", "forbidden"] = "optional"
-    """Whether the connector wants ``https://`` before the endpoint (platform.md 16)."""
