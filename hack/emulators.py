@@ -63,6 +63,10 @@ class Control:
         """Set switches of ``aep`` or ``zoho``."""
         self.patch(f"/switches/{emulator}", **values)
 
+    def finish_run(self, flow_id: str, **outcome: Any) -> Any:
+        """Make a run of a flow that has ended, in success unless ``outcome`` says otherwise."""
+        return self.post("/aep/runs", flowId=flow_id, **outcome)
+
     def fault(self, **fault: Any) -> None:
         """Make coming requests fail; see the README for the fields."""
         self.post("/faults", **fault)

@@ -1,0 +1,128 @@
+"""What the demo runs on: a cluster, the emulators and the operator, each a process that ``stop`` can find
+again.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import asdict, dataclass
+
+from hack.console import ToolError, say
+from hack.controlplane import ControlPlane, find_assets
+from hack.emulators import Emulators
+from hack.install import ROOT, install, operator_kubeconfig
+from hack.kubeconfig import write_private
+from hack.kubectl import Kubectl
+from hack.operator_process import OperatorProcess
+from hack.processes import ProcessRecord, terminate
+
+DIRECTORY = ROOT / "build" / "demo"
+KUBECONFIG = DIRECTORY / "kubeconfig"
+NAMESPACE = "crm-demo"
+_RUNNING = DIRECTORY / "running.json"
+_POLL_INTERVAL = "2s"
+
+
+@dataclass(frozen=True)
+class Demo:
+    """The running parts."""
+
+    kubectl: Kubectl
+    emulators: Emulators
+    operator: OperatorProcess
+
+
+@dataclass(frozen=True)
+class _Running:
+    """What has to be ended, kept in a file."""
+
+    current_cluster: bool
+    processes: list[ProcessRecord]
+
+    @classmethod
+    def load(cls) -> _Running:
+        if not _RUNNING.exists():
+            return cls(current_cluster=False, processes=[])
+        content = json.loads(_RUNNING.read_text())
+        return cls(content["current_cluster"], [ProcessRecord(**record) for record in content["processes"]])
+
+    def save(self) -> None:
+        _RUNNING.write_text(json.dumps(asdict(self)))
+
+
+def start(*, current_cluster: bool) -> Demo:
+    """Start everything, after ending a demo that still runs. Raises ToolError if a part does not start."""
+    if _RUNNING.exists():
+        say("There is a demo already: replacing it")
+        stop()
+    DIRECTORY.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _Running(current_cluster, []).save()
+    kubectl = _current_cluster() if current_cluster else _own_cluster()
+    install(kubectl)
+    emulators = Emulators(DIRECTORY)
+    _remember(emulators.start(tethered=False))
+    operator = _operator(kubectl, emulators)
+    process, _ = operator.start(tethered=False)
+    _remember(process)
+    operator.wait_ready(process)
+    return Demo(kubectl, emulators, operator)
+
+
+def stop() -> None:
+    """End the demo. In a cluster that is not its own its resources go first, while the operator still
+    runs.
+    """
+    running = _Running.load()
+    if running.current_cluster:
+        operator = next((process for process in running.processes if process.name == "operator"), None)
+        _leave_current_cluster(operator_runs=operator is not None and operator.alive())
+    terminate(running.processes[::-1])
+    ControlPlane(DIRECTORY / "controlplane").stop()
+    _RUNNING.unlink(missing_ok=True)
+    say("The demo is stopped; its logs are still in build/demo")
+
+
+def _own_cluster() -> Kubectl:
+    plane = ControlPlane(DIRECTORY / "controlplane").start()
+    write_private(KUBECONFIG, plane.kubeconfig.read_text())
+    return Kubectl(find_assets().binary("kubectl"), KUBECONFIG)
+
+
+def _current_cluster() -> Kubectl:
+    binary = shutil.which("kubectl")
+    if binary is None:
+        raise ToolError("CLUSTER=current needs kubectl on PATH: install it, or leave CLUSTER out")
+    selected = Kubectl(binary, None)("config", "view", "--minify", "--flatten", "--raw", "-o", "json")
+    write_private(KUBECONFIG, selected)  # a later change of the current context must not move the demo
+    kubectl = Kubectl(binary, KUBECONFIG)
+    say(f"Using your cluster: {kubectl('config', 'current-context').strip()}")
+    return kubectl
+
+
+def _leave_current_cluster(*, operator_runs: bool) -> None:
+    kubectl = Kubectl(shutil.which("kubectl") or "kubectl", KUBECONFIG)
+    if operator_runs:
+        say(f"Deleting the namespace {NAMESPACE}")
+        kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found", "--timeout=60s")
+    else:
+        say(f"The operator has gone: the resources in the namespace {NAMESPACE} keep their finalizers")
+    say("Your cluster keeps the kinds and the operator's rights; to remove them:")
+    say("  kubectl delete -f deploy/base/rbac.yaml -f deploy/base/namespace.yaml -f crds/")
+
+
+def _operator(kubectl: Kubectl, emulators: Emulators) -> OperatorProcess:
+    identity = operator_kubeconfig(kubectl, DIRECTORY / "operator.kubeconfig")
+    settings = {
+        **emulators.operator_settings(),
+        "CRMFLOW_POLL_INTERVAL": _POLL_INTERVAL,
+        "CRMFLOW_WATCH_NAMESPACES": NAMESPACE,
+    }
+    operator = OperatorProcess(DIRECTORY, identity, settings)
+    operator.log.unlink(missing_ok=True)
+    return operator
+
+
+def _remember(process: ProcessRecord) -> None:
+    running = _Running.load()
+    _Running(running.current_cluster, [*running.processes, process]).save()

@@ -1,0 +1,97 @@
+"""What the demo shows at its end."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from hack.console import ToolError
+from hack.demo.environment import DIRECTORY, KUBECONFIG, NAMESPACE, Demo
+from hack.demo.story import CONNECTION, DATAFLOW, get
+
+_ZOHO_TOKEN_SECONDS = 3600  # life of an access token (zoho.md 1.3)
+_REMOTE_KINDS = ("connections", "sourceConnections", "targetConnections", "mappingSets", "flows", "runs")
+
+
+def print_result(demo: Demo, *, keep: bool) -> None:
+    """Resources, conditions, what the Platform holds, the token's age, and what to try next."""
+    for kind in ("zohosourceconnections", "crmdataflows"):
+        _heading(f"kubectl get {kind} -o wide")
+        print(demo.kubectl("get", kind, f"--namespace={NAMESPACE}", "-o", "wide"), end="")
+    _print_conditions(demo)
+    state = demo.emulators.control.state()
+    _heading("What Adobe Experience Platform holds")
+    _print_table(["KIND", "NAME", "STATE"], list(_remote_objects(state["aep"])))
+    _heading("The Zoho access token")
+    print(f"{_token_age(demo, state['zoho']):.0f} s old, valid for {_ZOHO_TOKEN_SECONDS} s")
+    if keep:
+        _print_next_steps(demo)
+
+
+def print_failure(demo: Demo) -> None:
+    """The conditions and the end of the operator's log."""
+    try:
+        _print_conditions(demo)
+    except ToolError as error:
+        print(error)
+    _heading("The end of build/demo/operator.log")
+    print(demo.operator.log_tail())
+
+
+def _print_conditions(demo: Demo) -> None:
+    for name in (CONNECTION, DATAFLOW):
+        _heading(f"Conditions of {name}")
+        conditions = get(demo.kubectl, name).get("status", {}).get("conditions", [])
+        rows = [[entry[key] for key in ("type", "status", "reason", "message")] for entry in conditions]
+        _print_table(["TYPE", "STATUS", "REASON", "MESSAGE"], rows)
+
+
+def _remote_objects(aep: Any) -> Iterator[list[str]]:
+    """Kind, name and state of everything in the sandbox that a Zoho dataflow consists of."""
+    sandbox = aep["sandboxes"]["prod"]
+    for kind in _REMOTE_KINDS:
+        for item in sandbox[kind]:
+            yield [
+                kind,
+                str(item.get("name") or item["id"]),
+                str(item.get("state") or item.get("status", "")),
+            ]
+
+
+def _token_age(demo: Demo, zoho: Any) -> float:
+    now = time.time() + float(demo.emulators.clock.read_text() or 0)
+    expiries = [float(token["expiresAt"]) for token in zoho["accessTokens"]]
+    return now - (max(expiries) - _ZOHO_TOKEN_SECONDS)
+
+
+def _print_next_steps(demo: Demo) -> None:
+    folder = Path(demo.kubectl.binary).parent
+    path = "" if shutil.which("kubectl") else f" PATH=$PATH:{folder}"
+    control = demo.emulators.info["controlUrl"]
+    print(
+        f"""
+Everything goes on running. Try:
+  export KUBECONFIG={KUBECONFIG}{path}
+  kubectl -n {NAMESPACE} get crmflow
+  kubectl -n {NAMESPACE} describe {DATAFLOW}
+  kubectl -n {NAMESPACE} get events
+  kubectl -n {NAMESPACE} patch {DATAFLOW} --type=merge -p '{{"spec":{{"ingestion":{{"enabled":false}}}}}}'
+  kubectl -n {NAMESPACE} delete {DATAFLOW} {CONNECTION}
+  curl {control}/state
+Logs and every exchange with the remote side: {DIRECTORY}
+Stop it: make demo-down"""
+    )
+
+
+def _heading(text: str) -> None:
+    print(f"\n{text}", flush=True)
+
+
+def _print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    lines = [header, *rows]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
+    for line in lines:
+        print("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
