@@ -143,9 +143,6 @@ _FLOW_SERVICE: Mapping[str, Meaning] = {
     "2000-401": _TOKEN_REJECTED,
     "2001-401": _ORGANIZATION_REJECTED,
     "2002-401": _ORGANIZATION_REJECTED,
-    "2100-404": _SANDBOX_NOT_FOUND,
-    "2101-404": _SANDBOX_NOT_FOUND,
-    "2103-404": _SANDBOX_NOT_FOUND,
     "2105-400": BUG,
     "2110-400": BUG,
     "2111-403": BUG,
@@ -201,6 +198,14 @@ _SCHEMA_REGISTRY: Mapping[str, Meaning] = {
     "1007-400": BUG,
     "1008-400": BUG,
     "1012-404": NOT_FOUND,
+}
+
+# Every service looks for the sandbox first. Without these a misspelt one would make everything in it look
+# deleted.
+_ANY_SERVICE: Mapping[str, Meaning] = {
+    "2100-404": _SANDBOX_NOT_FOUND,
+    "2101-404": _SANDBOX_NOT_FOUND,
+    "2103-404": _SANDBOX_NOT_FOUND,
 }
 
 _TABLES_BY_PREFIX: Mapping[str, tuple[Mapping[str, Meaning], ...]] = {
@@ -266,7 +271,7 @@ def meaning_of(code: str | None, status: int) -> Meaning:
         if code in _GATEWAY:
             return _GATEWAY[code]
         prefix, number = _split(code)
-        for table in _TABLES_BY_PREFIX.get(prefix, _OTHER_TABLES):
+        for table in (_ANY_SERVICE, *_TABLES_BY_PREFIX.get(prefix, _OTHER_TABLES)):
             if number in table:
                 return table[number]
     if status in _BY_STATUS:

@@ -61,10 +61,10 @@ def register(secret: str) -> None:
 
 def redact(text: str) -> str:
     """``text`` with every registered value and everything shaped like a secret replaced by ``***``."""
-    # The longest first: a secret may be a part of another one.
-    for secret in sorted(_registered, key=len, reverse=True):
-        if secret in text:
-            text = text.replace(secret, MASK)
+    # A copy, as another thread may log while this one registers. The longest first: secrets may overlap.
+    known = [secret for secret in tuple(_registered) if secret in text]
+    for secret in sorted(known, key=len, reverse=True):
+        text = text.replace(secret, MASK)
     for shape, replacement in _SHAPES:
         text = shape.sub(replacement, text)
     return text

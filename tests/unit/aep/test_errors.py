@@ -129,7 +129,7 @@ def test_one_number_means_two_things() -> None:
 
 def test_a_missing_sandbox_is_not_a_missing_object() -> None:
     """Else a misspelt sandbox would look as if everything in it had been deleted."""
-    for code in ("FLOW-2100-404", "FLOW-2101-404", "FLOW-2103-404"):
+    for code in ("FLOW-2100-404", "FLOW-2101-404", "FLOW-2103-404", "XDM-2100-404"):
         assert meaning_of(code, 404).error_class is TERMINAL
 
 
