@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 import tests.emulators.zoho
 from pydantic import ValidationError
@@ -152,10 +153,12 @@ async def test_first_grant_founds_an_organisation_in_an_empty_data_center(zoho: 
         ("POST", "/zoho/grants", {"clientId": "1000.X"}, 404),
         ("PATCH", f"{PRODUCTION}/organization", {"edition": "gold"}, 400),
         ("PATCH", "/zoho/cn/production/organization", {"edition": "free"}, 404),
-        ("PATCH", "/zoho/eu/staging/organization", {"edition": "free"}, 400),
+        ("PATCH", "/zoho/eu/staging/organization", {"edition": "free"}, 404),
         ("DELETE", f"{PRODUCTION}/modules/Nothing", {}, 404),
         ("DELETE", f"{PRODUCTION}/modules/Leads/fields/Nothing", {}, 404),
         ("PATCH", f"{PRODUCTION}/modules/Leads/records/1", {}, 404),
+        ("PATCH", f"{PRODUCTION}/modules/Leads/records/4832676000002100001", {"Nothing": 1}, 404),
+        ("POST", f"{PRODUCTION}/modules/Leads/records", {"count": 0}, 400),
     ],
 )
 async def test_wrong_use_is_refused(zoho: Zoho, method: str, path: str, body: Any, status: int) -> None:
@@ -207,6 +210,24 @@ async def test_switches_are_set_through_the_control_api(emulators: Emulators, co
     await control("PATCH", "/switches/zoho", {"throttleStatus": 200, "tokenTtl": 60})
     assert emulators.zoho.switches.throttle_status == 200
     assert (await control("GET", "/state"))["zoho"]["switches"]["tokenTtl"] == 60
+
+
+async def test_exchange_whose_answer_is_lost_has_used_the_code_up(
+    emulators: Emulators, control: Any, http: aiohttp.ClientSession
+) -> None:
+    """The ambiguous exchange of zoho.md 9.10: only a new code helps."""
+    grant = await control("POST", "/zoho/grants", {})
+    form = {
+        "grant_type": "authorization_code",
+        "client_id": grant["clientId"],
+        "client_secret": grant["clientSecret"],
+        "code": grant["grantToken"],
+    }
+    await control("POST", "/faults", {"service": "zoho-accounts", "reset": "after"})
+    with pytest.raises(aiohttp.ClientConnectionError):
+        await http.post(f"{emulators.zoho_accounts_url}/oauth/v2/token", data=form)
+    async with http.post(f"{emulators.zoho_accounts_url}/oauth/v2/token", data=form) as response:
+        assert await response.json() == {"error": "invalid_code"}
 
 
 def test_every_switch_says_what_it_does() -> None:

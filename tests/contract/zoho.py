@@ -9,6 +9,8 @@ from typing import Any
 import httpx
 from aiohttp import web
 from aiohttp.test_utils import TestServer
+from tests.emulators.core.control import refused
+from tests.emulators.core.web import ServiceError, errors_as
 from tests.emulators.zoho import (
     ZohoState,
     accounts_app,
@@ -104,12 +106,16 @@ class Zoho:
         return answer
 
 
+def _render(request: web.Request, status: int, reason: str) -> ServiceError:
+    return refused(status, reason)
+
+
 @asynccontextmanager
 async def running_zoho() -> AsyncIterator[Zoho]:
     """Three listeners on free loopback ports."""
     clock = Clock()
     state = ZohoState(clock.now)
-    control = web.Application()
+    control = web.Application(middlewares=[errors_as(_render)])
     control.add_routes(control_routes(state))
     async with AsyncExitStack() as stack:
         clients = []

@@ -30,8 +30,8 @@ _REFUSED_ADDRESS_PAGE = "<!DOCTYPE html><html><body>Access denied from this IP a
 _USUAL_HEADERS = {
     "Server": "ZGS",
     "Set-Cookie": "_zcsr_tmp=emulator; path=/; SameSite=Strict; Secure",
-    "Content-Disposition": "attachment; filename=response.json",
 }
+_BODY_HEADERS = {**_USUAL_HEADERS, "Content-Disposition": "attachment; filename=response.json"}
 
 Run = Callable[[Call], dict[str, Any] | None]
 Handler = Callable[[web.Request], Awaitable[web.Response]]
@@ -118,10 +118,10 @@ class _Api:
         try:
             body = operation.run(call)
         except NotModified:
-            return web.Response(status=304, headers=headers)
+            return web.Response(status=304, headers={**_USUAL_HEADERS, **headers})
         if body is None:
-            return web.Response(status=204, headers=headers)
-        return web.json_response(body, headers={**_USUAL_HEADERS, **headers})
+            return web.Response(status=204, headers={**_USUAL_HEADERS, **headers})
+        return web.json_response(body, headers={**_BODY_HEADERS, **headers})
 
     def _within_limits(self, call: Call, headers: dict[str, str]) -> ExitStack:
         """Take a place among the calls in flight and pay for the call; raises the 429 of zoho.md 4."""
@@ -152,7 +152,7 @@ class _Api:
 
 
 def _refusal(error: CrmError, headers: dict[str, str]) -> web.Response:
-    return web.json_response(error.body, status=error.http_status, headers={**_USUAL_HEADERS, **headers})
+    return web.json_response(error.body, status=error.http_status, headers={**_BODY_HEADERS, **headers})
 
 
 def _refused_address(state: ZohoState) -> web.Response:

@@ -8,14 +8,18 @@ from functools import wraps
 from typing import Annotated, Any, Literal
 
 from aiohttp import web
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, RootModel
 from pydantic.alias_generators import to_camel
+
+from tests.emulators.core.control import read_model, refused
+from tests.emulators.core.web import answer
 
 from .data_centers import Environment
 from .grants import GrantRequest, create_grant
 from .limits import EDITIONS
-from .model import FieldSpec, Module, Organization, Profile
+from .model import Module, Organization, Profile
 from .seed.fields import one
+from .seed.organizations import organizations
 from .seed.records import display_name, fill
 from .state import ZohoState, credentials_of
 
@@ -33,6 +37,10 @@ class TokenRequest(ControlModel):
 
     token: str | None = None
     client_id: str | None = None
+
+    def includes(self, client_id: str, *names: str | None) -> bool:
+        """Whether a token of this client, known under these names, is meant."""
+        return self.client_id in (None, client_id) and self.token in (None, *names)
 
 
 class OrganizationPatch(ControlModel):
@@ -66,8 +74,12 @@ class NewField(ControlModel):
     label: str | None = None
 
 
+class Values(RootModel[dict[str, Any]]):
+    """Values of a record by api_name."""
+
+
 class RecordsRequest(ControlModel):
-    """Records to add, or the one to change."""
+    """How many records to add."""
 
     count: Annotated[int, Field(ge=1, le=100_000)] = 1
 
@@ -97,21 +109,16 @@ def control_routes(state: ZohoState) -> list[web.RouteDef]:
 
 
 def _answering(handle: Callable[[web.Request], Awaitable[Any]]) -> Handler:
-    """JSON in, JSON out: a wrong body is 400, an unknown name 404."""
+    """The result as JSON; a name that does not exist is 404."""
 
     @wraps(handle)
-    async def answer(request: web.Request) -> web.StreamResponse:
+    async def answer_it(request: web.Request) -> web.StreamResponse:
         try:
-            return web.json_response(await handle(request))
-        except ValidationError as error:
-            problems = error.errors(include_input=False, include_url=False, include_context=False)
-            return web.json_response({"error": problems}, status=400)
-        except ValueError as error:
-            return web.json_response({"error": str(error)}, status=400)
+            return answer(await handle(request))
         except KeyError as error:
-            return web.json_response({"error": f"unknown: {error.args[0]}"}, status=404)
+            raise refused(404, f"unknown: {error.args[0]}") from error
 
-    return answer
+    return answer_it
 
 
 class _Control:
@@ -127,21 +134,21 @@ class _Control:
                 "zgid": org.zgid,
                 **credentials_of(org.data_center, org.environment),
             }
-            for org in self._state.organizations.values()
+            for org in organizations().values()
         ]
 
     async def new_grant(self, request: web.Request) -> dict[str, Any]:
         """A grant, as if a person had consented; the answer has all in clear."""
-        return create_grant(self._state, GrantRequest.model_validate(await _body(request)))
+        return create_grant(self._state, await read_model(request, GrantRequest))
 
     async def revoke_refresh_tokens(self, request: web.Request) -> dict[str, int]:
         """End refresh tokens and their access tokens, as Connected Apps → Revoke Access does."""
-        wanted = TokenRequest.model_validate(await _body(request))
+        wanted = await read_model(request, TokenRequest)
         tokens = self._state.tokens
         chosen = [
             token
             for token in tokens.refresh_tokens.values()
-            if _matches(wanted, token.value, token.grant.client_id)
+            if wanted.includes(token.grant.client_id, token.value)
         ]
         for token in chosen:
             tokens.end_refresh_token(token.value)
@@ -149,12 +156,12 @@ class _Control:
 
     async def expire_access_tokens(self, request: web.Request) -> dict[str, int]:
         """End access tokens only: the next call gets 401, a refresh cures it."""
-        wanted = TokenRequest.model_validate(await _body(request))
+        wanted = await read_model(request, TokenRequest)
         tokens = self._state.tokens
         chosen = [
             token
             for token in tokens.live_access_tokens()
-            if _matches(wanted, token.value, token.grant.client_id) or wanted.token == token.refresh_token
+            if wanted.includes(token.grant.client_id, token.value, token.refresh_token)
         ]
         for token in chosen:
             del tokens.access_tokens[token.value]
@@ -163,13 +170,13 @@ class _Control:
     async def patch_organization(self, request: web.Request) -> dict[str, Any]:
         """Another type, edition, name or id."""
         organization = self._organization(request)
-        patch = OrganizationPatch.model_validate(await _body(request))
+        patch = await read_model(request, OrganizationPatch)
         return _apply(organization, patch)
 
     async def patch_profile(self, request: web.Request) -> dict[str, Any]:
         """Take API access or modules from a profile, or give them back."""
         profile = _profile(self._organization(request), request.match_info["profile"])
-        patch = ProfilePatch.model_validate(await _body(request))
+        patch = await read_model(request, ProfilePatch)
         if patch.api_access is not None:
             profile.api_access = patch.api_access
         if patch.hidden_modules is not None:
@@ -192,7 +199,7 @@ class _Control:
     async def patch_module(self, request: web.Request) -> dict[str, Any]:
         """Hide a module, end its API support or its field metadata."""
         module = _module(self._organization(request), request)
-        return _apply(module, ModulePatch.model_validate(await _body(request)))
+        return _apply(module, await read_model(request, ModulePatch))
 
     async def remove_module(self, request: web.Request) -> dict[str, str]:
         """The module is gone; PUT brings it back with its records."""
@@ -212,7 +219,7 @@ class _Control:
     async def put_field(self, request: web.Request) -> dict[str, str]:
         """Add a custom field, or bring a removed field back as it was."""
         module, name = _module(self._organization(request), request), request.match_info["field"]
-        new = NewField.model_validate(await _body(request))
+        new = await read_model(request, NewField)
         added = one(name, new.data_type, new.label, custom=True)
         module.fields[name] = module.removed_fields.pop(name, added)
         return {"field": name}
@@ -227,7 +234,7 @@ class _Control:
         """More records of the seeded kind."""
         organization = self._organization(request)
         module = _module(organization, request)
-        fill(organization, module, RecordsRequest.model_validate(await _body(request)).count)
+        fill(organization, module, (await read_model(request, RecordsRequest)).count)
         return {"records": len(module.records)}
 
     async def change_record(self, request: web.Request) -> dict[str, Any]:
@@ -235,9 +242,9 @@ class _Control:
         organization = self._organization(request)
         module = _module(organization, request)
         record = module.records[request.match_info["record"]]
-        values = await _body(request)
-        for name in values:
-            _known_field(module, name)
+        values = (await read_model(request, Values)).root
+        if unknown := sorted(set(values) - set(module.fields)):
+            raise KeyError(", ".join(unknown))
         record |= {**values, "Modified_Time": self._now(organization)}
         return record
 
@@ -260,22 +267,12 @@ class _Control:
 
     def _organization(self, request: web.Request) -> Organization:
         dc, environment = request.match_info["dc"].lower(), request.match_info["environment"].lower()
+        if environment not in set(Environment):
+            raise KeyError(environment)
         return self._state.organization(dc, Environment(environment))
 
     def _now(self, organization: Organization) -> str:
         return datetime.fromtimestamp(self._state.now(), organization.timezone).isoformat(timespec="seconds")
-
-
-async def _body(request: web.Request) -> dict[str, Any]:
-    """The JSON object of a request; an empty body is an empty object."""
-    body = await request.json() if request.can_read_body else {}
-    if not isinstance(body, dict):
-        raise ValueError("the body must be a JSON object")
-    return body
-
-
-def _matches(wanted: TokenRequest, value: str, client_id: str) -> bool:
-    return wanted.token in (None, value) and wanted.client_id in (None, client_id)
 
 
 def _apply(target: Organization | Module, patch: BaseModel) -> dict[str, Any]:
@@ -287,10 +284,6 @@ def _apply(target: Organization | Module, patch: BaseModel) -> dict[str, Any]:
 
 def _module(organization: Organization, request: web.Request) -> Module:
     return organization.modules[request.match_info["module"]]
-
-
-def _known_field(module: Module, name: str) -> FieldSpec:
-    return module.fields[name]
 
 
 def _profile(organization: Organization, name: str) -> Profile:
