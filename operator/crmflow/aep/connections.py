@@ -1,6 +1,4 @@
-"""Specs and base connections of Flow Service, and what a base connection shows of its source (platform.md
-4.1, 5, 11).
-"""
+"""Flow Service's specs and base connections, and the latter's view of a source (platform.md 4.1, 5, 11)."""
 
 from __future__ import annotations
 
@@ -45,9 +43,7 @@ class Connections(FlowServiceObjects):
         return _connection_spec(raw)
 
     async def flow_spec(self, name: str) -> FlowSpec | None:
-        """The flow spec with this name, as its id differs between Adobe's samples (platform.md 16.1); None if
-        there is none.
-        """
+        """The flow spec with this name, or None; ids differ between Adobe's samples (platform.md 16.1)."""
         found = await self._flow_service.find("flowSpecs", [("property", f'name=="{name}"')])
         return next((_flow_spec(raw) for raw in found if fields.text(raw, "name") == name), None)
 
@@ -84,9 +80,7 @@ class Connections(FlowServiceObjects):
         await self._flow_service.delete(_CONNECTIONS, connection_id)
 
     async def test_connection(self, connection_id: str) -> bool:
-        """Whether AEP reaches the source with it; a reason, where AEP gives one, is raised as
-        :class:`RemoteError`.
-        """
+        """Whether AEP reaches the source; if it gives a reason, :class:`RemoteError` with that."""
         path = f"/{_CONNECTIONS}/{quote(connection_id, safe='')}/test"
         answer = await self._flow_service.read("connections.test", path)
         result = fields.boolean(fields.obj(answer.json()).get("result"))
@@ -160,9 +154,7 @@ def _connection(raw: Mapping[str, Any]) -> BaseConnection:
 
 
 def _column(raw: Mapping[str, Any]) -> Column:
-    """A column in either generation of explore (platform.md 16.1): ``xdm`` and ``meta:xdmType``, or
-    ``meta.originalType``.
-    """
+    """A column, described by ``xdm`` or, as of old, by ``meta.originalType`` (platform.md 16.1)."""
     original = fields.text(fields.obj(raw, "meta"), "originalType").lower()
     kind = fields.text(raw, "type").lower() or original
     xdm = fields.text(raw, "meta:xdmType") or fields.text(fields.obj(raw, "xdm"), "format")

@@ -132,9 +132,7 @@ class Flows(FlowServiceObjects):
         return _flow(await self._flow_service.get(_FLOWS, flow_id))
 
     async def patch_flow(self, flow_id: str, etag: str, operations: Sequence[PatchOperation]) -> Created:
-        """Change what can be changed (platform.md 6.2); it takes effect while the flow is in a transitional
-        state.
-        """
+        """Change what can be changed (platform.md 6.2); the flow is in transition until it takes effect."""
         return await self._flow_service.patch(_FLOWS, flow_id, etag, operations)
 
     async def set_flow_state(self, flow_id: str, enable: bool, etag: str | None) -> Created:

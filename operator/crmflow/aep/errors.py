@@ -20,9 +20,7 @@ from crmflow.transport.http import Answer
 
 @dataclass(frozen=True, slots=True)
 class Meaning:
-    """One row: how the operator takes an error. The message is AEP's own, as it names the field or the
-    object.
-    """
+    """One row: how an error is taken. The message is AEP's own, as it names the field or the object."""
 
     error_class: ErrorClass
     reason: str
@@ -240,9 +238,7 @@ _REQUEST_ID = re.compile(r"[\w.:-]{1,80}")
 
 
 def platform_error(answer: Answer) -> RemoteError:
-    """The error in an answer whose status is not 2xx, in any of the shapes of platform.md 2.1, HTML or empty
-    bodies included.
-    """
+    """The error in an answer that is not 2xx, in any shape of platform.md 2.1, HTML and nothing included."""
     body = answer.json_or_none()
     report = fields.obj(body, "report")
     code = _code(body)
@@ -264,9 +260,7 @@ def platform_error(answer: Answer) -> RemoteError:
 
 
 def meaning_of(code: str | None, status: int) -> Meaning:
-    """The row for a code such as ``FLOW-1404-412``, ``1404-412`` or ``401013``; by the status where there is
-    none.
-    """
+    """The row for a code such as ``FLOW-1404-412`` or ``401013``, else the one for the status."""
     if code is not None:
         if code in _GATEWAY:
             return _GATEWAY[code]

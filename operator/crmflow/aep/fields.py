@@ -1,6 +1,4 @@
-"""Read AEP's answers leniently: numbers come as strings, objects as lists, names in two spellings
-(platform.md 16.1).
-"""
+"""Read AEP's answers leniently: types, envelopes and spellings vary (platform.md 16.1)."""
 
 from __future__ import annotations
 
@@ -36,9 +34,7 @@ def boolean(value: Any) -> bool | None:
 
 
 def obj(source: Any, *path: str) -> Mapping[str, Any]:
-    """The object at ``path`` below ``source``; an empty one if something on the way is missing or is no
-    object.
-    """
+    """The object at ``path`` below ``source``; an empty one if there is none."""
     for name in path:
         source = source.get(name) if isinstance(source, Mapping) else None
     return source if isinstance(source, Mapping) else {}

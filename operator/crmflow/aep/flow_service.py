@@ -60,9 +60,7 @@ class FlowService:
         return _created(answer, object_id)
 
     async def delete(self, collection: str, object_id: str) -> None:
-        """Delete an object; NotFound if there is none, InUse while others use it, Wait in a transitional
-        state.
-        """
+        """Delete an object; InUse while others use it, Wait in a transitional state."""
         await self._send(f"{collection}.delete", "DELETE", _path(collection, object_id))
 
     async def act(self, collection: str, object_id: str, op: str, etag: str | None) -> Created:

@@ -1,6 +1,4 @@
-"""The way into AEP: every call of every service passes Adobe's API gateway with the same headers (platform.md
-1, 2.2).
-"""
+"""The way into AEP: Adobe's API gateway, with the same headers for every service (platform.md 1, 2.2)."""
 
 from __future__ import annotations
 

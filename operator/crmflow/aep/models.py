@@ -1,5 +1,4 @@
-"""AEP's objects as the operator sees them: only what it acts on, normalised so that equal things compare
-equal.
+"""AEP's objects as the operator sees them: what it acts on, normalised so that equal things are equal.
 
 Field names are AEP's own in Python's spelling. A text that AEP does not send is empty. Instants are seconds
 since the epoch, though AEP mostly sends milliseconds.

@@ -16,9 +16,7 @@ class Schemas(Service):
     """The organisation's own schemas."""
 
     async def schema(self, schema_id: str, major_version: int = 1) -> Schema:
-        """The schema by ``$id`` or ``meta:altId``, at the latest minor of ``major_version``; NotFound if
-        there is none.
-        """
+        """The schema by ``$id`` or ``meta:altId``, at the latest minor version; NotFound if there is none."""
         answer = await self._gateway.send(
             SERVICE,
             "schemas.get",

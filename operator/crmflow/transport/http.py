@@ -64,9 +64,7 @@ class Answer:
             raise self.unreadable("a body that is not JSON") from error
 
     def json_or_none(self) -> Any:
-        """The decoded body; None if there is none, or if it is not JSON, as error pages of gateways often
-        are.
-        """
+        """The decoded body; None if it is empty or not JSON, as error pages of gateways are."""
         try:
             return orjson.loads(self.body)
         except orjson.JSONDecodeError:
@@ -268,9 +266,7 @@ def _fault(call: Call, host: str, error: Exception) -> RemoteError:
 
 
 def _explain(host: str, error: Exception) -> tuple[str, str, str]:
-    """Reason, message and advice for a fault; the text of the original only where it can't quote the
-    exchange.
-    """
+    """Reason, message and advice; the original's text only where it can't quote the exchange."""
     if isinstance(error, (*_NOT_SENT, httpx.ProxyError)):
         detail = sanitise(str(error), 120) or type(error).__name__
         advice = f"Check DNS, network policies, certificates and the proxy settings for {host}."

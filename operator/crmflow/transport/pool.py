@@ -1,7 +1,7 @@
 """The connections of the process: httpx's own transport, spread over small pools.
 
 httpx scans all connections of a pool for every request, so one big pool gets slower with its size: several
-small ones, the least loaded first, carry about five times as many requests.
+small ones, the least loaded first, carry several times as many requests.
 """
 
 from __future__ import annotations

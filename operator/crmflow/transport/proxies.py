@@ -15,9 +15,7 @@ import httpx
 
 @dataclass(frozen=True, slots=True)
 class ProxySettings:
-    """The values of ``HTTPS_PROXY``, ``HTTP_PROXY`` and ``NO_PROXY``; lower-case names win, as they do in
-    curl.
-    """
+    """``HTTPS_PROXY``, ``HTTP_PROXY`` and ``NO_PROXY``; lower-case names win, as in curl."""
 
     https_proxy: str | None
     http_proxy: str | None
@@ -57,9 +55,7 @@ def _proxy_url(value: str) -> str | None:
 
 
 def _matches(entry: str, host: str, port: int) -> bool:
-    """One entry of NO_PROXY: ``*``, a domain with all below it, an address, a network; each but the first
-    maybe with a port.
-    """
+    """One entry of NO_PROXY: ``*``, a domain with all below it, an address or a network, maybe a port."""
     if entry == "*":
         return True
     if "/" in entry:

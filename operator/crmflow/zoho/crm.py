@@ -27,9 +27,7 @@ class Organization:
     zgid: str
     name: str
     type: str
-    """``production``, ``sandbox``, ``developer`` or ``bigin``, in lower case whatever the specification's
-    year.
-    """
+    """``production``, ``sandbox``, ``developer`` or ``bigin``, always in lower case."""
     edition: str
     """``license_details.paid_type``, such as ``enterprise``."""
 
@@ -46,9 +44,7 @@ class User:
 
 
 class ZohoCRM:
-    """Reads with an access token; every method raises :class:`RemoteError` by the table of
-    ``zoho/errors.py``.
-    """
+    """Reads with an access token; errors are those of ``zoho/errors.py``."""
 
     def __init__(self, http: HttpClient, endpoints: ZohoEndpoints) -> None:
         self._http = http
