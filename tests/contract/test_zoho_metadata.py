@@ -193,6 +193,13 @@ async def test_one_module_by_name_and_by_id(zoho: Zoho) -> None:
     assert [module["api_name"] for module in by_name] == ["Deals"]
 
 
+async def test_hidden_module_cannot_be_had_by_its_id(zoho: Zoho) -> None:
+    grant = await zoho.grant(hiddenModules=["Deals"], exchange=True)
+    identifier = (await modules(zoho))["Deals"]["id"]
+    response = await zoho.get(f"/settings/modules/{identifier}", grant["accessToken"])
+    assert_refused(response, "INVALID_MODULE", {"resource_path_index": 2})
+
+
 async def test_errors_of_one_module(zoho: Zoho) -> None:
     where = {"resource_path_index": 2}
     assert_refused(await zoho.get("/settings/modules/Nothing"), "INVALID_MODULE", where)

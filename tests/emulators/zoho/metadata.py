@@ -110,6 +110,8 @@ def module(call: Call) -> dict[str, Any]:
     """``GET /settings/modules/{api_name or id}``."""
     wanted = call.path["module"]
     for number, candidate in enumerate(call.organization.modules.values(), start=1):
+        if not call.user.profile.may_view(candidate.api_name):
+            continue
         if wanted in (candidate.api_name, candidate.id):
             if not candidate.api_supported:
                 raise module_not_supported(resource_path_index=2)
