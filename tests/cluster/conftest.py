@@ -16,6 +16,7 @@ from tests.cluster.support import canary
 from tests.cluster.support.cluster import OUR_KINDS, Cluster
 from tests.cluster.support.invariants import check_invariants
 from tests.cluster.support.operator import Operator
+from tests.cluster.support.world import World
 
 
 @pytest.fixture(scope="session")
@@ -104,3 +105,19 @@ def check_reconciled(
         canary.assert_no_secrets([*emulators.secrets(), *further_secrets], sources)
 
     return check
+
+
+@pytest.fixture
+def world(
+    cluster: Cluster,
+    emulators: Emulators,
+    operator: Operator,
+    namespace: str,
+    check_reconciled: Callable[..., None],
+) -> Iterator[World]:
+    """A tenant's namespace with the operator running. Afterwards the status invariants are checked, and that no
+    secret shows anywhere."""
+    operator.start()
+    tenant = World(cluster, emulators, operator, namespace, check_reconciled)
+    yield tenant
+    tenant.check()
