@@ -43,13 +43,13 @@ async def announce(pass_: AnyPass, names: Mapping[str, str]) -> set[str]:
 
 
 async def create_once(
-    pass_: AnyPass, slot: str, collection: str, fresh: bool, post: Callable[[], Awaitable[Created]]
+    pass_: AnyPass, slot: str, name: str, collection: str, fresh: bool, post: Callable[[], Awaitable[Created]]
 ) -> str:
     """The id of the object in ``slot``, created now or found from an earlier try. Raises RemoteError,
     StillPendingError.
 
-    ``collection`` is Flow Service's name for the kind of object; ``fresh`` says that its intent is new in
-    this pass.
+    ``name`` is the full remote name that ``post`` gives it; ``collection`` is Flow Service's name for the
+    kind of object; ``fresh`` says that its intent is new in this pass.
     """
     intent = intents(pass_)[slot]
     if not fresh:
@@ -67,7 +67,7 @@ async def create_once(
                     retry_after=min(left, 10.0),
                 )
             )
-        _keep(pass_, {**intents(pass_), slot: Intent(slot=slot, name=intent.name, time=pass_.utcnow)})
+        _keep(pass_, {**intents(pass_), slot: Intent(slot=slot, name=name, time=pass_.utcnow)})
         await pass_.journal.checkpoint()
     try:
         created = await post()

@@ -64,7 +64,7 @@ async def verify_organization(pass_: ConnectionPass) -> Outcome:
             "that organization, or create another ZohoSourceConnection for the other one.",
         )
     wanted = pass_.spec.zoho.environment
-    if organization.type is not None and organization.type.casefold() != wanted.casefold():
+    if organization.type and organization.type.casefold() != wanted.casefold():
         return stalled(
             "EnvironmentMismatch",
             f"spec.zoho.environment is {wanted}, but the grant belongs to a {organization.type} "
@@ -181,6 +181,7 @@ async def _create(pass_: ConnectionPass) -> Outcome:
         connection_id = await creation.create_once(
             pass_,
             Slot.CONNECTION,
+            desired.name,
             "connections",
             Slot.CONNECTION in fresh,
             lambda: pass_.platform.create_connection(

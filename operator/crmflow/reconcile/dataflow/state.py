@@ -110,11 +110,12 @@ def observed_target_fields(remote: TargetConnection) -> Fields:
 def flow_fields(pass_: DataflowPass) -> Fields:
     """What the spec says of the flow itself."""
     spec = pass_.spec
+    start = spec.schedule.start_time  # to the second, as status keeps what it was then
     fields: dict[str, Any] = {
         "spec.schedule.frequency": spec.schedule.frequency.lower(),
         "spec.mapping": mapping_hash(pass_),
         "spec.deltaColumn": spec.delta_column.name if spec.delta_column else None,
-        "spec.schedule.startTime": spec.schedule.start_time,
+        "spec.schedule.startTime": start.replace(microsecond=0) if start else None,
         "spec.schedule.backfill": spec.schedule.backfill,
     }
     if spec.schedule.frequency is not Frequency.ONCE:
@@ -152,8 +153,9 @@ def observed_flow_fields(pass_: DataflowPass, remote: Flow) -> Fields:
 def mapping_hash(pass_: DataflowPass) -> str:
     """The hash of the spec's mapping onto the schema that the flow was made for."""
     known = pass_.status.schema_
-    version = known.version if known else ""
-    return content_hash(pass_.spec.target.schema_.id, version, entries(pass_.spec.mapping))
+    return content_hash(
+        known.id if known else "", known.version if known else "", entries(pass_.spec.mapping)
+    )
 
 
 SLOTS = {Slot.SOURCE: "sourceConnections", Slot.TARGET: "targetConnections", Slot.FLOW: "flows"}

@@ -25,7 +25,9 @@ T = TypeVar("T")
 
 
 async def find_connection(pass_: DataflowPass) -> Outcome:
-    """The connection exists and is Ready, and Platform can be reached through its credential."""
+    """The connection exists and is Ready, or is paused and was Ready before, and Platform can be reached
+    through its credential.
+    """
     name = pass_.spec.connection_ref.name
     view = pass_.services.peers.connection(pass_.identity.namespace, name)
     if view is None:
@@ -35,7 +37,9 @@ async def find_connection(pass_: DataflowPass) -> Outcome:
             "Create it, or correct "
             "spec.connectionRef.",
         )
-    if not view.ready or view.status.base_connection is None:
+    # The last step of a connection counts the tables: without a count it has never been Ready.
+    serves = view.ready or (view.spec.paused and view.status.tables is not None)
+    if not serves or view.status.base_connection is None:
         return waiting(
             "ConnectionNotReady", f'ZohoSourceConnection "{name}" is not Ready; its conditions say why.'
         )

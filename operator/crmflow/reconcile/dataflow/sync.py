@@ -5,7 +5,7 @@ they are missing.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, cast
 
 from crmflow.aep.models import (
     Created,
@@ -82,11 +82,7 @@ async def create(pass_: DataflowPass) -> Outcome:
     slots = [slot for slot in state.SLOTS if _recorded(pass_, slot) is None]
     fresh = await creation.announce(pass_, {slot: Named.desired(pass_, slot).name for slot in slots})
     try:
-        mapping_set, *_ = await together(
-            _mapping_set(pass_),
-            _ensure(pass_, Slot.SOURCE, fresh, lambda: _post_source(pass_, offer)),
-            _ensure(pass_, Slot.TARGET, fresh, lambda: _post_target(pass_)),
-        )
+        mapping_set = await _prerequisites(pass_, offer, fresh)
         await _ensure(pass_, Slot.FLOW, fresh, lambda: _post_flow(pass_, offer, mapping_set))
     except creation.StillPendingError as pending:
         return pending.outcome
@@ -133,6 +129,23 @@ async def _rename(
         pass_.flow = flow
 
 
+async def _prerequisites(pass_: DataflowPass, offer: Offer, fresh: set[str]) -> MappingSetRef:
+    """What the flow refers to. Without it the flow is not posted, so its new intent has nothing to stand
+    for.
+    """
+    try:
+        mapping_set, *_ = await together(
+            _mapping_set(pass_),
+            _ensure(pass_, Slot.SOURCE, fresh, lambda: _post_source(pass_, offer)),
+            _ensure(pass_, Slot.TARGET, fresh, lambda: _post_target(pass_)),
+        )
+    except Exception:
+        if Slot.FLOW in fresh:
+            creation.forget(pass_, Slot.FLOW)
+        raise
+    return cast(MappingSetRef, mapping_set)
+
+
 async def _mapping_set(pass_: DataflowPass) -> MappingSetRef:
     schema_id, schema_type = _schema(pass_)
     mappings = entries(pass_.spec.mapping)
@@ -151,7 +164,9 @@ async def _ensure(
 ) -> None:
     if _recorded(pass_, slot) is not None:
         return
-    _remember(pass_, slot, await creation.create_once(pass_, slot, state.SLOTS[slot], slot in fresh, post))
+    name = Named.desired(pass_, slot).name
+    remote_id = await creation.create_once(pass_, slot, name, state.SLOTS[slot], slot in fresh, post)
+    _remember(pass_, slot, remote_id)
 
 
 async def _post_source(pass_: DataflowPass, offer: Offer) -> Created:

@@ -1,0 +1,530 @@
+"""In-memory stand-ins for the ports: they keep what they are given, and say which calls were made, in which
+order.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+from pydantic import SecretStr
+
+from crmflow.aep.models import (
+    AuthSpec,
+    BaseConnection,
+    Column,
+    ConnectionSpec,
+    Created,
+    DataSet,
+    FieldMapping,
+    Flow,
+    FlowOptions,
+    FlowSpec,
+    MappingCheck,
+    MappingSetRef,
+    PatchOperation,
+    Sandbox,
+    Schedule,
+    Schema,
+    SourceConnection,
+    Table,
+    TargetConnection,
+)
+from crmflow.api.zohosourceconnection import (
+    DataCenter,
+    Environment,
+    ZohoSourceConnectionSpec,
+    ZohoSourceConnectionStatus,
+)
+from crmflow.reconcile.credentials import PlatformCredentials, ZohoCredentials
+from crmflow.reconcile.offer import FLOW_SPEC_NAME, ZOHO_CONNECTION_SPEC_ID
+from crmflow.reconcile.ports import Platform, Zoho
+from crmflow.transport.errors import ErrorClass, RemoteError
+from crmflow.zoho.crm import Organization
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+NOW = 1_760_000_000.0
+SCHEMA_ID = "https://ns.adobe.com/acme/schemas/contact"
+DATASET_ID = "5f0c0ffee"
+FLOW_SPEC_ID = "14518937-270c-4525-bdec-c2ba7cce3860"
+
+
+def remote_error(
+    error_class: ErrorClass = ErrorClass.TRANSIENT,
+    reason: str = "Unavailable",
+    message: str = "not available",
+    *,
+    advice: str = "",
+    retry_after: float | None = None,
+    maybe_applied: bool = False,
+) -> RemoteError:
+    """A failure as a client raises it."""
+    return RemoteError(
+        "Fake",
+        "call",
+        error_class,
+        reason,
+        message,
+        advice=advice,
+        retry_after=retry_after,
+        maybe_applied=maybe_applied,
+    )
+
+
+class FakeClock:
+    """Time that passes only when a test says so."""
+
+    def __init__(self, now: float = NOW) -> None:
+        self.time = now
+
+    def now(self) -> float:
+        return self.time
+
+
+class Timeline(list[str]):
+    """The names of all remote calls and checkpoints, in their order."""
+
+
+@dataclass
+class _Failure:
+    error: RemoteError
+    after: bool
+    times: int
+
+
+class Failing:
+    """Calls that a test can have fail, before or after they did what they were asked."""
+
+    def __init__(self, timeline: Timeline) -> None:
+        self.timeline = timeline
+        self.arguments: dict[str, list[tuple[Any, ...]]] = {}
+        self.in_flight = 0
+        self.most_in_flight = 0
+        self._failures: dict[str, _Failure] = {}
+
+    def fail(self, call: str, error: RemoteError, *, after: bool = False, times: int = 1_000_000) -> None:
+        """``after``: the call is carried out, and only its answer is lost."""
+        self._failures[call] = _Failure(error, after, times)
+
+    def heal(self) -> None:
+        """Nothing fails any more."""
+        self._failures.clear()
+
+    def _failure(self, call: str) -> _Failure | None:
+        failure = self._failures.get(call)
+        if failure is None or failure.times == 0:
+            return None
+        failure.times -= 1
+        return failure
+
+
+F = TypeVar("F", bound=Failing)
+
+
+def remote(
+    method: Callable[Concatenate[F, P], Coroutine[Any, Any, R]],
+) -> Callable[Concatenate[F, P], Coroutine[Any, Any, R]]:
+    """Note the call, and fail it if the test asked for that."""
+
+    @functools.wraps(method)
+    async def call(self: F, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        name = method.__name__
+        self.timeline.append(name)
+        self.arguments.setdefault(name, []).append(args)
+        self.in_flight += 1
+        self.most_in_flight = max(self.most_in_flight, self.in_flight)
+        try:
+            await asyncio.sleep(0)  # let whatever runs side by side come in
+            failure = self._failure(name)
+            if failure is not None and not failure.after:
+                raise failure.error
+            result = await method(self, *args, **kwargs)
+            if failure is not None:
+                raise failure.error
+            return result
+        finally:
+            self.in_flight -= 1
+
+    return call
+
+
+def _found(objects: Mapping[str, R], object_id: str) -> R:
+    if object_id not in objects:
+        raise remote_error(ErrorClass.NOT_FOUND, "NotFound", f"{object_id} does not exist")
+    return objects[object_id]
+
+
+class FakePlatform(Failing):
+    """One sandbox: Flow Service, Data Prep, Schema Registry and Catalog, as far as the port goes."""
+
+    def __init__(self, timeline: Timeline) -> None:
+        super().__init__(timeline)
+        self.sandbox_list = [Sandbox("prod", "active", "production", "VA7")]
+        self.connection_specs = {
+            ZOHO_CONNECTION_SPEC_ID: ConnectionSpec(
+                ZOHO_CONNECTION_SPEC_ID, "zoho-crm", "1.0", (AuthSpec("Zoho OAuth", ()),)
+            )
+        }
+        self.flow_specs = {
+            FLOW_SPEC_NAME: FlowSpec(
+                FLOW_SPEC_ID, FLOW_SPEC_NAME, "1.0", (ZOHO_CONNECTION_SPEC_ID,), ("lake",)
+            )
+        }
+        self.connections: dict[str, BaseConnection] = {}
+        self.source_connections: dict[str, SourceConnection] = {}
+        self.target_connections: dict[str, TargetConnection] = {}
+        self.flows: dict[str, Flow] = {}
+        self.mapping_sets: dict[str, tuple[FieldMapping, ...]] = {}
+        self.table_list = [Table("Contacts", "Contacts"), Table("Leads", "Leads")]
+        self.column_list = [
+            _column("Email", "string"),
+            _column("First_Name", "string"),
+            _column("Modified_Time", "date-time"),
+            _column("Created_Time", "date-time"),
+        ]
+        self.schemas = {SCHEMA_ID: Schema(SCHEMA_ID, "_acme.schemas.contact", "Contact", "1.3")}
+        self.datasets = {
+            DATASET_ID: DataSet(
+                DATASET_ID, "contacts", SCHEMA_ID, "application/vnd.adobe.xed+json; version=1", False
+            )
+        }
+        self.test_succeeds = True
+        self.mapping_verdicts: dict[str, str] = {}
+        """Destination → why Data Prep refuses it."""
+        self.flow_states: list[str] = []
+        """What the next reads of a flow show, before it shows its own state."""
+        self.hidden_names: set[str] = set()
+        """Names that the index does not show yet."""
+        self._ids = 0
+
+    @remote
+    async def sandboxes(self) -> Sequence[Sandbox]:
+        return self.sandbox_list
+
+    @remote
+    async def connection_spec(self, spec_id: str) -> ConnectionSpec | None:
+        return self.connection_specs.get(spec_id)
+
+    @remote
+    async def flow_spec(self, name: str) -> FlowSpec | None:
+        return self.flow_specs.get(name)
+
+    @remote
+    async def create_connection(
+        self,
+        name: str,
+        description: str,
+        auth_spec_name: str,
+        params: Mapping[str, str | SecretStr],
+        spec_id: str,
+        spec_version: str,
+    ) -> Created:
+        created = self._created("bc")
+        self.connections[created.id] = BaseConnection(
+            created.id, "etag", name, description, "enabled", spec_id, auth_spec_name, params
+        )
+        return created
+
+    @remote
+    async def connection(self, connection_id: str) -> BaseConnection:
+        return _found(self.connections, connection_id)
+
+    @remote
+    async def patch_connection(
+        self, connection_id: str, etag: str, operations: Sequence[PatchOperation]
+    ) -> Created:
+        self.connections[connection_id] = _patched(_found(self.connections, connection_id), operations)
+        return Created(connection_id, "etag")
+
+    @remote
+    async def delete_connection(self, connection_id: str) -> None:
+        _found(self.connections, connection_id)
+        del self.connections[connection_id]
+
+    @remote
+    async def test_connection(self, connection_id: str) -> bool:
+        _found(self.connections, connection_id)
+        return self.test_succeeds
+
+    @remote
+    async def tables(self, connection_id: str) -> Sequence[Table]:
+        return self.table_list
+
+    @remote
+    async def columns(self, connection_id: str, table_path: str) -> Sequence[Column]:
+        return self.column_list
+
+    @remote
+    async def create_source_connection(
+        self,
+        name: str,
+        description: str,
+        base_connection_id: str,
+        table: str,
+        columns: Sequence[Mapping[str, Any]],
+        spec_id: str,
+        spec_version: str,
+    ) -> Created:
+        created = self._created("sc")
+        names = tuple(str(column["name"]) for column in columns)
+        self.source_connections[created.id] = SourceConnection(
+            created.id, "etag", name, description, "enabled", base_connection_id, spec_id, table, names
+        )
+        return created
+
+    @remote
+    async def source_connection(self, source_connection_id: str) -> SourceConnection:
+        return _found(self.source_connections, source_connection_id)
+
+    @remote
+    async def patch_source_connection(
+        self, source_connection_id: str, etag: str, operations: Sequence[PatchOperation]
+    ) -> Created:
+        remote_object = _found(self.source_connections, source_connection_id)
+        self.source_connections[source_connection_id] = _patched(remote_object, operations)
+        return Created(source_connection_id, "etag")
+
+    @remote
+    async def delete_source_connection(self, source_connection_id: str) -> None:
+        _found(self.source_connections, source_connection_id)
+        del self.source_connections[source_connection_id]
+
+    @remote
+    async def create_target_connection(
+        self, name: str, description: str, schema_id: str, schema_version: str, dataset_id: str
+    ) -> Created:
+        created = self._created("tc")
+        self.target_connections[created.id] = TargetConnection(
+            created.id, "etag", name, description, "enabled", "lake", schema_id, schema_version, dataset_id
+        )
+        return created
+
+    @remote
+    async def target_connection(self, target_connection_id: str) -> TargetConnection:
+        return _found(self.target_connections, target_connection_id)
+
+    @remote
+    async def patch_target_connection(
+        self, target_connection_id: str, etag: str, operations: Sequence[PatchOperation]
+    ) -> Created:
+        remote_object = _found(self.target_connections, target_connection_id)
+        self.target_connections[target_connection_id] = _patched(remote_object, operations)
+        return Created(target_connection_id, "etag")
+
+    @remote
+    async def delete_target_connection(self, target_connection_id: str) -> None:
+        _found(self.target_connections, target_connection_id)
+        del self.target_connections[target_connection_id]
+
+    @remote
+    async def create_flow(
+        self,
+        name: str,
+        description: str,
+        flow_spec_id: str,
+        flow_spec_version: str,
+        source_connection_id: str,
+        target_connection_id: str,
+        transformations: Sequence[Mapping[str, Any]],
+        options: Mapping[str, Any],
+        schedule: Mapping[str, Any],
+    ) -> Created:
+        created = self._created("flow")
+        params = {item["name"]: item["params"] for item in transformations}
+        self.flows[created.id] = Flow(
+            id=created.id,
+            etag="etag",
+            name=name,
+            description=description,
+            state="enabled",
+            flow_spec_id=flow_spec_id,
+            source_connection_ids=(source_connection_id,),
+            target_connection_ids=(target_connection_id,),
+            schedule=Schedule(
+                schedule["startTime"],
+                schedule["frequency"],
+                schedule.get("interval"),
+                schedule.get("backfill"),
+            ),
+            delta_column=params["Copy"]["deltaColumn"]["name"] if "Copy" in params else None,
+            mapping_set_id=params["Mapping"]["mappingId"],
+            mapping_version=params["Mapping"]["mappingVersion"],
+            options=FlowOptions(
+                options.get("errorDiagnosticsEnabled", False), options.get("partialIngestionPercent")
+            ),
+            last_run=None,
+        )
+        return created
+
+    @remote
+    async def flow(self, flow_id: str) -> Flow:
+        flow = _found(self.flows, flow_id)
+        return replace(flow, state=self.flow_states.pop(0)) if self.flow_states else flow
+
+    @remote
+    async def patch_flow(self, flow_id: str, etag: str, operations: Sequence[PatchOperation]) -> Created:
+        self.flows[flow_id] = _patched(_found(self.flows, flow_id), operations)
+        return Created(flow_id, "etag")
+
+    @remote
+    async def set_flow_state(self, flow_id: str, enable: bool, etag: str | None) -> Created:
+        state = "enabled" if enable else "disabled"
+        self.flows[flow_id] = replace(_found(self.flows, flow_id), state=state)
+        return Created(flow_id, "etag")
+
+    @remote
+    async def delete_flow(self, flow_id: str) -> None:
+        _found(self.flows, flow_id)
+        del self.flows[flow_id]
+
+    @remote
+    async def find_ids(self, collection: str, name: str) -> Sequence[str]:
+        collections: Mapping[str, Mapping[str, Any]] = {
+            "connections": self.connections,
+            "sourceConnections": self.source_connections,
+            "targetConnections": self.target_connections,
+            "flows": self.flows,
+        }
+        return [
+            object_id
+            for object_id, found in collections[collection].items()
+            if found.name == name and name not in self.hidden_names
+        ]
+
+    @remote
+    async def validate_mapping(
+        self, schema_id: str, content_type: str, mappings: Sequence[FieldMapping]
+    ) -> Sequence[MappingCheck]:
+        refused = self.mapping_verdicts
+        return [
+            MappingCheck(mapping.destination not in refused, refused.get(mapping.destination, ""))
+            for mapping in mappings
+        ]
+
+    @remote
+    async def create_mapping_set(
+        self, name: str, schema_id: str, content_type: str, mappings: Sequence[FieldMapping]
+    ) -> MappingSetRef:
+        created = self._created("ms")
+        self.mapping_sets[created.id] = tuple(mappings)
+        return MappingSetRef(created.id, 0)
+
+    @remote
+    async def schema(self, schema_id: str) -> Schema:
+        return _found(self.schemas, schema_id)
+
+    @remote
+    async def dataset(self, dataset_id: str) -> DataSet:
+        return _found(self.datasets, dataset_id)
+
+    @property
+    def counts(self) -> tuple[int, int, int, int]:
+        """How many connections, source connections, target connections and flows there are."""
+        return (
+            len(self.connections),
+            len(self.source_connections),
+            len(self.target_connections),
+            len(self.flows),
+        )
+
+    def _created(self, prefix: str) -> Created:
+        self._ids += 1
+        return Created(f"{prefix}-{self._ids}", "etag")
+
+
+def _column(name: str, column_type: str) -> Column:
+    raw = {"name": name, "type": "string", "xdm": {"type": "string", "format": column_type}}
+    return Column(name, "string", column_type == "date-time", raw)
+
+
+def _patched(remote_object: R, operations: Sequence[PatchOperation]) -> R:
+    fields = {"/name": "name", "/description": "description", "/auth/params": "auth_params"}
+    changes = {fields[operation.path]: operation.value for operation in operations}
+    return replace(remote_object, **changes)  # type: ignore[type-var]
+
+
+class FakeZoho(Failing):
+    """Zoho with one grant."""
+
+    def __init__(self, timeline: Timeline) -> None:
+        super().__init__(timeline)
+        self.org = Organization("org-1", "zgid", "Acme", "production", "enterprise")
+
+    @remote
+    async def access_token(self) -> SecretStr:
+        return SecretStr("1000.aaaa.bbbb")
+
+    @remote
+    async def organization(self, environment: Environment) -> Organization:
+        return self.org
+
+
+class FakeAccess(Failing):
+    """Hands out one Zoho and one sandbox, and remembers to whom."""
+
+    def __init__(self, timeline: Timeline, zoho: FakeZoho, platform: FakePlatform) -> None:
+        super().__init__(timeline)
+        self._zoho = zoho
+        self._platform = platform
+        self.held: dict[str, FakePlatform] = {}
+        self.grants: list[tuple[DataCenter, ZohoCredentials]] = []
+
+    def zoho(self, data_center: DataCenter, credentials: ZohoCredentials) -> Zoho:
+        self.grants.append((data_center, credentials))
+        return self._zoho
+
+    async def platform(
+        self, holder: str, organization: str, sandbox: str, credentials: PlatformCredentials
+    ) -> Platform:
+        if (failure := self._failure("platform")) is not None:
+            raise failure.error
+        self.held[holder] = self._platform
+        return self._platform
+
+    def held_platform(self, holder: str) -> Platform | None:
+        return self.held.get(holder)
+
+
+class FakeSecrets(Failing):
+    """The Secrets of the cluster."""
+
+    def __init__(self, timeline: Timeline) -> None:
+        super().__init__(timeline)
+        self.data: dict[tuple[str, str], dict[str, str]] = {}
+
+    async def read(self, namespace: str, name: str) -> Mapping[str, SecretStr] | None:
+        if (failure := self._failure("read")) is not None:
+            raise failure.error
+        data = self.data.get((namespace, name))
+        return None if data is None else {key: SecretStr(value) for key, value in data.items()}
+
+
+@dataclass
+class View:
+    """A ZohoSourceConnection as its dataflows see it."""
+
+    spec: ZohoSourceConnectionSpec
+    status: ZohoSourceConnectionStatus
+    ready: bool = True
+    deleting: bool = False
+    uid: str = "connection-uid"
+    generation: int = 1
+
+
+class FakePeers:
+    """The cache of the cluster's other resources."""
+
+    def __init__(self) -> None:
+        self.connections: dict[tuple[str, str], View] = {}
+        self.dataflows: list[str] = []
+
+    def connection(self, namespace: str, name: str) -> View | None:
+        return self.connections.get((namespace, name))
+
+    def dataflows_of(self, namespace: str, connection: str) -> Sequence[str]:
+        return self.dataflows

@@ -1,0 +1,277 @@
+"""A small world for a resource to be reconciled in: the ports' fakes, builders for specs, and passes that
+keep what they wrote.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from tests.cluster.support.invariants import check_invariants
+from tests.unit.reconcile.fakes import (
+    DATASET_ID,
+    SCHEMA_ID,
+    FakeAccess,
+    FakeClock,
+    FakePeers,
+    FakePlatform,
+    FakeSecrets,
+    FakeZoho,
+    Timeline,
+    View,
+)
+
+from crmflow.api.zohosourceconnection import (
+    BaseConnection,
+    ZohoSourceConnectionSpec,
+    ZohoSourceConnectionStatus,
+)
+from crmflow.observability.events import Event
+from crmflow.reconcile.conditions import READY, Conditions, compose
+from crmflow.reconcile.connection.reconciler import RECONCILER as CONNECTION
+from crmflow.reconcile.dataflow.reconciler import RECONCILER as DATAFLOW
+from crmflow.reconcile.decide import Decision, Streak, decide
+from crmflow.reconcile.engine import Pass, Services, run_steps
+from crmflow.reconcile.identity import Identity
+from crmflow.reconcile.kind import Reconciler
+from crmflow.reconcile.offer import Offers
+from crmflow.reconcile.outcome import PAUSED, Outcome
+from crmflow.reconcile.ports import PassInterruptedError
+from crmflow.runtime.status import status_body, to_wire
+
+INSTANCE = "test"
+NAMESPACE = "crm"
+CONNECTION_NAME = "zoho-eu"
+CREATE_GRACE = 60.0
+
+
+def connection_spec(**changes: Any) -> dict[str, Any]:
+    """A complete spec of a ZohoSourceConnection, with ``changes`` at its top."""
+    return {
+        "displayName": "Zoho EU",
+        "zoho": {
+            "dataCenter": "EU",
+            "environment": "Production",
+            "credentialsSecretRef": {"name": "zoho-oauth"},
+        },
+        "platform": {
+            "organization": "1A2B@AdobeOrg",
+            "sandbox": "prod",
+            "credentialsSecretRef": {"name": "adobe-platform"},
+        },
+        **changes,
+    }
+
+
+def dataflow_spec(**changes: Any) -> dict[str, Any]:
+    """A complete spec of a CRMDataflow, with ``changes`` at its top."""
+    return {
+        "displayName": "Contacts",
+        "connectionRef": {"name": CONNECTION_NAME},
+        "source": {"table": "Contacts", "columns": ["Email", "First_Name", "Modified_Time"]},
+        "target": {"schema": {"id": SCHEMA_ID}, "dataset": {"id": DATASET_ID}},
+        "mapping": [
+            {"target": "personalEmail.address", "source": "Email"},
+            {"target": "_acme.origin", "value": "zoho"},
+            {"target": "person.name.fullName", "expression": 'concat(First_Name," ")'},
+        ],
+        "deltaColumn": {"name": "Modified_Time"},
+        "schedule": {
+            "frequency": "Hour",
+            "interval": 1,
+            "startTime": "2030-01-01T00:00:00Z",
+            "backfill": True,
+        },
+        "ingestion": {"enabled": True, "errorDiagnostics": True, "partialIngestionPercent": 5},
+        **changes,
+    }
+
+
+@dataclass
+class Result:
+    """What came of one pass."""
+
+    outcome: Outcome
+    step: str
+    decision: Decision
+    calls: list[str]
+    """Remote calls and checkpoints of this pass alone."""
+    events: list[Event]
+    checked: bool
+
+
+class World:
+    """Everything outside the steps."""
+
+    def __init__(self) -> None:
+        self.clock = FakeClock()
+        self.timeline = Timeline()
+        self.platform = FakePlatform(self.timeline)
+        self.zoho = FakeZoho(self.timeline)
+        self.access = FakeAccess(self.timeline, self.zoho, self.platform)
+        self.secrets = FakeSecrets(self.timeline)
+        self.peers = FakePeers()
+        self.secrets.data[NAMESPACE, "zoho-oauth"] = {
+            "clientId": "1000.CLIENT",
+            "clientSecret": "zoho-client-secret",
+            "refreshToken": "1000.cccc.dddd",
+        }
+        self.secrets.data[NAMESPACE, "adobe-platform"] = {
+            "clientId": "adobe-client",
+            "clientSecret": "adobe-client-secret",
+        }
+        self.services = Services(
+            self.clock, self.access, self.secrets, self.peers, Offers(self.clock), CREATE_GRACE
+        )
+
+    def connection(self, **changes: Any) -> Resource:
+        """A new ZohoSourceConnection."""
+        return Resource(self, CONNECTION, CONNECTION_NAME, connection_spec(**changes))
+
+    def dataflow(self, **changes: Any) -> Resource:
+        """A new CRMDataflow, whose connection is Ready."""
+        spec = ZohoSourceConnectionSpec.model_validate(connection_spec())
+        status = ZohoSourceConnectionStatus(base_connection=BaseConnection(id="bc-0"), tables=2)
+        self.peers.connections[NAMESPACE, CONNECTION_NAME] = View(spec, status)
+        return Resource(self, DATAFLOW, "contacts", dataflow_spec(**changes))
+
+    def resource(self, kind: str, **changes: Any) -> Resource:
+        """A new resource of ``kind``."""
+        make = {"connection": self.connection, "dataflow": self.dataflow}[kind]
+        return make(**changes)
+
+
+@dataclass
+class Resource:
+    """One resource as the API server would keep it: status lives from pass to pass in its wire form."""
+
+    world: World
+    reconciler: Reconciler
+    name: str
+    spec: dict[str, Any]
+    generation: int = 1
+    uid: str = "0a1b2c3d"
+    status: dict[str, Any] = field(default_factory=dict)
+    streak: Streak = field(default_factory=Streak)
+    checkpoints: list[dict[str, Any]] = field(default_factory=list)
+    interrupted: bool = False
+    """True: the API server takes no checkpoint."""
+
+    @property
+    def identity(self) -> Identity:
+        """As the operator identifies it."""
+        return Identity(INSTANCE, self.reconciler.kind.kind, NAMESPACE, self.name, self.uid)
+
+    def edit(self, change: Callable[[dict[str, Any]], object]) -> None:
+        """Edit the spec, as ``kubectl apply`` would."""
+        change(self.spec)
+        self.generation += 1
+
+    def condition(self, name: str) -> tuple[str, str, str]:
+        """Status, reason and message of a condition; three times nothing if it is absent."""
+        for entry in self.status.get("conditions", []):
+            if entry["type"] == name:
+                return entry["status"], entry["reason"], entry["message"]
+        return "", "", ""
+
+    async def visit(self, *, full: bool = True, deleting: bool = False) -> Result:
+        """One pass: run the steps, look the outcome up, write the status and check it."""
+        before = len(self.world.timeline)
+        previous = Conditions.from_status(self.status)
+        pass_ = self.begin(full=full)
+        if self.spec.get("paused") and not deleting:
+            outcome, step = PAUSED, ""
+        else:
+            steps = self.reconciler.deletion_steps if deleting else self.reconciler.steps
+            outcome, step = await run_steps(pass_, steps)
+        decision = self._decide(pass_, outcome, previous)
+        if not (deleting and outcome.is_done):  # then the finalizer goes, and nothing is written any more
+            self._write(pass_, decision, previous)
+        return Result(
+            outcome, step, decision, self.world.timeline[before:], list(pass_.events), pass_.checked
+        )
+
+    async def until_done(self) -> Result:
+        """Visit until everything is done, at the most ten times."""
+        for _ in range(10):
+            result = await self.visit()
+            if result.outcome.is_done:
+                return result
+        raise AssertionError(result.outcome)
+
+    def begin(self, *, full: bool = True) -> Pass[Any, Any]:
+        """A pass that is about to run."""
+        kind, journal = self.reconciler.kind, _Journal(self)
+        journal.pass_ = self.reconciler.make_pass(
+            services=self.world.services,
+            identity=self.identity,
+            generation=self.generation,
+            spec=kind.spec.model_validate(copy.deepcopy(self.spec)),
+            status=kind.status.model_validate(copy.deepcopy(self.status)),
+            conditions=Conditions.from_status(self.status),
+            journal=journal,
+            full=full,
+        )
+        return journal.pass_
+
+    def _decide(self, pass_: Pass[Any, Any], outcome: Outcome, previous: Conditions) -> Decision:
+        observed = self.status.get("observedGeneration")
+        return decide(
+            outcome,
+            self.streak,
+            was_ready=previous.is_ready(self.generation, observed),
+            was_observed=observed == self.generation,
+            now=self.world.clock.now(),
+            poll_after=300.0,
+            ready_message=self.reconciler.ready_message(pass_),
+            jitter=random.Random(1),
+        )
+
+    def _write(self, pass_: Pass[Any, Any], decision: Decision, previous: Conditions) -> None:
+        conditions = previous.of(self.reconciler.conditions)
+        if decision.summary is not None:
+            conditions = compose(
+                self.reconciler.conditions,
+                previous,
+                pass_.findings,
+                decision.summary,
+                self.generation,
+                datetime.fromtimestamp(self.world.clock.now(), UTC),
+            )
+        observed = self.generation if decision.observes_generation else self.status.get("observedGeneration")
+        self.status = json.loads(json.dumps(status_body(pass_.status, to_wire(conditions), observed)))
+        assert self.condition(READY)[0]
+        check_invariants(self.as_object())
+
+    def as_object(self) -> dict[str, Any]:
+        """As the API server gives it."""
+        return {
+            "apiVersion": "crmflow.io/v1alpha1",
+            "kind": self.reconciler.kind.kind,
+            "metadata": {"name": self.name, "namespace": NAMESPACE, "generation": self.generation},
+            "spec": self.spec,
+            "status": self.status,
+        }
+
+
+class _Journal:
+    """Writes the facts of the draft as the runtime does, and marks it in the timeline."""
+
+    def __init__(self, resource: Resource) -> None:
+        self._resource = resource
+        self.pass_: Pass[Any, Any]
+
+    async def checkpoint(self) -> None:
+        resource = self._resource
+        if resource.interrupted:
+            raise PassInterruptedError("the API server can't be reached")
+        conditions = resource.status.get("conditions", [])
+        body = status_body(self.pass_.status, conditions, resource.status.get("observedGeneration"))
+        resource.status = json.loads(json.dumps(body))
+        resource.checkpoints.append(resource.status)
+        resource.world.timeline.append("checkpoint")
