@@ -34,11 +34,11 @@ def main() -> int:
 def _up(*, keep: bool) -> int:
     demo = environment.start(current_cluster=_wants_current_cluster())
     try:
-        story.tell(demo)
+        seconds_to_ready = story.tell(demo)
     except ToolError:
         report.print_failure(demo)
         raise
-    report.print_result(demo, keep=keep)
+    report.print_result(demo, seconds_to_ready, keep=keep)
     return 0
 
 

@@ -75,8 +75,7 @@ def stop() -> None:
     """
     running = _Running.load()
     if running.current_cluster:
-        operator = next((process for process in running.processes if process.name == "operator"), None)
-        _leave_current_cluster(operator_runs=operator is not None and operator.alive())
+        _leave_current_cluster()
     terminate(running.processes[::-1])
     ControlPlane(DIRECTORY / "controlplane").stop()
     _RUNNING.unlink(missing_ok=True)
@@ -100,13 +99,19 @@ def _current_cluster() -> Kubectl:
     return kubectl
 
 
-def _leave_current_cluster(*, operator_runs: bool) -> None:
+def _leave_current_cluster() -> None:
+    """Delete the demo's namespace and say what stays. A failure is told, and does not keep the rest
+    running.
+    """
     kubectl = Kubectl(shutil.which("kubectl") or "kubectl", KUBECONFIG)
-    if operator_runs:
-        say(f"Deleting the namespace {NAMESPACE}")
-        kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found", "--timeout=60s")
-    else:
-        say(f"The operator has gone: the resources in the namespace {NAMESPACE} keep their finalizers")
+    say(f"Deleting the namespace {NAMESPACE} from your cluster")
+    try:
+        # Dataflows before the connection that they use, both before their Secrets.
+        for kind in ("crmdataflows", "zohosourceconnections"):
+            kubectl("delete", kind, "--all", f"--namespace={NAMESPACE}", "--timeout=30s")
+        kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found", "--timeout=30s")
+    except ToolError as error:
+        say(f"{error}\nWithout the operator the resources keep their finalizers: remove them by hand")
     say("Your cluster keeps the kinds and the operator's rights; to remove them:")
     say("  kubectl delete -f deploy/base/rbac.yaml -f deploy/base/namespace.yaml -f crds/")
 

@@ -11,22 +11,24 @@ from typing import Any
 from hack.console import ToolError
 from hack.demo.environment import DIRECTORY, KUBECONFIG, NAMESPACE, Demo
 from hack.demo.story import CONNECTION, DATAFLOW, get
+from hack.install import ROOT
 
 _ZOHO_TOKEN_SECONDS = 3600  # life of an access token (zoho.md 1.3)
 _REMOTE_KINDS = ("connections", "sourceConnections", "targetConnections", "mappingSets", "flows", "runs")
 
 
-def print_result(demo: Demo, *, keep: bool) -> None:
+def print_result(demo: Demo, seconds_to_ready: float, *, keep: bool) -> None:
     """Resources, conditions, what the Platform holds, the token's age, and what to try next."""
     for kind in ("zohosourceconnections", "crmdataflows"):
-        _heading(f"kubectl get {kind} -o wide")
-        print(demo.kubectl("get", kind, f"--namespace={NAMESPACE}", "-o", "wide"), end="")
+        _heading(f"kubectl -n {NAMESPACE} get {kind}")
+        print(demo.kubectl("get", kind, f"--namespace={NAMESPACE}"), end="")
     _print_conditions(demo)
     state = demo.emulators.control.state()
     _heading("What Adobe Experience Platform holds")
     _print_table(["KIND", "NAME", "STATE"], list(_remote_objects(state["aep"])))
     _heading("The Zoho access token")
     print(f"{_token_age(demo, state['zoho']):.0f} s old, valid for {_ZOHO_TOKEN_SECONDS} s")
+    _heading(f"From the apply until both were Ready: {seconds_to_ready:.1f} s")
     if keep:
         _print_next_steps(demo)
 
@@ -74,14 +76,14 @@ def _print_next_steps(demo: Demo) -> None:
     print(
         f"""
 Everything goes on running. Try:
-  export KUBECONFIG={KUBECONFIG}{path}
+  export KUBECONFIG=$PWD/{KUBECONFIG.relative_to(ROOT)}{path}
   kubectl -n {NAMESPACE} get crmflow
   kubectl -n {NAMESPACE} describe {DATAFLOW}
   kubectl -n {NAMESPACE} get events
   kubectl -n {NAMESPACE} patch {DATAFLOW} --type=merge -p '{{"spec":{{"ingestion":{{"enabled":false}}}}}}'
   kubectl -n {NAMESPACE} delete {DATAFLOW} {CONNECTION}
   curl {control}/state
-Logs and every exchange with the remote side: {DIRECTORY}
+Logs and every exchange with the remote side: {DIRECTORY.relative_to(ROOT)}
 Stop it: make demo-down"""
     )
 

@@ -17,19 +17,22 @@ _WAIT_SECONDS = 60.0
 _POLL_SECONDS = 0.2
 
 
-def tell(demo: Demo) -> None:
-    """Raises ToolError when a step does not end as it should."""
+def tell(demo: Demo) -> float:
+    """Seconds from the apply until both were Ready. Raises ToolError when a step does not end as it
+    should.
+    """
     began = time.monotonic()
     demo.kubectl("apply", "-f", str(ROOT / "deploy" / "demo"))
     say("$ kubectl apply -f deploy/demo")
     with Step("Waiting for both to become Ready") as step:
         for name in (CONNECTION, DATAFLOW):
             wait_for(demo.kubectl, name, is_ready, step)
-    say(f"Both are Ready {time.monotonic() - began:.1f} s after the apply")
+    seconds_to_ready = time.monotonic() - began
     flow = get(demo.kubectl, DATAFLOW)["status"]["flow"]["id"]
     demo.emulators.control.finish_run(flow)
     with Step("The emulator has finished a run; waiting for it in status.lastRun") as step:
         wait_for(demo.kubectl, DATAFLOW, has_finished_run, step)
+    return seconds_to_ready
 
 
 def get(kubectl: Kubectl, name: str) -> Any:
