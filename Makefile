@@ -37,7 +37,7 @@ types: $(INSTALLED) ## Check the types
 	@$(BIN)/mypy
 
 layers: $(INSTALLED) ## Check that each layer uses only what stands below it
-	@$(BIN)/lint-imports
+	@$(BIN)/lint-imports --no-logo
 
 check: $(INSTALLED) lint types layers ## Check formatting, code, types, layers and generated files; changes nothing
 	@$(BIN)/ruff format --check .
