@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import aiohttp
-
 from tests.emulators.aep import seed_data as ids
 from tests.emulators.core.server import Emulators
 
@@ -178,7 +177,10 @@ class Aep:
         }
 
     def mapping_body(
-        self, mappings: list[Any] | None = None, content_type: str = XED_FULL, schema: str = ids.CONTACTS_SCHEMA
+        self,
+        mappings: list[Any] | None = None,
+        content_type: str = XED_FULL,
+        schema: str = ids.CONTACTS_SCHEMA,
     ) -> dict[str, Any]:
         """A mapping set."""
         reference = {"id": schema, "contentType": content_type}

@@ -16,7 +16,7 @@ from tests.emulators.aep.switches import AepSwitches
 
 _FILTER = re.compile(r"^\s*(?P<path>[^=<>!~]*?)\s*(?P<op>[=<>!~]+)(?P<value>.*)$", re.DOTALL)
 _OPERATORS = {"==", ">", "<", ">=", "<="}
-_VALUE = re.compile(r'\s*(?:"(?P<quoted>[^"]*)"|(?P<plain>[^,]*))\s*(?:,|$)')
+_VALUE = re.compile(r'\s*(?:"(?P<quoted>[^"]*)"|(?P<plain>(?!\s*")[^,]*))\s*(?:,|$)')
 
 Item = dict[str, Any]
 

@@ -252,6 +252,8 @@ async def _create_field_group(request: web.Request) -> web.Response:
     body = await read_json(request)
     if not isinstance(body, dict) or not isinstance(body.get("title"), str):
         raise errors.xdm("XDM-1010-400", "Invalid field group", "title is missing")
+    if not isinstance(body.get("meta:intendedToExtend"), list):
+        raise errors.xdm("XDM-1010-400", "Invalid field group", "meta:intendedToExtend is missing")
     id = f"https://ns.adobe.com/{ctx.state.tenant}/mixins/{secrets.token_hex(24)}"
     group = {
         **body,

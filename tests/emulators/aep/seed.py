@@ -132,4 +132,4 @@ def _add_dataset(state: AepState, sandbox: Sandbox, dataset: _Dataset) -> None:
 def _id_in(sandbox: Sandbox, id: str) -> str:
     if sandbox.name == "prod":
         return id
-    return f"{id[:-4]}{sum(sandbox.name.encode()):04x}"
+    return f"{id[:-6]}{sum(sandbox.name.encode()):04x}{id[-2:]}"

@@ -75,7 +75,7 @@ class Recorder:
         exchange = {
             "service": service,
             "method": request.method,
-            "path": request.path,
+            "path": request.rel_url.raw_path,
             "query": mask.parameters({k: request.query.getall(k) for k in dict.fromkeys(request.query)}),
             "headers": mask.headers(request.headers),
             "body": _request_body(mask, request.content_type, raw),

@@ -6,8 +6,10 @@ import copy
 from typing import Any, ClassVar
 
 from aiohttp import web
+from pydantic import BaseModel
 
 from tests.emulators.aep import errors, jsonpatch, query
+from tests.emulators.aep.flowservice import shapes
 from tests.emulators.aep.gateway import Context, context
 from tests.emulators.aep.resource import Resource, Store
 from tests.emulators.core.web import ServiceError, answer, read_json
@@ -45,6 +47,8 @@ class Collection:
     """The collection's segment of the path."""
     fields: ClassVar[frozenset[str]]
     """Fields of its own that a filter or orderby may name."""
+    shape: ClassVar[type[BaseModel]]
+    """Types of what a client may send."""
     patchable: ClassVar[tuple[str, ...]] = ()
     """Paths that PATCH takes; one that ends in ``/`` stands for all below it."""
 
@@ -154,6 +158,7 @@ class Collection:
         """POST to the collection; ``mode=draft`` postpones the checks to publish."""
         ctx = context(request)
         body = self._object(await read_json(request))
+        shapes.check(self.shape, body)
         self._unique(ctx, body)
         draft = request.query.get("mode", "").lower() == "draft"
         kept = body if draft else self.checked(ctx, body)
@@ -177,6 +182,8 @@ class Collection:
             body = self._patched(ctx, resource, operations)
         except jsonpatch.PatchError as error:
             raise _patch_refusal(error) from None
+        body = _without_nulls(body)
+        shapes.check(self.shape, body)
         resource.body = self.check_patched(ctx, resource, body)
         resource.touch(ctx.now, ctx.author)
         self.changed(ctx, resource, operations)
@@ -229,7 +236,7 @@ class Collection:
             raise errors.flow("FLOW-1405-400", "Empty body", "The request has no body")
         if not isinstance(body, dict):
             raise errors.generic(400, "BadRequestError", "A JSON object is expected")
-        return body
+        return _without_nulls(body)
 
     def _unique(self, ctx: Context, body: Body) -> None:
         if ctx.switches.nameUniqueness == "none":
@@ -250,7 +257,14 @@ class Collection:
             path == allowed or (allowed[-1] == "/" and path.startswith(allowed)) for allowed in self.patchable
         ):
             return
+        if path.startswith("/connectionSpec"):
+            raise errors.flow("FLOW-1414-400", "Not updatable", "The connection spec cannot be updated")
         raise provider_error(ctx, "1365-400", "Invalid patch path", f"{path} cannot be patched")
+
+
+def _without_nulls(body: Body) -> Body:
+    """A member that is null counts as absent."""
+    return {name: value for name, value in body.items() if value is not None}
 
 
 def match_etag(request: web.Request, resource: Resource, *, required: bool = True) -> None:

@@ -16,6 +16,7 @@ from tests.emulators.aep.flowservice.collection import (
     reference,
 )
 from tests.emulators.aep.flowservice.explore import auth_params, explore, passed_on
+from tests.emulators.aep.flowservice.shapes import ConnectionShape
 from tests.emulators.aep.gateway import Context, context
 from tests.emulators.aep.resource import Resource
 from tests.emulators.aep.seed_data import ZOHO_SPEC
@@ -30,6 +31,7 @@ class Connections(Collection):
 
     kind = "connections"
     fields = frozenset({"connectionSpec", "auth"})
+    shape = ConnectionShape
     patchable = ("/name", "/description", "/auth/params")
 
     def routes(self) -> list[web.RouteDef]:

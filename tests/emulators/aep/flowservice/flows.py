@@ -18,6 +18,7 @@ from tests.emulators.aep.flowservice.collection import (
     reference,
 )
 from tests.emulators.aep.flowservice.connections import require_name
+from tests.emulators.aep.flowservice.shapes import FlowShape
 from tests.emulators.aep.flowservice.source_connections import inherited
 from tests.emulators.aep.gateway import Context, context
 from tests.emulators.aep.resource import Resource
@@ -45,6 +46,7 @@ class Flows(Collection):
             "policy",
         ]
     )
+    shape = FlowShape
     patchable = (
         "/name",
         "/description",
@@ -138,7 +140,6 @@ class Flows(Collection):
             return body
         schedule.check(ctx, body.get("scheduleParams"))
         schedule.check_options(ctx, body.get("options"))
-        _check_labels(body)
         if body.get("transformations") != resource.body.get("transformations"):
             self._check_transformations(ctx, resource, body)
         return body
@@ -251,12 +252,6 @@ class Flows(Collection):
                     entry["baseConnection"] = inherited(base)
                 shown[kind].append(entry)
         return shown
-
-
-def _check_labels(body: Body) -> None:
-    labels = body.get("labels")
-    if labels is not None and not (isinstance(labels, list) and all(isinstance(x, str) for x in labels)):
-        raise errors.flow("FLOW-1455-400", "Patch validation failed", "labels: a list of strings is expected")
 
 
 def _as_strings(body: Body) -> None:

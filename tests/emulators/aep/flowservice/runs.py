@@ -8,6 +8,7 @@ import uuid
 from typing import Any
 
 from aiohttp import web
+from pydantic import BaseModel
 
 from tests.emulators.aep import errors
 from tests.emulators.aep.flowservice import transformations
@@ -34,6 +35,7 @@ class Runs(Collection):
     """``/runs``. Runs of a schedule appear only when the control API finishes them."""
 
     kind = "runs"
+    shape = BaseModel
     fields = frozenset(["flowId", "flowSpec", "metrics", "activities", "activites", "eTag", "params"])
 
     def routes(self) -> list[web.RouteDef]:

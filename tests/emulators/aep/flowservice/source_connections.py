@@ -10,6 +10,7 @@ from aiohttp import web
 from tests.emulators.aep import errors
 from tests.emulators.aep.flowservice.collection import Body, Collection, provider_error
 from tests.emulators.aep.flowservice.connections import checked_spec, require_name
+from tests.emulators.aep.flowservice.shapes import SourceConnectionShape
 from tests.emulators.aep.gateway import Context
 from tests.emulators.aep.resource import Resource
 from tests.emulators.aep.seed_data import DYNAMICS_SPEC, ZOHO_SPEC
@@ -22,6 +23,7 @@ class SourceConnections(Collection):
 
     kind = "sourceConnections"
     fields = frozenset({"baseConnectionId", "data", "params", "connectionSpec"})
+    shape = SourceConnectionShape
     patchable = ("/name", "/description", "/params", "/params/", "/data", "/data/", "/baseConnectionId")
 
     def routes(self) -> list[web.RouteDef]:

@@ -9,6 +9,7 @@ from aiohttp import web
 from tests.emulators.aep import errors
 from tests.emulators.aep.flowservice.collection import Body, Collection, provider_error
 from tests.emulators.aep.flowservice.connections import checked_spec
+from tests.emulators.aep.flowservice.shapes import TargetConnectionShape
 from tests.emulators.aep.flowservice.source_connections import refuse_while_used
 from tests.emulators.aep.gateway import Context
 from tests.emulators.aep.media import major_version
@@ -21,6 +22,7 @@ class TargetConnections(Collection):
 
     kind = "targetConnections"
     fields = frozenset({"data", "params", "connectionSpec", "baseConnectionId"})
+    shape = TargetConnectionShape
     patchable = ("/name", "/description", "/params", "/params/", "/data", "/data/")
 
     def routes(self) -> list[web.RouteDef]:
