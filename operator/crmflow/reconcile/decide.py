@@ -102,7 +102,7 @@ def decide(
         case OutcomeClass.STALLED:
             finding = Finding(FALSE, outcome.reason, outcome.message)
             summary = {READY: finding, STALLED: Finding(TRUE, outcome.reason, outcome.message)}
-            return Decision(summary, True, STALLED_NET_SECONDS * jitter.uniform(1, 1.1), Priority.POLL)
+            return Decision(summary, True, STALLED_NET_SECONDS * jitter.uniform(0.9, 1.0), Priority.POLL)
         case OutcomeClass.PAUSED:
             paused = None if was_observed else {READY: Finding(FALSE, outcome.reason, outcome.message)}
             return Decision(paused, False, None, Priority.POLL)
@@ -130,7 +130,7 @@ def _patience(outcome: Outcome, streak: Streak) -> float:
     if not outcome.transition:
         return outcome.retry_after or WAITING_NET_SECONDS
     first, longest = TRANSITION_SECONDS
-    return max(outcome.retry_after or 0.0, min(longest, first * 2.0 ** (streak.transition_reads - 1)))
+    return max(outcome.retry_after or 0.0, min(longest, first * 2.0 ** min(streak.transition_reads - 1, 16)))
 
 
 def _backoff(outcome: Outcome, streak: Streak, jitter: random.Random) -> float:

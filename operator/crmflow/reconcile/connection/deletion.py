@@ -14,8 +14,8 @@ from crmflow.transport.errors import ErrorClass, RemoteError
 
 
 async def wait_for_dataflows(pass_: ConnectionPass) -> Outcome:
-    """No dataflow of the cluster uses the connection any more."""
-    if _orphans(pass_):
+    """No dataflow of the cluster uses the base connection any more."""
+    if _orphans(pass_) or not _has_remote(pass_):
         return DONE
     names = pass_.services.peers.dataflows_of(pass_.identity.namespace, pass_.identity.name)
     if not names:
