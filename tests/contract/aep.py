@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import aiohttp
+
 from tests.emulators.aep import seed_data as ids
 from tests.emulators.core.server import Emulators
 

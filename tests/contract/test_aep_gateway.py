@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+
 from tests.contract.aep import CATALOG, REGISTRY, SANDBOXES, Aep
 from tests.emulators.aep import seed_data as ids
 from tests.emulators.core.server import Emulators

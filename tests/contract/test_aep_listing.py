@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from tests.contract.aep import FLOW, Aep
 from tests.emulators.aep import seed_data as ids
 from tests.emulators.core.server import Emulators

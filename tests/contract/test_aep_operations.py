@@ -7,6 +7,7 @@ import time
 from urllib.parse import quote
 
 import pytest
+
 from tests.contract.aep import CATALOG, CONVERSION, REGISTRY, SANDBOXES, Aep, Answer
 from tests.emulators.aep import seed_data as ids
 

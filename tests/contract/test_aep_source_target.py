@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+
 from tests.contract.aep import Aep
 from tests.emulators.aep import seed_data as ids
 

@@ -73,9 +73,6 @@ class AepSwitches(BaseModel):
     testFailure: Literal["result", "error"] = Field(
         "result", description='a failing /test: 200 {"result":false}, or 1308-400 (16.3.3)'
     )
-    tokenRenewal: Literal["refreshToken", "never"] = Field(
-        "refreshToken", description="whether AEP renews an expired access token by itself (16.3.2)"
-    )
     patchAuthParams: Literal["replace", "merge", "refused1300", "refused1445"] = Field(
         "replace", description="PATCH /auth/params: whole object, merged, or not supported (16.3.4)"
     )

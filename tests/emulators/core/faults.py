@@ -41,7 +41,10 @@ class Fault(BaseModel):
     @field_validator("path")
     @classmethod
     def _compiles(cls, value: str) -> str:
-        re.compile(value)
+        try:
+            re.compile(value)
+        except re.error as error:
+            raise ValueError(str(error)) from None
         return value
 
     def matches(self, service: str, request: web.Request) -> bool:

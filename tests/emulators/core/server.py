@@ -126,6 +126,12 @@ class Emulators:
             await runner.cleanup()
         self.recorder.close()
 
+    def control_routes(self) -> list[str]:
+        """Method and path of every route of the control API, for documentation."""
+        routes = self._control().router.routes()
+        found = {f"{r.method} {r.resource.canonical}" for r in routes if r.resource and r.method != "HEAD"}
+        return sorted(found)
+
     def _control(self) -> web.Application:
         shared = Shared(self.clock, self.recorder, self.faults, {"aep": self.aep, "zoho": self.zoho})
         return control_app(shared, [*aep_control_routes(self.aep), *zoho.control_routes(self.zoho)])

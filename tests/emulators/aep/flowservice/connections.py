@@ -144,7 +144,7 @@ class Connections(Collection):
         if forced is not None:
             raise SourceError(forced)
         if resource.body["connectionSpec"]["id"] == ZOHO_SPEC:
-            ctx.state.source.check(auth_params(ctx, resource))
+            ctx.state.source.check(auth_params(resource))
 
     def _check_auth(self, ctx: Context, spec: dict[str, Any], auth: Body) -> None:
         names = [entry["name"] for entry in spec.get("authSpec", [])]

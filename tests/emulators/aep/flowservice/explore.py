@@ -39,11 +39,9 @@ def explore(ctx: Context, connection: Resource, request: web.Request) -> web.Res
             raise provider_error(ctx, "1358-400", "Invalid objectType", f"{other!r} is not ROOT or TABLE")
 
 
-def auth_params(ctx: Context, connection: Resource) -> Mapping[str, str]:
-    """What the connector logs in with; no refresh token if AEP renews nothing (platform.md 16.3.2)."""
+def auth_params(connection: Resource) -> Mapping[str, str]:
+    """What the connector logs in with."""
     params: dict[str, str] = connection.body["auth"]["params"]
-    if ctx.switches.tokenRenewal == "never":
-        return {name: value for name, value in params.items() if name != "refreshToken"}
     return params
 
 
@@ -65,7 +63,7 @@ def column(ctx: Context, found: SourceColumn) -> dict[str, Any]:
 
 def _tables(ctx: Context, connection: Resource) -> list[dict[str, Any]]:
     try:
-        names = ctx.state.source.tables(auth_params(ctx, connection))
+        names = ctx.state.source.tables(auth_params(connection))
     except SourceError as error:
         raise passed_on(ctx, error) from None
     prefix = _PREFIX if ctx.switches.tableNaming == "prefixed" else ""
@@ -84,7 +82,7 @@ def _tables(ctx: Context, connection: Resource) -> list[dict[str, Any]]:
 def _table(ctx: Context, connection: Resource, path: str, preview: bool) -> dict[str, Any]:
     if not path:
         raise provider_error(ctx, "1337-400", "Empty parameter", "The parameter object is missing")
-    source, params, name = ctx.state.source, auth_params(ctx, connection), table_name(path)
+    source, params, name = ctx.state.source, auth_params(connection), table_name(path)
     try:
         columns = source.columns(params, name)
         rows = source.rows(params, name, _PREVIEW_ROWS) if preview else []
