@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
 from hack.controlplane import ControlPlane, find_assets
 from hack.emulators import Emulators
 from hack.install import install, operator_kubeconfig
 from hack.kubectl import Kubectl
-
 from tests.cluster.support import canary
 from tests.cluster.support.cluster import OUR_KINDS, Cluster
 from tests.cluster.support.invariants import check_invariants

@@ -9,12 +9,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from hack.generators.crd import custom_resource_definition
-from hack.generators.walk import walk
-
 from crmflow.api.endpoint import ZOHO_DOMAINS
 from crmflow.api.kinds import CRM_DATAFLOW, KINDS, ZOHO_SOURCE_CONNECTION, Kind
 from crmflow.api.schema import LIST_MAP_KEYS, LIST_TYPE, VALIDATIONS
+from hack.generators.crd import custom_resource_definition
+from hack.generators.walk import walk
 from tests.cluster.crd_objects import ONCE, REMOVED, Edit, concrete, value_at
 
 

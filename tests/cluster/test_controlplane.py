@@ -8,10 +8,10 @@ import shutil
 from pathlib import Path
 
 import pytest
+
 from hack.console import ToolError
 from hack.controlplane import ControlPlane, find_assets
 from hack.processes import ProcessRecord
-
 from tests.cluster.support.cluster import Cluster
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import yaml
+
 from hack.install import NAMESPACE, ROOT, SERVICE_ACCOUNT
 from hack.kubectl import Kubectl
-
 from tests.cluster.support.cluster import Cluster, Object
 
 BASE = ROOT / "deploy" / "base"

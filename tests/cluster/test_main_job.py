@@ -61,7 +61,10 @@ def test_a_new_resource_costs_few_writes(world: World) -> None:
     world.make_ready()
 
     def writes(kind: str) -> float:
-        return sum(world.metric("crmflow_kubernetes_writes_total", kind=kind, write=w) for w in ("status", "finalizer"))
+        return sum(
+            world.metric("crmflow_kubernetes_writes_total", kind=kind, write=w)
+            for w in ("status", "finalizer")
+        )
 
     assert writes(CONNECTION) <= 4
     waits = 2  # for the connection, and for the flow to be enabled
@@ -76,7 +79,9 @@ def test_a_converged_world_is_left_alone(world: World) -> None:
     _until(lambda: world.metric("crmflow_remote_calls_total", operation="flows.get") >= polls + 3)
 
     assert (world.get(CONNECTION), world.get(DATAFLOW)) == before
-    assert {(call["method"], call["path"].split("/")[-2]) for call in world.calls_since(mark)} == {("GET", "flows")}
+    assert {(call["method"], call["path"].split("/")[-2]) for call in world.calls_since(mark)} == {
+        ("GET", "flows")
+    }
 
 
 def test_the_last_run_shows(world: World) -> None:

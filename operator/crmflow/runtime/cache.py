@@ -67,7 +67,7 @@ class ObjectCache:
         key = Key.of(obj)
         entry = self._entry(key, obj)
         before = self._entries.get(key)
-        if before is not None and before.uid == entry.uid and before.version >= entry.version:
+        if before is not None and before.version >= entry.version:
             return NOTHING
         self._entries[key] = entry
         self._reindex(key, before, entry)

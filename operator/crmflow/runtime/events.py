@@ -36,7 +36,7 @@ class EventWriter:
         metadata = obj["metadata"]
         now = self._clock.utcnow().strftime("%Y-%m-%dT%H:%M:%S.%fZ")
         digest = hashlib.sha256(f"{metadata['uid']}{event.reason}{event.note}".encode()).hexdigest()[:16]
-        name = f"{metadata['name'][:200]}.{digest}"
+        name = f"{metadata['name'][:200].rstrip('-.')}.{digest}"
         count, first = self._counts.get(name, (0, now))
         self._remember(name, count + 1, first)
         body: dict[str, Any] = {

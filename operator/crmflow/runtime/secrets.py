@@ -48,7 +48,7 @@ class SecretReader:
         data = {key: SecretStr(_decode(value)) for key, value in encoded.items()}
         for key, value in data.items():
             if _SECRET_KEY.search(key):
-                redaction.register(value.get_secret_value())
+                redaction.register(value.get_secret_value().strip())
         self._bodies[namespace, name] = (read_version, data)
         return data
 

@@ -40,6 +40,12 @@ class Observer:
 
     def seen(self, obj: dict[str, Any]) -> None:
         """An object from a listing, a watch, or the answer to an own write."""
+        metadata = obj["metadata"]
+        if "deletionTimestamp" in metadata and not metadata.get("finalizers"):
+            # Our own answer to dropping the last finalizer. The watch may have told of the end before: keeping it
+            # would bring the object back for good.
+            self.gone(obj)
+            return
         key = Key.of(obj)
         change = self._cache.put(obj)
         if change.asks_for_attention:
@@ -53,7 +59,8 @@ class Observer:
         """An object was deleted: what it used may be waiting for that."""
         key = Key.of(obj)
         references = self._cache.remove(key, obj["metadata"]["uid"])
-        self._forget(key)
+        if self._cache.get(key) is None:  # else it has a successor of the same name already
+            self._forget(key)
         self._wake(
             Key(kind, key.namespace, name)
             for kind, name in references

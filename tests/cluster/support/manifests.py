@@ -7,8 +7,8 @@ from copy import deepcopy
 from typing import Any
 
 import yaml
-from hack.install import ROOT
 
+from hack.install import ROOT
 from tests.cluster.support.cluster import Object
 
 CONNECTION = "zoho-eu"

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 import httpx
-from hack.emulators import Emulators
 from prometheus_client.parser import text_string_to_metric_families
 
+from hack.emulators import Emulators
 from tests.cluster.support import manifests
 from tests.cluster.support.cluster import Cluster, Object
 from tests.cluster.support.operator import Operator
