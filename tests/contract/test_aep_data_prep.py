@@ -146,6 +146,9 @@ def _entry(
         (_entry('"open'), False),
         (_entry("a +"), False),
         (_entry("#"), False),
+        (_entry("9" * 5000), False),
+        (_entry("(" * 5000), False),
+        (_entry("!" * 5000 + "a"), False),
         (_entry("("), False),
     ],
 )

@@ -98,6 +98,8 @@ async def test_a_flow_is_refused(aep: Aep, change: dict[str, Any], code: str) ->
         ({"startTime": -1}, "1360-400"),
         ({"startTime": None}, "1304-400"),
         ({"startTime": "tomorrow"}, "1304-400"),
+        ({"startTime": 10**400}, "1304-400"),
+        ({"startTime": "9" * 5000}, "1304-400"),
         ({"frequency": "yearly"}, "1397-400"),
         ({"frequency": None}, "1397-400"),
         ({"interval": None}, "1363-400"),

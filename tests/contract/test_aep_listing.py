@@ -78,6 +78,7 @@ async def test_bad_filters(aep: Aep, property_: str, code: str) -> None:
     [
         ({"limit": "0"}, "1453-400"),
         ({"limit": "many"}, "1453-400"),
+        ({"limit": "9" * 5000}, "1453-400"),
         ({"count": "maybe"}, "1453-400"),
         ({"count": "true", "limit": "1"}, "1401-400"),
         ({"orderby": "colour"}, "1452-400"),

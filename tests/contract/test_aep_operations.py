@@ -215,6 +215,11 @@ async def test_an_unknown_operation_is_an_error_of_its_service(
     assert shape in found.body
 
 
+async def test_a_huge_body_is_refused_in_json(aep: Aep) -> None:
+    found = await aep.call("POST", "/flows", raw=b" " * (1024**2 + 1))
+    assert (found.status, found.body["error_code"]) == (413, "413")
+
+
 _WRITES = [
     ("POST", "/connections"),
     ("POST", "/sourceConnections"),

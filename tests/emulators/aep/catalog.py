@@ -13,6 +13,7 @@ from aiohttp import web
 from tests.emulators.aep import errors, jsonpatch
 from tests.emulators.aep.gateway import Context, context
 from tests.emulators.aep.media import major_version
+from tests.emulators.aep.numbers import whole
 from tests.emulators.aep.resource import milliseconds
 from tests.emulators.core.web import ServiceError, answer, errors_as, read_json
 
@@ -255,9 +256,10 @@ def _projected(record: Record, request: web.Request) -> Record:
 def _number(text: str | None, name: str, default: int) -> int:
     if text is None:
         return default
-    if not text.isdecimal():
+    number = whole(text)
+    if number is None:
         raise _bad_request(f"{name}: a number is expected")
-    return int(text)
+    return number
 
 
 def _bad_request(detail: str) -> ServiceError:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import copy
 from typing import Any
 
+from tests.emulators.aep.numbers import whole
+
 
 class PatchError(Exception):
     """An operation that cannot be applied."""
@@ -83,9 +85,10 @@ def _child(target: Any, part: str, path: str) -> Any:
 
 
 def _index(target: list[Any], part: str, path: str, *, grows: bool) -> int:
-    if not part.isdecimal() or int(part) >= len(target) + grows:
+    index = whole(part)
+    if index is None or index >= len(target) + grows:
         raise PatchError(f"{path} does not exist")
-    return int(part)
+    return index
 
 
 def _unescape(part: str) -> str:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from tests.emulators.aep.numbers import whole
+
 _ACCEPT = re.compile(
     r"^application/vnd\.adobe\.(?P<family>xed|xdm)(?P<variant>(-[a-z0-9]+)*)\+json\s*"
-    r"(;\s*version\s*=\s*(?P<version>\d+(\.\d+)*))?\s*$"
+    r"(;\s*version\s*=\s*(?P<version>\d{1,9}(\.\d{1,9})*))?\s*$"
 )
 _VERSION = re.compile(r"version\s*=\s*(\d+)")
 
@@ -33,4 +35,4 @@ def major_version(text: object) -> int | None:
         return None
     found = _VERSION.search(text)
     digits = found[1] if found else text.split(".")[0].strip()
-    return int(digits) if digits.isdecimal() else None
+    return whole(digits)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from aiohttp import web
 
 from tests.emulators.aep import errors
+from tests.emulators.aep.numbers import whole
 from tests.emulators.aep.switches import AepSwitches
 
 _FILTER = re.compile(r"^\s*(?P<path>[^=<>!~]*?)\s*(?P<op>[=<>!~]+)(?P<value>.*)$", re.DOTALL)
@@ -19,6 +20,33 @@ _OPERATORS = {"==", ">", "<", ">=", "<="}
 _VALUE = re.compile(r'\s*(?:"(?P<quoted>[^"]*)"|(?P<plain>(?!\s*")[^,]*))\s*(?:,|$)')
 
 Item = dict[str, Any]
+
+
+class Listed:
+    """An item of a listing. Its full form costs something and is made only when it is asked for.
+
+    ``known`` holds members that read the same in the full form.
+    """
+
+    def __init__(self, known: Item, render: Callable[[], Item]) -> None:
+        self._known = known
+        self._render = render
+        self._item: Item | None = None
+
+    @classmethod
+    def ready(cls, item: Item) -> Listed:
+        """An item that costs nothing."""
+        return cls(item, lambda: item)
+
+    def item(self) -> Item:
+        """The full form."""
+        if self._item is None:
+            self._item = self._render()
+        return self._item
+
+    def having(self, name: str) -> Item:
+        """A form that shows the member of that name as the full form does."""
+        return self._known if name in self._known else self.item()
 
 
 @dataclass(frozen=True)
@@ -29,9 +57,9 @@ class Filter:
     op: str
     values: tuple[str, ...]
 
-    def accepts(self, item: Item) -> bool:
+    def accepts(self, listed: Listed) -> bool:
         """Whether any value at the path compares with any of the wanted ones."""
-        found = list(_at(item, self.path))
+        found = list(_at(listed.having(self.path[0]), self.path))
         return any(_compare(have, self.op, want) for have in found for want in self.values)
 
 
@@ -77,7 +105,7 @@ def from_search(body: Any, switches: AepSwitches) -> Query:
 
 
 def page(
-    items: Iterable[Item], query: Query, path: str, fields: frozenset[str], now: float
+    items: Iterable[Listed], query: Query, path: str, fields: frozenset[str], now: float
 ) -> dict[str, Any]:
     """One page of the ``items`` that match; ``fields`` are the names that a filter may begin with."""
     filters = [parse_filter(text, fields) for text in query.filters]
@@ -90,7 +118,7 @@ def page(
     links = {}
     if end < len(found):
         links["next"] = {"href": f"{path}?continuationToken={_token(query, end, now)}"}
-    return {"items": found[query.skip : end], "_links": links}
+    return {"items": [listed.item() for listed in found[query.skip : end]], "_links": links}
 
 
 def parse_filter(text: str, fields: frozenset[str]) -> Filter:
@@ -175,8 +203,9 @@ def _order(orderby: str, fields: frozenset[str]) -> list[tuple[str, bool]]:
     return order
 
 
-def _sort_key(item: Item, name: str) -> tuple[int, float, str]:
-    value = next(_at(item, tuple(part.removesuffix("[]") for part in name.split("."))), None)
+def _sort_key(listed: Listed, name: str) -> tuple[int, float, str]:
+    path = tuple(part.removesuffix("[]") for part in name.split("."))
+    value = next(_at(listed.having(path[0]), path), None)
     if value is None:
         return (0, 0.0, "")
     if isinstance(value, int | float) and not isinstance(value, bool):
@@ -187,9 +216,10 @@ def _sort_key(item: Item, name: str) -> tuple[int, float, str]:
 def _limit(text: str | None, switches: AepSwitches) -> int:
     if text is None:
         return switches.defaultPageSize
-    if not text.isdecimal() or int(text) < 1:
+    limit = whole(text)
+    if not limit:
         raise errors.flow("FLOW-1453-400", "Invalid limit", f"limit must be a positive number, not {text!r}")
-    return min(int(text), switches.maximumPageSize)
+    return min(limit, switches.maximumPageSize)
 
 
 def _boolean(text: str | None) -> bool:

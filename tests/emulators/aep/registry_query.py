@@ -8,6 +8,7 @@ from typing import Any
 from aiohttp import web
 
 from tests.emulators.aep import errors
+from tests.emulators.aep.numbers import whole
 
 _MAXIMUM = 300
 _PROPERTY = re.compile(r"^(?P<path>[\w$:.@-]+?)(?P<op>==|!=|<=|>=|<|>|~)(?P<value>.*)$", re.DOTALL)
@@ -72,6 +73,7 @@ def _key(document: Document, name: str) -> str:
 def _limit(text: str | None) -> int:
     if text is None:
         return _MAXIMUM
-    if not text.isdecimal() or int(text) < 1:
+    limit = whole(text)
+    if not limit:
         raise errors.xdm("XDM-1014-400", "Invalid limit", f"limit {text!r} is not a positive number")
-    return min(int(text), _MAXIMUM)
+    return min(limit, _MAXIMUM)

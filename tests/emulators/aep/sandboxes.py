@@ -9,6 +9,7 @@ from aiohttp import web
 
 from tests.emulators.aep import errors
 from tests.emulators.aep.gateway import context
+from tests.emulators.aep.numbers import whole
 from tests.emulators.aep.state import Sandbox
 from tests.emulators.core.web import answer, errors_as
 
@@ -92,6 +93,7 @@ def _number(request: web.Request, name: str, default: int) -> int:
     text = request.query.get(name)
     if text is None:
         return default
-    if not text.isdecimal():
+    number = whole(text)
+    if number is None:
         raise errors.generic(400, "BadRequestError", f"{name}: a number is expected")
-    return int(text)
+    return number

@@ -12,6 +12,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from tests.emulators.core.mask import SecretMask, form
+from tests.emulators.core.web import answer
 
 FAULT = web.RequestKey("fault", str)
 """What an injected fault did to the exchange, for the record."""
@@ -19,7 +20,7 @@ FAULT = web.RequestKey("fault", str)
 NO_ANSWER = 0
 """Recorded as the status when the connection was closed without an answer."""
 
-_KEPT = 20_000
+_KEPT_BYTES = 64 * 1024 * 1024
 
 
 class Recorder:
@@ -28,7 +29,8 @@ class Recorder:
     def __init__(self, file: Path | None = None) -> None:
         self.file = file
         self.mask = SecretMask()
-        self._last: deque[str] = deque(maxlen=_KEPT)
+        self._last: deque[str] = deque()
+        self._size = 0
         self._count = 0
         self._stream: TextIO | None = None
         if file is not None:
@@ -61,7 +63,10 @@ class Recorder:
 
         @web.middleware
         async def record(request: web.Request, handler: Handler) -> web.StreamResponse:
-            raw = await request.read()
+            try:
+                raw = await request.read()
+            except web.HTTPRequestEntityTooLarge:
+                return answer({"error_code": "413", "message": "Request body too large"}, 413)
             response = await handler(request)
             self._add(service, request, raw, response)
             return response
@@ -88,6 +93,9 @@ class Recorder:
         line = mask.text(json.dumps(exchange))
         self._count += 1
         self._last.append(line)
+        self._size += len(line)
+        while self._size > _KEPT_BYTES:
+            self._size -= len(self._last.popleft())
         if self._stream is not None:
             self._stream.write(line + "\n")
 

@@ -12,6 +12,7 @@ from tests.emulators.aep import errors
 from tests.emulators.aep.dataprep import expression, functions, mapping_sets
 from tests.emulators.aep.dataprep.validation import problems
 from tests.emulators.aep.gateway import Context, context
+from tests.emulators.aep.numbers import whole
 from tests.emulators.core.web import ServiceError, answer, errors_as, read_json
 
 
@@ -230,9 +231,10 @@ def _sample(text: Any) -> dict[str, Any] | None:
 def _number(text: str | None, name: str) -> int:
     if text is None:
         raise mapping_sets.bad_request(f"{name} is missing")
-    if not text.isdecimal():
+    number = whole(text)
+    if number is None:
         raise mapping_sets.bad_request(f"{name}: a number is expected")
-    return int(text)
+    return number
 
 
 def _not_found(detail: str) -> ServiceError:

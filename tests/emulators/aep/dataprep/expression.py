@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import operator
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +12,7 @@ from tests.emulators.aep.dataprep import functions
 
 _TOKEN = re.compile(
     r"""\s*(?:
-        (?P<number>\d+(?:\.\d+)?)
+        (?P<number>\d{1,15}(?:\.\d{1,15})?)
       | (?P<string>"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')
       | \$\{(?P<quoted>[^{}]+)\}
       | (?P<name>[A-Za-z_$][\w$]*(?:(?:\.|\\\.)[A-Za-z_$][\w$]*|\[\d*\*?\])*)
@@ -132,8 +133,8 @@ class _Reader:
             return self._unary()
         node = self.binary(level + 1)
         while self._peek()[1] in _PRECEDENCE[level] and self._peek()[0] != "string":
-            operator = self._take()[1]
-            node = Call(operator, (node, self.binary(level + 1)))
+            name = self._take()[1]
+            node = Call(name, (node, self.binary(level + 1)))
         return node
 
     def expect_end(self) -> None:
@@ -146,8 +147,8 @@ class _Reader:
             raise ExpressionError("nested too deeply")
         try:
             if self._peek() in (("operator", "-"), ("operator", "!")):
-                operator = self._take()[1]
-                return Call(f"unary{operator}", (self._unary(),))
+                name = self._take()[1]
+                return Call(f"unary{name}", (self._unary(),))
             return self._primary()
         finally:
             self._depth -= 1
@@ -183,9 +184,9 @@ class _Reader:
         self._expect(")")
         return Call(name, tuple(arguments))
 
-    def _expect(self, operator: str) -> None:
-        if self._take() != ("operator", operator):
-            raise ExpressionError(f"{operator} expected")
+    def _expect(self, symbol: str) -> None:
+        if self._take() != ("operator", symbol):
+            raise ExpressionError(f"{symbol} expected")
 
     def _peek(self) -> tuple[str, str]:
         return self._tokens[self._next] if self._next < len(self._tokens) else ("end", "")
@@ -202,12 +203,23 @@ def _plus(a: Any, b: Any) -> Any:
     return a + b
 
 
+def _arithmetic(operation: Callable[[Any, Any], Any]) -> functions.Function:
+    """For numbers only: Python would repeat and format strings."""
+
+    def compute(a: Any, b: Any) -> Any:
+        if not (isinstance(a, int | float) and isinstance(b, int | float)):
+            raise TypeError("numbers are expected")
+        return operation(a, b)
+
+    return compute
+
+
 _OPERATIONS: dict[str, functions.Function] = {
     "+": _plus,
-    "-": lambda a, b: a - b,
-    "*": lambda a, b: a * b,
-    "/": lambda a, b: a / b,
-    "%": lambda a, b: a % b,
+    "-": _arithmetic(operator.sub),
+    "*": _arithmetic(operator.mul),
+    "/": _arithmetic(operator.truediv),
+    "%": _arithmetic(operator.mod),
     "==": lambda a, b: a == b,
     "!=": lambda a, b: a != b,
     "<": lambda a, b: a < b,

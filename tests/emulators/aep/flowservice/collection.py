@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from tests.emulators.aep import errors, jsonpatch, query
 from tests.emulators.aep.flowservice import shapes
 from tests.emulators.aep.gateway import Context, context
-from tests.emulators.aep.resource import Resource, Store
+from tests.emulators.aep.resource import Resource, Store, milliseconds
 from tests.emulators.core.web import ServiceError, answer, read_json
 
 _COMMON = frozenset(
@@ -36,6 +36,18 @@ _COMMON = frozenset(
         "inheritedAttributes",
     ]
 )
+
+_VERBATIM = (
+    "name",
+    "description",
+    "connectionSpec",
+    "flowSpec",
+    "baseConnectionId",
+    "sourceConnectionIds",
+    "targetConnectionIds",
+    "flowId",
+)
+"""Members that every collection shows as they were sent."""
 
 Body = dict[str, Any]
 
@@ -137,8 +149,13 @@ class Collection:
 
     def page(self, ctx: Context, asked: query.Query) -> Body:
         """One page of what the index shows."""
-        items = [self.item(ctx, r) for r in self.store(ctx).all(ctx.now) if self._indexed(ctx, r)]
+        items = [self._listed(ctx, r) for r in self.store(ctx).all(ctx.now) if self._indexed(ctx, r)]
         return query.page(items, asked, f"/{self.kind}", _COMMON | self.fields, ctx.now)
+
+    def _listed(self, ctx: Context, resource: Resource) -> query.Listed:
+        known = {name: resource.body[name] for name in _VERBATIM if name in resource.body}
+        known |= {"id": resource.id, "createdAt": milliseconds(resource.created_at)}
+        return query.Listed(known, lambda: self.item(ctx, resource))
 
     def _indexed(self, ctx: Context, resource: Resource) -> bool:
         lag = ctx.switches.indexLagSeconds

@@ -6,9 +6,11 @@ from typing import Any
 
 from tests.emulators.aep.flowservice.collection import provider_error
 from tests.emulators.aep.gateway import Context
+from tests.emulators.aep.numbers import whole
 
 FREQUENCIES = ("once", "minute", "hour", "day", "week")
 MINIMUM_MINUTES = 15
+_LATEST = 10**15 - 1
 
 
 def integer(value: Any) -> int | None:
@@ -16,8 +18,8 @@ def integer(value: Any) -> int | None:
     if isinstance(value, bool):
         return None
     if isinstance(value, int):
-        return value
-    return int(value) if isinstance(value, str) and value.strip().isdecimal() else None
+        return value if abs(value) <= _LATEST else None
+    return whole(value) if isinstance(value, str) else None
 
 
 def boolean(value: Any) -> bool | None:

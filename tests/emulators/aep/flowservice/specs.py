@@ -40,12 +40,12 @@ def _routes(kind: str, listing: Listing) -> list[web.RouteDef]:
     async def get_list(request: web.Request) -> web.Response:
         ctx = context(request)
         asked = query.parse(request, ctx.switches, ctx.now)
-        return answer(query.page(listing(ctx.switches), asked, f"/{kind}", _FIELDS, ctx.now))
+        return answer(query.page(_items(listing, ctx.switches), asked, f"/{kind}", _FIELDS, ctx.now))
 
     async def search(request: web.Request) -> web.Response:
         ctx = context(request)
         asked = query.from_search(await read_json(request), ctx.switches)
-        return answer(query.page(listing(ctx.switches), asked, f"/{kind}", _FIELDS, ctx.now))
+        return answer(query.page(_items(listing, ctx.switches), asked, f"/{kind}", _FIELDS, ctx.now))
 
     async def get_one(request: web.Request) -> web.Response:
         ctx = context(request)
@@ -69,3 +69,7 @@ def _routes(kind: str, listing: Listing) -> list[web.RouteDef]:
     if kind == "connectionSpecs":
         found.append(web.get(f"/{kind}/{{id}}/configs", get_configs))
     return found
+
+
+def _items(listing: Listing, switches: AepSwitches) -> list[query.Listed]:
+    return [query.Listed.ready(spec) for spec in listing(switches)]
