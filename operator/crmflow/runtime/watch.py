@@ -42,8 +42,8 @@ class Observer:
         """An object from a listing, a watch, or the answer to an own write."""
         metadata = obj["metadata"]
         if "deletionTimestamp" in metadata and not metadata.get("finalizers"):
-            # Our own answer to dropping the last finalizer. The watch may have told of the end before: keeping it
-            # would bring the object back for good.
+            # Our own answer to dropping the last finalizer. The watch may have told of the end before:
+            # keeping it would bring the object back for good.
             self.gone(obj)
             return
         key = Key.of(obj)

@@ -12,7 +12,7 @@ from typing import Any
 
 from crmflow.api.base import DeletionPolicy
 from crmflow.clock import Clock
-from crmflow.observability.events import Event, EventType
+from crmflow.observability.events import EventType
 from crmflow.observability.metrics import Metrics
 from crmflow.reconcile.conditions import (
     PROGRESSING,
@@ -148,7 +148,7 @@ class Worker:
         )
         self._metrics.reconciles.labels(key.kind, outcome.outcome_class.value).inc()
         if deleting and outcome.is_done:
-            await visit.tell(outcome)
+            await visit.tell()
             await self._writer.remove_finalizer(reconciler, visit.obj)
             return self.forget(key)
         await visit.finish(key, outcome)
@@ -220,14 +220,15 @@ class _Visit:
         """Write what the outcome asks for, and come back when it says."""
         worker = self._worker
         decision = self._decide(outcome)
-        if self.pass_.checked:
-            self._memory.checked_generation = self.generation
-            if self.pass_.full:
-                self._memory.checked_at = worker._clock.now()
+        self._note_stalled(outcome)
         await self._write(
             decision.summary, self.generation if decision.observes_generation else self.observed
         )
-        await self.tell(outcome)
+        if self.pass_.checked:  # only now: a poll relies on what the full check wrote
+            self._memory.checked_generation = self.generation
+            if self.pass_.full:
+                self._memory.checked_at = worker._clock.now()
+        await self.tell()
         if decision.after is None:
             worker._queue.forget(key)
         else:
@@ -246,17 +247,19 @@ class _Visit:
             jitter=worker._jitter,
         )
 
-    async def tell(self, outcome: Outcome) -> None:
-        """Events: what the steps did, and one when the resource comes to need a person."""
-        events = list(self.pass_.events)
-        self.pass_.events.clear()
-        stalled = self.previous.get(STALLED)
+    def _note_stalled(self, outcome: Outcome) -> None:
+        """An event when the resource comes to need a person, or needs one for another reason than before."""
+        before = self.previous.get(STALLED)
         if outcome.outcome_class is OutcomeClass.STALLED and (
-            stalled is None or (stalled.reason, stalled.message) != (outcome.reason, outcome.message)
+            before is None or (before.reason, before.message) != (outcome.reason, outcome.message)
         ):
-            events.append(Event(EventType.WARNING, outcome.reason, "Reconcile", outcome.message))
-        for event in events:
+            self.pass_.tell(outcome.reason, "Reconcile", outcome.message, EventType.WARNING)
+
+    async def tell(self) -> None:
+        """Write the events of the pass."""
+        for event in self.pass_.events:
             await self._worker._events.write(self.obj, event)
+        self.pass_.events.clear()
 
     async def _write(self, summary: Mapping[str, Finding] | None, observed: int | None) -> None:
         now = self._worker._clock.utcnow()

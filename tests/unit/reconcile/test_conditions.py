@@ -7,12 +7,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from tests.unit.reconcile.world import World
 
 from crmflow.reconcile.conditions import Condition, Conditions, ConditionType, Finding, compose
 from crmflow.reconcile.engine import Step
 from crmflow.reconcile.kind import Reconciler
 from crmflow.reconcile.outcome import DONE, Outcome, bug, stalled, transient, waiting
+from tests.unit.reconcile.world import World
 
 DECLARED = (ConditionType("First", "First is fine."), ConditionType("Second", "Second is fine."))
 EARLIER, NOW = "2026-01-01T00:00:00Z", datetime(2026, 1, 2, tzinfo=UTC)

@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 from pydantic import SecretStr
-from tests.unit.reconcile.fakes import remote_error
-from tests.unit.reconcile.world import NAMESPACE, World
 
 from crmflow.aep.models import FlowSpec, Sandbox
 from crmflow.reconcile.offer import FLOW_SPEC_NAME, ZOHO_CONNECTION_SPEC_ID
 from crmflow.reconcile.outcome import OutcomeClass
 from crmflow.transport.errors import ErrorClass
+from tests.unit.reconcile.fakes import remote_error
+from tests.unit.reconcile.world import NAMESPACE, World
 
 FIRST_PASS = [
     "access_token",

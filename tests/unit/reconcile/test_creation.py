@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from tests.unit.reconcile.fakes import remote_error
-from tests.unit.reconcile.world import CREATE_GRACE, Resource, World
 
 from crmflow.reconcile.outcome import Outcome, OutcomeClass
 from crmflow.reconcile.ports import PassInterruptedError
 from crmflow.transport.errors import ErrorClass, RemoteError
+from tests.unit.reconcile.fakes import remote_error
+from tests.unit.reconcile.world import CREATE_GRACE, Resource, World
 
 SLOTS = [
     pytest.param("connection", "connection", "create_connection", id="base connection"),

@@ -7,14 +7,14 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from tests.unit.reconcile.fakes import DATASET_ID, FLOW_SPEC_ID, SCHEMA_ID, remote_error
-from tests.unit.reconcile.world import CONNECTION_NAME, NAMESPACE, World
 
 from crmflow.aep.models import LastRun, Schema, SourceType, Table
 from crmflow.api.zohosourceconnection import BaseConnection
 from crmflow.reconcile.offer import FLOW_SPEC_NAME, ZOHO_CONNECTION_SPEC_ID
 from crmflow.reconcile.outcome import OutcomeClass
 from crmflow.transport.errors import ErrorClass
+from tests.unit.reconcile.fakes import DATASET_ID, FLOW_SPEC_ID, SCHEMA_ID, remote_error
+from tests.unit.reconcile.world import CONNECTION_NAME, NAMESPACE, World
 
 CONTENT_TYPE = "application/vnd.adobe.xed-full+json;version=1"
 FIRST_PASS = [

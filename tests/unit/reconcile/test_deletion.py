@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from tests.unit.reconcile.fakes import remote_error
-from tests.unit.reconcile.world import CONNECTION_NAME, NAMESPACE, Resource, World
 
 from crmflow.reconcile.outcome import Outcome, OutcomeClass
 from crmflow.transport.errors import ErrorClass
+from tests.unit.reconcile.fakes import remote_error
+from tests.unit.reconcile.world import CONNECTION_NAME, NAMESPACE, Resource, World
 
 DATAFLOW_ORDER = ["delete_flow", "delete_source_connection", "delete_target_connection"]
 KINDS = [

@@ -7,8 +7,6 @@ import logging
 from typing import Any
 
 import pytest
-from tests.unit.reconcile.fakes import remote_error
-from tests.unit.reconcile.world import World
 
 from crmflow.observability.events import EventType
 from crmflow.reconcile.conditions import ConditionType, Finding
@@ -16,6 +14,8 @@ from crmflow.reconcile.engine import Pass, Step, run_steps, together
 from crmflow.reconcile.outcome import DONE, Outcome, OutcomeClass, stalled, transient, waiting
 from crmflow.reconcile.ports import PassInterruptedError
 from crmflow.transport.errors import ErrorClass
+from tests.unit.reconcile.fakes import remote_error
+from tests.unit.reconcile.world import World
 
 A, B = ConditionType("A", "A is fine."), ConditionType("B", "B is fine.")
 FINE_A, FINE_B = Finding("True", "Succeeded", "A is fine."), Finding("True", "Succeeded", "B is fine.")

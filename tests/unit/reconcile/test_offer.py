@@ -6,10 +6,10 @@ import asyncio
 from dataclasses import replace
 
 import pytest
-from tests.unit.reconcile.fakes import FakeClock, FakePlatform, Timeline, remote_error
 
 from crmflow.reconcile.offer import FLOW_SPEC_NAME, MAX_AGE_SECONDS, Offers
 from crmflow.transport.errors import RemoteError
+from tests.unit.reconcile.fakes import FakeClock, FakePlatform, Timeline, remote_error
 
 ONE_READ = ["connection_spec", "flow_spec"]
 

@@ -12,20 +12,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from tests.cluster.support.invariants import check_invariants
-from tests.unit.reconcile.fakes import (
-    DATASET_ID,
-    SCHEMA_ID,
-    FakeAccess,
-    FakeClock,
-    FakePeers,
-    FakePlatform,
-    FakeSecrets,
-    FakeZoho,
-    Timeline,
-    View,
-)
-
 from crmflow.api.zohosourceconnection import (
     BaseConnection,
     ZohoSourceConnectionSpec,
@@ -43,6 +29,19 @@ from crmflow.reconcile.offer import Offers
 from crmflow.reconcile.outcome import PAUSED, Outcome
 from crmflow.reconcile.ports import PassInterruptedError
 from crmflow.runtime.status import status_body, to_wire
+from tests.cluster.support.invariants import check_invariants
+from tests.unit.reconcile.fakes import (
+    DATASET_ID,
+    SCHEMA_ID,
+    FakeAccess,
+    FakeClock,
+    FakePeers,
+    FakePlatform,
+    FakeSecrets,
+    FakeZoho,
+    Timeline,
+    View,
+)
 
 INSTANCE = "test"
 NAMESPACE = "crm"

@@ -1,0 +1,158 @@
+"""What the cache keeps, and what it calls a change."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from crmflow.reconcile.connection.reconciler import RECONCILER as CONNECTION
+from crmflow.reconcile.dataflow.reconciler import RECONCILER as DATAFLOW
+from crmflow.runtime.cache import NOTHING, Change, ObjectCache
+from crmflow.runtime.keys import Key
+from tests.unit.runtime.fakes import make_object, ready
+
+KEY = Key("CRMDataflow", "crm", "contacts")
+
+
+@pytest.fixture
+def cache() -> ObjectCache:
+    return ObjectCache({reconciler.kind.kind: reconciler.references for reconciler in (CONNECTION, DATAFLOW)})
+
+
+def dataflow(version: int = 1, connection: str = "zoho-eu", **fields: Any) -> dict[str, Any]:
+    return make_object(version=version, spec={"connectionRef": {"name": connection}}, **fields)
+
+
+def connection(name: str = "zoho-eu", zoho: str = "zoho", adobe: str = "adobe") -> dict[str, Any]:
+    spec = {
+        "zoho": {"credentialsSecretRef": {"name": zoho}},
+        "platform": {"credentialsSecretRef": {"name": adobe}},
+    }
+    return make_object("ZohoSourceConnection", name, spec=spec)
+
+
+def test_an_object_comes_back_as_a_fresh_copy_without_managed_fields(cache: ObjectCache) -> None:
+    obj = dataflow(managedFields=[{"manager": "kubectl"}])
+    cache.put(obj)
+    first = cache.get(KEY)
+    assert first is not None
+    assert "managedFields" not in first["metadata"]
+    assert "managedFields" in obj["metadata"], "what was given is left alone"
+    first["spec"].clear()
+    assert cache.get(KEY) == dataflow()
+
+
+def test_what_is_unknown_is_none(cache: ObjectCache) -> None:
+    assert cache.get(KEY) is None
+    assert cache.remove(KEY) == ()
+    assert cache.referrers("Secret", "crm", "x") == []
+
+
+@pytest.mark.parametrize("version", [9, 10])
+def test_an_older_event_does_not_undo_a_newer_state(cache: ObjectCache, version: int) -> None:
+    """As numbers, not as texts: 9 is older than 10."""
+    cache.put(dataflow(10, generation=3))
+    assert cache.put(dataflow(version, generation=2)) == NOTHING
+    found = cache.get(KEY)
+    assert found is not None
+    assert found["metadata"]["generation"] == 3
+
+
+def test_an_older_event_of_a_predecessor_is_ignored(cache: ObjectCache) -> None:
+    """Events of two objects of the same name may arrive in any order: each has its own stream in kopf."""
+    cache.put(dataflow(20, uid="new"))
+    assert cache.put(dataflow(15, uid="old")) == NOTHING
+    found = cache.get(KEY)
+    assert found is not None
+    assert found["metadata"]["uid"] == "new"
+
+
+def test_another_object_of_the_same_name_is_new(cache: ObjectCache) -> None:
+    cache.put(dataflow(10, uid="old", status=ready("True")))
+    change = cache.put(dataflow(20, uid="new"))
+    assert change.is_new
+    assert change.asks_for_attention
+
+
+def test_removing_asks_for_the_uid(cache: ObjectCache) -> None:
+    cache.put(dataflow(uid="new"))
+    assert cache.remove(KEY, "old") == ()
+    assert cache.get(KEY) is not None
+    assert cache.remove(KEY, "new") == (("ZohoSourceConnection", "zoho-eu"),)
+    assert cache.get(KEY) is None
+
+
+def test_referrers_follow_edits_and_removals(cache: ObjectCache) -> None:
+    other = Key("CRMDataflow", "crm", "leads")
+    cache.put(dataflow(1))
+    cache.put({**dataflow(1), "metadata": {**dataflow(1)["metadata"], "name": "leads"}})
+    assert cache.referrers("ZohoSourceConnection", "crm", "zoho-eu") == [KEY, other]
+    assert cache.referrers("ZohoSourceConnection", "other", "zoho-eu") == []
+    cache.put(dataflow(2, connection="zoho-us"))
+    assert cache.referrers("ZohoSourceConnection", "crm", "zoho-eu") == [other]
+    assert cache.referrers("ZohoSourceConnection", "crm", "zoho-us") == [KEY]
+    cache.remove(other)
+    assert cache.referrers("ZohoSourceConnection", "crm", "zoho-eu") == []
+
+
+def test_a_connection_refers_to_both_secrets(cache: ObjectCache) -> None:
+    cache.put(connection())
+    cache.put(connection("second", zoho="shared", adobe="shared"))
+    assert cache.referrers("Secret", "crm", "zoho") == [Key("ZohoSourceConnection", "crm", "zoho-eu")]
+    assert cache.referrers("Secret", "crm", "adobe") == [Key("ZohoSourceConnection", "crm", "zoho-eu")]
+    assert cache.referrers("Secret", "crm", "shared") == [Key("ZohoSourceConnection", "crm", "second")]
+    cache.remove(Key("ZohoSourceConnection", "crm", "second"))
+    assert cache.referrers("Secret", "crm", "shared") == []
+
+
+BASE: dict[str, Any] = {"status": ready("False"), "generation": 2}
+
+
+@pytest.mark.parametrize(
+    ("fields", "attention", "dependents"),
+    [
+        pytest.param({}, False, False, id="nothing"),
+        pytest.param({"generation": 3}, True, False, id="spec edited"),
+        pytest.param({"deletionTimestamp": "2026-01-01T00:00:00Z"}, True, True, id="deletion begun"),
+        pytest.param({"annotations": {"crmflow.io/reconcile-requested-at": "1"}}, True, False, id="ours"),
+        pytest.param({"annotations": {"argocd.argoproj.io/x": "1"}}, False, False, id="others' annotation"),
+        pytest.param({"labels": {"a": "b"}}, False, False, id="label"),
+        pytest.param({"finalizers": ["x"]}, False, False, id="finalizer"),
+        pytest.param({"status": ready("True")}, False, True, id="became Ready"),
+        pytest.param({"status": {**ready("False"), "tables": 2}}, False, False, id="fact in status"),
+    ],
+)
+def test_what_counts_as_a_change(
+    cache: ObjectCache, fields: dict[str, Any], attention: bool, dependents: bool
+) -> None:
+    cache.put(dataflow(1, **BASE))
+    change = cache.put(dataflow(2, **{**BASE, **fields}))
+    assert change == Change(asks_for_attention=attention, concerns_dependents=dependents)
+    assert change.any is (attention or dependents)
+
+
+@pytest.mark.parametrize(
+    ("fields", "attention"),
+    [
+        pytest.param({}, True, id="no status"),
+        pytest.param({"status": ready("True", generation=1)}, False, id="observed"),
+        pytest.param({"status": ready("True", generation=1), "generation": 2}, True, id="edited meanwhile"),
+        pytest.param(
+            {"status": ready("True"), "deletionTimestamp": "2026-01-01T00:00:00Z"}, True, id="deleting"
+        ),
+    ],
+)
+def test_at_first_sight_only_unfinished_business_is_urgent(
+    cache: ObjectCache, fields: dict[str, Any], attention: bool
+) -> None:
+    change = cache.put(dataflow(**fields))
+    assert change == Change(is_new=True, asks_for_attention=attention, concerns_dependents=True)
+
+
+def test_counting(cache: ObjectCache) -> None:
+    cache.put(dataflow())
+    cache.put(connection())
+    cache.put(connection("second"))
+    assert (cache.count("CRMDataflow"), cache.count("ZohoSourceConnection")) == (1, 2)
+    assert len(cache.keys()) == 3
