@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from tests.emulators.aep import catalog, errors, gateway, registry, sandboxes
+from tests.emulators.aep import catalog, errors, gateway, sandboxes
 from tests.emulators.aep.dataprep import app as dataprep
 from tests.emulators.aep.flowservice import app as flowservice
+from tests.emulators.aep.registry import app as registry
 from tests.emulators.aep.state import AepState
 from tests.emulators.core.web import errors_as
 

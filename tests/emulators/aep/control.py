@@ -8,11 +8,12 @@ from typing import Any, Literal
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field
 
-from tests.emulators.aep import catalog, registry, xdm_parts
+from tests.emulators.aep import catalog, xdm_parts
 from tests.emulators.aep import seed_data as ids
 from tests.emulators.aep.flowservice import runs
 from tests.emulators.aep.flowservice.metrics import RunOutcome
 from tests.emulators.aep.gateway import Context
+from tests.emulators.aep.registry.schemas import compose
 from tests.emulators.aep.resource import Author, Resource, Transition
 from tests.emulators.aep.seed import fill
 from tests.emulators.aep.state import KINDS, AepState, Credential, Sandbox
@@ -236,7 +237,7 @@ class _Control:
         ]
         body = {"title": wanted.title, "allOf": [{"$ref": part} for part in parts]}
         groups = sandbox.field_groups.values()
-        sandbox.schemas[id] = {1: registry.compose(groups, id, body, self._state.tenant, "1.0")}
+        sandbox.schemas[id] = {1: compose(groups, id, body, self._state.tenant, "1.0")}
         return answer({"id": id})
 
     async def add_dataset(self, request: web.Request) -> web.Response:

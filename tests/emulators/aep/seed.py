@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tests.emulators.aep import catalog, registry, xdm_parts
+from tests.emulators.aep import catalog, xdm_parts
 from tests.emulators.aep import seed_data as ids
+from tests.emulators.aep.registry.schemas import compose
 from tests.emulators.aep.state import AepState, Credential, Sandbox
 
 _AGE = 90 * 86400
@@ -110,9 +111,9 @@ def _add_schema(state: AepState, sandbox: Sandbox, schema: _Schema) -> None:
         "meta:immutableTags": ["union"] if schema.union else [],
     }
     groups = sandbox.field_groups.values()
-    sandbox.schemas[id] = {1: registry.compose(groups, id, body, state.tenant, "1.3")}
+    sandbox.schemas[id] = {1: compose(groups, id, body, state.tenant, "1.3")}
     if schema.union:
-        sandbox.schemas[id][2] = registry.compose(groups, id, body, state.tenant, "2.0")
+        sandbox.schemas[id][2] = compose(groups, id, body, state.tenant, "2.0")
 
 
 def _add_dataset(state: AepState, sandbox: Sandbox, dataset: _Dataset) -> None:

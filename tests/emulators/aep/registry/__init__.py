@@ -1,0 +1,1 @@
+"""Schema Registry: schemas, field groups and descriptors (platform.md 10)."""
