@@ -8,6 +8,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+
 from tests.contract.aep import Aep
 from tests.emulators.core.server import Emulators
 
