@@ -30,15 +30,15 @@ class Control:
     def __init__(self, url: str) -> None:
         self._http = httpx.Client(base_url=url, timeout=10, trust_env=False)
 
-    def get(self, path: str, **params: Any) -> Any:
+    def get(self, path: str, /, **params: Any) -> Any:
         """The parsed answer to a GET."""
         return self._answer(self._http.get(path, params=params))
 
-    def post(self, path: str, **body: Any) -> Any:
+    def post(self, path: str, /, **body: Any) -> Any:
         """The parsed answer to a POST of ``body``."""
         return self._answer(self._http.post(path, json=body))
 
-    def patch(self, path: str, **body: Any) -> Any:
+    def patch(self, path: str, /, **body: Any) -> Any:
         """The parsed answer to a PATCH with ``body``."""
         return self._answer(self._http.patch(path, json=body))
 

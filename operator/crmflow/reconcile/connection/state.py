@@ -28,6 +28,8 @@ class ConnectionPass(Pass[ZohoSourceConnectionSpec, ZohoSourceConnectionStatus])
     platform_credentials: PlatformCredentials | None = None
     zoho: Zoho | None = None
     offer: Offer | None = None
+    credentials_sent: bool = False
+    """True once the base connection was given today's parameters in this very pass."""
 
     @property
     def base_connection_id(self) -> str | None:

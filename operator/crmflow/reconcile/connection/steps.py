@@ -123,25 +123,29 @@ async def check_offer(pass_: ConnectionPass) -> Outcome:
 async def sync_base_connection(pass_: ConnectionPass) -> Outcome:
     """The base connection exists and is what the spec says."""
     if pass_.base_connection_id is None:
-        return await _create(pass_)
+        created = await _create(pass_)
+        if not created.is_done:
+            return created
+    connection_id = _base_connection_id(pass_)
     try:
-        remote = await pass_.platform.connection(pass_.base_connection_id)
+        remote = await pass_.platform.connection(connection_id)
     except RemoteError as error:
         if error.error_class is not ErrorClass.NOT_FOUND:
             raise
         return stalled(
             "BaseConnectionMissing",
-            f"Base connection {pass_.base_connection_id} is not there any more, or an access label hides it "
+            f"Base connection {connection_id} is not there any more, or an access label hides it "
             "from the credential. "
             "This version does not make it again: delete the resource and create it anew.",
         )
     pass_.record(base_connection=BaseConnection(id=remote.id, state=remote.state))
     operations = ComparableConnection.desired(pass_).changes_from(ComparableConnection.observed(remote))
-    if not pass_.credentials_are_current:
+    if not pass_.credentials_are_current and not pass_.credentials_sent:
         token = await _zoho(pass_).access_token()
         operations.append(PatchOperation("replace", "/auth/params", auth_params(pass_, token)))
     if operations:
         await pass_.platform.patch_connection(remote.id, remote.etag, operations)
+        pass_.credentials_sent = True
         changed = ", ".join(operation.path for operation in operations)
         pass_.tell("Updated", "Update", f"Updated base connection {remote.id}: {changed}.")
     return DONE
@@ -196,6 +200,7 @@ async def _create(pass_: ConnectionPass) -> Outcome:
     except creation.StillPendingError as pending:
         return pending.outcome
     pass_.record(base_connection=BaseConnection(id=connection_id))
+    pass_.credentials_sent = True
     pass_.tell(
         "Created",
         "Create",
