@@ -23,7 +23,7 @@ def parse_duration(text: str) -> float:
     """Seconds in a duration such as ``90s``, ``5m`` or ``1h30m``; ValueError for anything else."""
     parts = list(_DURATION_PART.finditer(text))
     if not parts or "".join(part.group() for part in parts) != text:
-        raise ValueError(f"{text!r} is not a duration such as 30s, 5m or 1h30m")
+        raise ValueError("must be a duration such as 30s, 5m or 1h30m")
     return sum(float(part[1]) * _UNIT_SECONDS[part[2]] for part in parts)
 
 
@@ -69,7 +69,7 @@ class Settings(BaseModel):
     request and any index lag)."""
     shutdown_grace: Seconds = 20.0
     """How long running passes may go on after SIGTERM before they are cut off."""
-    listen: str = "0.0.0.0:8080"
+    listen: str = Field(default="0.0.0.0:8080", pattern=r"^\S*:[0-9]{1,5}$")
     """Address of /healthz, /readyz and /metrics."""
     listen_file: str | None = None
     """File to write the bound address into; useful with port 0."""

@@ -1,14 +1,16 @@
-"""Logging: one line per record, as JSON for machines or as text for people, with secrets taken out last."""
+"""Logging: one line per record, as JSON for machines or as text for people, without secrets in either."""
 
 from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 import structlog
+from structlog.typing import EventDict
 
-from crmflow.observability.redaction import redact
+from crmflow.observability.redaction import MASK, redact
 
 QUIET = ("asyncio", "kopf", "kubernetes", "aiohttp", "httpx", "httpcore")
 """Loggers that tell more than anybody wants, and at DEBUG whole bodies, Secrets included."""
@@ -31,11 +33,12 @@ def configure(log_format: str, level: str) -> None:
         processors=[
             structlog.stdlib.ProcessorFormatter.remove_processors_meta,
             structlog.processors.format_exc_info,
+            _without_secrets,
             renderer,
         ],
     )
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_Redacting(formatter))
+    handler.setFormatter(formatter)
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
@@ -43,12 +46,26 @@ def configure(log_format: str, level: str) -> None:
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
 
 
-class _Redacting(logging.Formatter):
-    """The last hand on a line: whatever got into it, no secret leaves."""
+def _without_secrets(_: Any, __: str, fields: EventDict) -> EventDict:
+    """The last hand on a record: whatever got into it, no secret leaves. Done before it is rendered, since
+    cutting something out of a JSON text would break it.
+    """
+    return {name: MASK if _names_a_secret(name) else _redacted(value) for name, value in fields.items()}
 
-    def __init__(self, inner: logging.Formatter) -> None:
-        super().__init__()
-        self._inner = inner
 
-    def format(self, record: logging.LogRecord) -> str:
-        return redact(self._inner.format(record))
+def _redacted(value: Any) -> Any:
+    match value:
+        case None | bool() | int() | float():
+            return value
+        case Mapping():
+            return {
+                str(key): MASK if _names_a_secret(key) else _redacted(item) for key, item in value.items()
+            }
+        case list() | tuple() | set() | frozenset():
+            return [_redacted(item) for item in value]
+        case _:
+            return redact(str(value))
+
+
+def _names_a_secret(key: object) -> bool:
+    return redact(assigned := f"{key}=x") != assigned

@@ -6,6 +6,7 @@ Remote text goes through :func:`sanitise`, our own through :func:`redact`.
 
 from __future__ import annotations
 
+import json
 import re
 import unicodedata
 from collections import OrderedDict
@@ -53,10 +54,17 @@ def register(secret: str) -> None:
     """Never let this exact value through :func:`redact` again; values below six characters are not taken."""
     if len(secret) < _SHORTEST_SECRET:
         return
-    _registered[secret] = None
-    _registered.move_to_end(secret)
+    for spelling in _spellings(secret):
+        _registered[spelling] = None
+        _registered.move_to_end(spelling)
     while len(_registered) > _MOST_SECRETS:
         _registered.popitem(last=False)
+
+
+def _spellings(secret: str) -> set[str]:
+    """As it is, and as it stands in JSON or in what Python prints of a list or a KeyError."""
+    quoted = (json.dumps(secret), json.dumps(secret, ensure_ascii=False), repr(secret))
+    return {secret, *(spelling[1:-1] for spelling in quoted)}
 
 
 def redact(text: str) -> str:

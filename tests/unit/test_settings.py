@@ -1,0 +1,109 @@
+"""Every setting by its environment variable, and what is said of bad ones."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from crmflow.settings import PREFIX, Settings, parse_duration
+
+GOOD: list[tuple[str, str, Any]] = [
+    ("PLATFORM_URL", "http://127.0.0.1:1/platform", "http://127.0.0.1:1/platform"),
+    ("IMS_URL", "http://127.0.0.1:1/ims", "http://127.0.0.1:1/ims"),
+    ("ZOHO_ACCOUNTS_URL", "http://127.0.0.1:1/{dc}", "http://127.0.0.1:1/{dc}"),
+    ("ZOHO_API_URL", "http://127.0.0.1:1/{dc}/{env}", "http://127.0.0.1:1/{dc}/{env}"),
+    ("INSTANCE", "prod-eu-1", "prod-eu-1"),
+    ("WATCH_NAMESPACES", "crm, sales,,", ("crm", "sales")),
+    ("WORKERS", "25", 25),
+    ("POLL_INTERVAL", "90s", 90.0),
+    ("RESYNC_INTERVAL", "1h30m", 5400.0),
+    ("CREATE_GRACE", "500ms", 0.5),
+    ("SHUTDOWN_GRACE", "1.5m", 90.0),
+    ("LISTEN", "127.0.0.1:0", "127.0.0.1:0"),
+    ("LISTEN_FILE", "address", "address"),
+    ("LOG_FORMAT", "text", "text"),
+    ("LOG_LEVEL", "DEBUG", "DEBUG"),
+]
+BAD = [
+    ("INSTANCE", "Prod_EU"),
+    ("INSTANCE", "x" * 37),
+    ("INSTANCE", "-leading"),
+    ("WORKERS", "many"),
+    ("WORKERS", "0"),
+    ("WORKERS", "201"),
+    ("POLL_INTERVAL", "5 minutes"),
+    ("RESYNC_INTERVAL", "3600"),
+    ("CREATE_GRACE", "0s"),
+    ("SHUTDOWN_GRACE", "-1s"),
+    ("LISTEN", "hunter2"),
+    ("LISTEN", "0.0.0.0:http"),
+    ("LOG_FORMAT", "yaml"),
+    ("LOG_LEVEL", "debug"),
+]
+
+
+def test_there_is_a_case_for_every_setting() -> None:
+    assert {variable.lower() for variable, _, _ in GOOD} == set(Settings.model_fields)
+
+
+@pytest.mark.parametrize(("variable", "text", "expected"), GOOD, ids=[row[0] for row in GOOD])
+def test_each_setting_has_its_variable(variable: str, text: str, expected: Any) -> None:
+    settings = Settings.from_environment({PREFIX + variable: text})
+    assert getattr(settings, variable.lower()) == expected
+    assert settings.model_fields_set == {variable.lower()}
+
+
+@pytest.mark.parametrize("variable", [row[0] for row in GOOD])
+def test_an_empty_variable_counts_as_unset(variable: str) -> None:
+    assert Settings.from_environment({PREFIX + variable: ""}) == Settings()
+
+
+@pytest.mark.parametrize(("variable", "text"), BAD, ids=[f"{row[0]}={row[1][:12]}" for row in BAD])
+def test_a_bad_value_names_its_variable_and_not_itself(variable: str, text: str) -> None:
+    with pytest.raises(ValidationError) as raised:
+        Settings.from_environment({PREFIX + variable: text})
+    [problem] = raised.value.errors(include_input=False, include_url=False, include_context=False)
+    assert problem["loc"][0] == variable.lower()
+    assert text not in problem["msg"]
+
+
+def test_all_bad_values_are_told_at_once() -> None:
+    with pytest.raises(ValidationError) as raised:
+        Settings.from_environment({"CRMFLOW_WORKERS": "x", "CRMFLOW_LOG_LEVEL": "y"})
+    assert [problem["loc"][0] for problem in raised.value.errors()] == ["workers", "log_level"]
+
+
+def test_other_variables_are_not_looked_at() -> None:
+    assert Settings.from_environment({"WORKERS": "3", "CRMFLOW_CLOCK": "x", "PATH": "/bin"}) == Settings()
+
+
+def test_the_defaults_are_the_real_services_and_what_the_design_says() -> None:
+    settings = Settings.from_environment({})
+    assert settings.platform_url == "https://platform.adobe.io"
+    assert settings.ims_url == "https://ims-na1.adobelogin.com"
+    assert settings.zoho_accounts_url is settings.zoho_api_url is None
+    assert (settings.create_grace, settings.poll_interval, settings.resync_interval) == (60.0, 300.0, 3600.0)
+    assert settings.watch_namespaces == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("30s", 30.0),
+        ("5m", 300.0),
+        ("1h30m", 5400.0),
+        ("250ms", 0.25),
+        ("1.5h", 5400.0),
+        ("1m30s500ms", 90.5),
+    ],
+)
+def test_durations(text: str, seconds: float) -> None:
+    assert parse_duration(text) == pytest.approx(seconds)
+
+
+@pytest.mark.parametrize("text", ["", "5", "m", "5 m", "5d", "1h ", "-5m", "5m!", "1,5h"])
+def test_what_is_no_duration(text: str) -> None:
+    with pytest.raises(ValueError, match="must be a duration such as 30s, 5m or 1h30m"):
+        parse_duration(text)
