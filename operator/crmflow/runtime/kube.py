@@ -21,6 +21,8 @@ FIELD_MANAGER = "crmflow"
 FINALIZER = f"{GROUP}/finalizer"
 REQUEST_SECONDS = 15.0
 PAGE_SIZE = 500
+LONGEST_LINE = 4 << 20
+"""More than etcd takes for one object: annotations alone may exceed what the client reads by default."""
 
 _METADATA_LIST = {"Accept": "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"}
 _METADATA = {"Accept": "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"}
@@ -180,7 +182,7 @@ class Kubernetes:
             more = {"limit": PAGE_SIZE, "_headers": _METADATA_LIST, **({"_continue": token} if token else {})}
             response = await self._secrets(namespace, _request_timeout=REQUEST_SECONDS, **more)
             try:
-                page = json.loads(await response.read())
+                page = _json(await _call(response.read()))
             finally:
                 response.close()
             if response.status != 200 or page.get("kind") != "PartialObjectMetadataList":
@@ -210,8 +212,10 @@ class Kubernetes:
                 raise (ExpiredError if response.status == 410 else KubernetesError)(
                     f"watching Secrets failed with {response.status}", response.status
                 )
-            while line := await _call(response.content.readline()):
-                event = json.loads(line)
+            while line := await _call(response.content.readline(max_line_length=LONGEST_LINE)):
+                event = _json(line)
+                if not event:
+                    raise KubernetesError("the watch of Secrets ended in the middle of a line")
                 if event["type"] == "ERROR":
                     code = event["object"].get("code")
                     raise (ExpiredError if code == 410 else KubernetesError)(
