@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from crmflow.aep.models import PatchOperation
+from crmflow.aep.models import Created, PatchOperation
 from crmflow.api.zohosourceconnection import BaseConnection, TokenStatus, ZohoOrganization
 from crmflow.reconcile import creation, reach
 from crmflow.reconcile.conditions import FALSE
@@ -180,27 +180,27 @@ async def _create(pass_: ConnectionPass) -> Outcome:
     desired = ComparableConnection.desired(pass_)
     spec = pass_.offer.connection_spec if pass_.offer else None
     params = auth_params(pass_, await _zoho(pass_).access_token())
+
+    async def post() -> Created:
+        created = await pass_.platform.create_connection(
+            desired.name,
+            desired.description,
+            auth_spec_name(pass_.offer),
+            params,
+            ZOHO_CONNECTION_SPEC_ID,
+            spec.version if spec else FALLBACK_SPEC_VERSION,
+        )
+        pass_.credentials_sent = True  # one that is found may have been given others
+        return created
+
     fresh = await creation.announce(pass_, {Slot.CONNECTION: desired.name})
     try:
         connection_id = await creation.create_once(
-            pass_,
-            Slot.CONNECTION,
-            desired.name,
-            "connections",
-            Slot.CONNECTION in fresh,
-            lambda: pass_.platform.create_connection(
-                desired.name,
-                desired.description,
-                auth_spec_name(pass_.offer),
-                params,
-                ZOHO_CONNECTION_SPEC_ID,
-                spec.version if spec else FALLBACK_SPEC_VERSION,
-            ),
+            pass_, Slot.CONNECTION, desired.name, "connections", Slot.CONNECTION in fresh, post
         )
     except creation.StillPendingError as pending:
         return pending.outcome
     pass_.record(base_connection=BaseConnection(id=connection_id))
-    pass_.credentials_sent = True
     pass_.tell(
         "Created",
         "Create",
