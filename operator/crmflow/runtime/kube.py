@@ -21,8 +21,6 @@ FIELD_MANAGER = "crmflow"
 FINALIZER = f"{GROUP}/finalizer"
 REQUEST_SECONDS = 15.0
 PAGE_SIZE = 500
-LONGEST_LINE = 4 << 20
-"""More than etcd takes for one object: annotations alone may exceed what the client reads by default."""
 
 _METADATA_LIST = {"Accept": "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"}
 _METADATA = {"Accept": "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"}
@@ -212,7 +210,7 @@ class Kubernetes:
                 raise (ExpiredError if response.status == 410 else KubernetesError)(
                     f"watching Secrets failed with {response.status}", response.status
                 )
-            while line := await _call(response.content.readline(max_line_length=LONGEST_LINE)):
+            while line := await _call(response.content.readline()):
                 event = _json(line)
                 if not event:
                     raise KubernetesError("the watch of Secrets ended in the middle of a line")
