@@ -9,7 +9,7 @@ INSTALLED := $(VENV)/.installed
 PYTEST := $(BIN)/pytest
 
 .PHONY: help setup lock generate format lint types layers check test test-unit test-contract test-cluster \
-	controlplane emulators demo demo-down clean
+	controlplane emulators demo demo-down crash cost clean
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -66,6 +66,12 @@ demo: $(INSTALLED) ## Show the main job; CLUSTER=current uses your cluster, DEMO
 
 demo-down: $(INSTALLED) ## Stop the demo
 	@$(BIN)/python -m hack.demo down
+
+crash: $(INSTALLED) controlplane ## Kill the operator at every moment that matters; REPORT=FILE writes a page
+	@$(BIN)/python -m tests.faults crash $(if $(REPORT),--report $(REPORT)) $(ARGS)
+
+cost: $(INSTALLED) controlplane ## Count remote calls and writes, of one object and of 1,000; REPORT=FILE likewise
+	@$(BIN)/python -m tests.faults cost $(if $(REPORT),--report $(REPORT)) $(ARGS)
 
 clean: ## Remove what was built here; the control plane's binaries stay in your cache folder
 	@if [ -x $(BIN)/python ]; then $(MAKE) demo-down; fi

@@ -1,0 +1,75 @@
+"""``python -m tests.faults crash`` and ``python -m tests.faults cost``."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+from pathlib import Path
+
+from hack.console import ToolError, say
+from hack.install import ROOT
+from tests.faults.bench import running_site
+from tests.faults.campaign import run_campaign
+from tests.faults.cost.measure import measure
+from tests.faults.cost.table import last_line, tables
+from tests.faults.replay import DidNotFinishError
+from tests.faults.report import write_report
+from tests.faults.scenarios import SCENARIOS, scenario_named
+
+
+def main() -> int:
+    """Run one of the two; 0 if all is well."""
+    options = _parser().parse_args()
+    directory: Path = ROOT / "build" / options.command
+    shutil.rmtree(directory, ignore_errors=True)
+    try:
+        return _crash(options, directory) if options.command == "crash" else _cost(options, directory)
+    except (ToolError, DidNotFinishError) as error:
+        say(str(error))
+        return 1
+
+
+def _crash(options: argparse.Namespace, directory: Path) -> int:
+    scenarios = [scenario_named(name) for name in options.scenario] or [s for s in SCENARIOS if s.enabled]
+    with running_site(directory / "controlplane") as site:
+        tally = run_campaign(
+            site, directory, scenarios, every=options.every, only=options.only, benches=options.benches
+        )
+    if options.report:
+        write_report(options.report, tally)
+    print(tally, flush=True)
+    return 0 if tally.passed else 1
+
+
+def _cost(options: argparse.Namespace, directory: Path) -> int:
+    with running_site(directory / "controlplane") as site:
+        bills = measure(site, directory / "bench", options.connections, options.dataflows)
+    text = tables(bills)
+    if options.report:
+        options.report.parent.mkdir(parents=True, exist_ok=True)
+        options.report.write_text(f"# Cost\n\nWritten by `make cost REPORT=…`.\n\n{text}\n")
+    print(text)
+    print(last_line(bills), flush=True)
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    crash = commands.add_parser("crash", help="kill the operator at every moment that could matter")
+    names = [scenario.name for scenario in SCENARIOS]
+    crash.add_argument("--scenario", action="append", default=[], choices=names, help="only this one")
+    crash.add_argument("--every", type=int, default=1, metavar="K", help="only each K-th crash point")
+    crash.add_argument("--only", type=int, metavar="NUMBER", help="only the crash point of this number")
+    crash.add_argument("--benches", type=int, default=2, metavar="N", help="how many runs side by side")
+    cost = commands.add_parser("cost", help="count what the operator asks of others")
+    cost.add_argument("--connections", type=int, default=100, help="of the large world")
+    cost.add_argument("--dataflows", type=int, default=1000, help="of the large world")
+    for command in (crash, cost):
+        command.add_argument("--report", type=Path, metavar="FILE", help="write a page as well")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

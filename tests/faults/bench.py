@@ -1,0 +1,141 @@
+"""Everything that one run needs, with the operator behind the gate."""
+
+from __future__ import annotations
+
+import base64
+import json
+import ssl
+import uuid
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hack.controlplane import ControlPlane, find_assets
+from hack.emulators import Emulators
+from hack.install import install, operator_kubeconfig
+from hack.kubeconfig import kubeconfig, write_private
+from hack.kubectl import Kubectl
+from tests.cluster.support.cluster import Cluster
+from tests.cluster.support.world import World
+from tests.faults.calls import KUBERNETES
+from tests.faults.gate import Gate
+from tests.faults.proxy import Proxies, Upstream
+from tests.faults.supervised import SupervisedOperator
+
+INSTANCE = "faults"
+POLL_SECONDS = 300.0
+"""Long enough that no poll falls into a run by chance: those that it needs are made by moving the clock."""
+
+_SETTINGS = {
+    "CRMFLOW_INSTANCE": INSTANCE,
+    "CRMFLOW_POLL_INTERVAL": f"{POLL_SECONDS:.0f}s",
+    "CRMFLOW_LOG_LEVEL": "INFO",
+}
+_URLS = {
+    "platform": "platformUrl",
+    "ims": "imsUrl",
+    "zoho-accounts": "zohoAccountsUrl",
+    "zoho-api": "zohoApiUrl",
+}
+
+
+@dataclass(frozen=True)
+class Site:
+    """A control plane that has the kinds and the operator's rights, for any number of benches."""
+
+    admin: Path
+    """The kubeconfig of cluster-admin."""
+    operator: Path
+    """A kubeconfig with the operator's rights and no more."""
+
+
+@contextmanager
+def running_site(directory: Path) -> Iterator[Site]:
+    """A control plane for the block; it dies with this process."""
+    with ControlPlane(directory) as plane:
+        kubectl = Kubectl(find_assets().binary("kubectl"), plane.kubeconfig)
+        install(kubectl)
+        yield Site(plane.kubeconfig, operator_kubeconfig(kubectl, directory / "operator.kubeconfig"))
+
+
+class Bench:
+    """Emulators, proxies and the place for one operator, used by one thread at a time."""
+
+    def __init__(self, directory: Path, cluster: Cluster, emulators: Emulators) -> None:
+        self.directory = directory
+        self.cluster = cluster
+        self.emulators = emulators
+        self.control = emulators.control
+        self.gate = Gate(self._kill)
+        self._operator: SupervisedOperator | None = None
+        self._kubeconfig = directory / "operator.kubeconfig"
+        self._settings: dict[str, str] = {}
+
+    @property
+    def operator(self) -> SupervisedOperator:
+        """The operator of the present world."""
+        assert self._operator, "there is no world"
+        return self._operator
+
+    @property
+    def log(self) -> str:
+        """What the operators of the last world have logged."""
+        return (self.directory / "operator.log").read_text(errors="replace")
+
+    @contextmanager
+    def world(self, **settings: str) -> Iterator[World]:
+        """A fresh namespace, fresh remote sides, and a fresh operator that is ready and has nothing to do."""
+        self.control.reset()
+        namespace = f"faults-{uuid.uuid4().hex[:8]}"
+        self.cluster.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}})
+        settings = {**_SETTINGS, **self._settings, "CRMFLOW_WATCH_NAMESPACES": namespace, **settings}
+        self._operator = operator = SupervisedOperator(self.directory, self._kubeconfig, settings)
+        (self.directory / "operator.log").unlink(missing_ok=True)
+        try:
+            operator.start()
+            yield World(self.cluster, self.emulators, operator, namespace, check=lambda: None)
+        finally:
+            operator.strike()
+            operator.close()
+            self._operator = None
+            self.cluster.abandon_namespace(namespace)
+
+    def connect(self, site: Site, proxies: Proxies) -> None:
+        """Lead the operators to come through ``proxies``."""
+        user = json.loads(site.operator.read_text())["users"][0]
+        write_private(
+            self._kubeconfig,
+            kubeconfig({"server": proxies.urls[KUBERNETES]}, user["name"], user["user"]["token"]),
+        )
+        info = self.emulators.info
+        for name, value in self.emulators.operator_settings().items():
+            for service, url in _URLS.items():
+                value = value.replace(info[url], proxies.urls[service])
+            self._settings[name] = value
+
+    def _kill(self) -> None:
+        if self._operator is not None:
+            self._operator.strike()
+
+
+@contextmanager
+def running_bench(site: Site, directory: Path) -> Iterator[Bench]:
+    """A bench for the block."""
+    directory.mkdir(parents=True, exist_ok=True)
+    with ExitStack() as stack:
+        cluster = Cluster(site.admin)
+        stack.callback(cluster.close)
+        emulators = stack.enter_context(Emulators(directory).running())
+        bench = Bench(directory, cluster, emulators)
+        upstreams = {service: Upstream(emulators.info[url]) for service, url in _URLS.items()}
+        upstreams[KUBERNETES] = _api_server(json.loads(site.admin.read_text()))
+        bench.connect(site, stack.enter_context(Proxies(upstreams, bench.gate)))
+        yield bench
+
+
+def _api_server(content: Any) -> Upstream:
+    cluster = content["clusters"][0]["cluster"]
+    authority = base64.b64decode(cluster["certificate-authority-data"]).decode()
+    return Upstream(cluster["server"], ssl.create_default_context(cadata=authority))

@@ -1,0 +1,1 @@
+"""What the operator asks of others, counted from outside."""

@@ -1,0 +1,75 @@
+"""The calls of one phase in the life of a world."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from tests.faults.calls import Call
+
+_LISTED = ("connections", "sourceConnections", "targetConnections", "flows", "runs")
+_TOKENS = ("/ims/token/v3", "/oauth/v2/token")
+
+
+@dataclass(frozen=True)
+class Bill:
+    """How often each kind of call was made; ``seconds`` is how long that took."""
+
+    phase: str
+    calls: Counter[Call]
+    seconds: float
+
+    @property
+    def remote(self) -> int:
+        """Calls to Zoho and Adobe."""
+        return self._count(call for call in self.calls if not call.is_kubernetes)
+
+    @property
+    def pages(self) -> int:
+        """Those of them that list a collection of Flow Service, page by page (platform.md 3)."""
+        return self._count(call for call in self.calls if _is_page(call))
+
+    @property
+    def remote_writes(self) -> int:
+        """Those of them that could change something there; asking for a token does not."""
+        return self._count(
+            call
+            for call in self.calls
+            if not call.is_kubernetes and not call.is_read and not call.path.endswith(_TOKENS)
+        )
+
+    @property
+    def kubernetes_writes(self) -> int:
+        """Writes to the API server, Events among them."""
+        return self._count(call for call in self.calls if call.is_kubernetes)
+
+    def _count(self, calls: Iterable[Call]) -> int:
+        return sum(self.calls[call] for call in calls)
+
+
+def _is_page(call: Call) -> bool:
+    return call.service == "platform" and call.method == "GET" and call.path.rsplit("/", 1)[-1] in _LISTED
+
+
+@dataclass(frozen=True)
+class Bills:
+    """What a world of this size cost, phase by phase."""
+
+    connections: int
+    dataflows: int
+    phases: tuple[Bill, ...]
+
+    @property
+    def title(self) -> str:
+        """Its size in words."""
+        return f"{many(self.connections, 'connection')}, {many(self.dataflows, 'dataflow')}"
+
+    def phase(self, name: str) -> Bill:
+        """The bill of that phase. Raises KeyError."""
+        return {bill.phase: bill for bill in self.phases}[name]
+
+
+def many(count: int, noun: str) -> str:
+    """A number with its noun."""
+    return f"{count:,} {noun}" + ("" if count == 1 else "s")

@@ -1,0 +1,177 @@
+"""What a run has led to, in a form in which two runs can be compared."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from tests.cluster.support.cluster import OUR_KINDS, Object
+from tests.cluster.support.world import COLLECTIONS, World
+from tests.faults.bench import INSTANCE
+
+MAPPING_SETS = "mappingSets"
+
+_KEY = re.compile(r"\[crmflow:[a-z0-9-]+:[0-9a-f]{16}\]")
+# Who wrote it, when, in which version; and the access token, which is another one in every run.
+_INCIDENTAL = frozenset(
+    {
+        "accessToken",
+        "completionTime",
+        "createdAt",
+        "createdBy",
+        "createdClient",
+        "createdDate",
+        "effectiveStartTime",
+        "etag",
+        "lastOperation",
+        "lastTransitionTime",
+        "modifiedDate",
+        "startTime",
+        "time",
+        "updatedAt",
+        "updatedBy",
+        "updatedClient",
+        "version",
+    }
+)
+
+
+class Difference(StrEnum):
+    """What a crash may leave behind."""
+
+    SPARE_MAPPING_SET = "one spare mapping set"
+    """Data Prep has no delete and no listing by name, so one whose answer was lost stays (platform.md 8)."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What Platform holds for a world, and what its resources say, without what always differs."""
+
+    remote: Mapping[str, tuple[str, ...]]
+    """By collection, each object as JSON."""
+    resources: Mapping[str, str]
+    """By kind, as JSON; ``null`` for one that is gone."""
+    doubled: tuple[str, ...] = ()
+    """Lookup keys that more than one object bears."""
+    orphaned: tuple[str, ...] = ()
+    """Objects with a key of ours that no resource names."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A crashed run against the one without a crash."""
+
+    differences: tuple[str, ...] = ()
+    allowed: frozenset[Difference] = frozenset()
+    """Those that were expected and did occur."""
+    doubled: tuple[str, ...] = ()
+    orphaned: tuple[str, ...] = ()
+
+    @property
+    def converged(self) -> bool:
+        """True if nothing differs but what may."""
+        return not (self.differences or self.doubled or self.orphaned)
+
+
+def outcome_of(world: World) -> Outcome:
+    """What ``world`` is like now."""
+    sandbox = world.control.get("/aep")["sandboxes"]["prod"]
+    resources = {kind: world.cluster.find(kind, world.name_of(kind), world.namespace) for kind in OUR_KINDS}
+    return build(sandbox, resources, world.namespace)
+
+
+def build(sandbox: Mapping[str, Any], resources: Mapping[str, Object | None], namespace: str) -> Outcome:
+    """The same from AEP's dump of the sandbox and the resources by kind, None for one that is gone."""
+    held = {name: list(sandbox[name]) for name in COLLECTIONS}
+    held[MAPPING_SETS] = [each for each in sandbox[MAPPING_SETS] if _is_ours(each)]
+    names = {each["id"]: f"<{collection}>" for collection, objects in held.items() for each in objects}
+    uids = {obj["metadata"]["uid"]: "<uid>" for obj in resources.values() if obj}
+    entries = [entry for each in held[MAPPING_SETS] for entry in each["mappings"]]
+    names |= {**uids, **{entry["id"]: "<mapping>" for entry in entries}, namespace: "<namespace>"}
+    statuses = json.dumps([obj.get("status") for obj in resources.values() if obj])
+    ours = [(name, each) for name in COLLECTIONS for each in held[name] if _is_ours(each)]
+    return Outcome(
+        remote={name: tuple(sorted(_comparable(each, names) for each in held[name])) for name in held},
+        resources={kind: _comparable(obj and _told(obj), names) for kind, obj in resources.items()},
+        doubled=tuple(_more_than_once(f"{name} {_key(each)}" for name, each in ours)),
+        orphaned=tuple(f"{name} {each['id']}" for name, each in ours if each["id"] not in statuses),
+    )
+
+
+def compare(expected: Outcome, found: Outcome, may_differ: frozenset[Difference]) -> Verdict:
+    """What the crash has changed, leaving out what it may."""
+    differences = [
+        text
+        for kind, wanted in expected.resources.items()
+        for text in differing(json.loads(wanted), json.loads(found.resources[kind]), kind)
+    ]
+    doubled, seen = list(found.doubled), set()
+    for collection, wanted in expected.remote.items():
+        held = found.remote[collection]
+        spare = len(held) - len(wanted)
+        if collection == MAPPING_SETS and spare > 0 and set(held) == set(wanted):
+            seen.add(Difference.SPARE_MAPPING_SET)
+            doubled += [collection] * (spare - 1)
+        elif held != wanted:
+            differences += differing(_parsed(wanted), _parsed(held), collection)
+    differences += [f"{difference} is not expected here" for difference in seen - may_differ]
+    return Verdict(tuple(differences), frozenset(seen & may_differ), tuple(doubled), found.orphaned)
+
+
+def differing(expected: Any, found: Any, where: str) -> Iterator[str]:
+    """Each place at which two JSON values differ, as a line for a person."""
+    if isinstance(expected, dict) and isinstance(found, dict):
+        for key in sorted({*expected, *found}):
+            yield from differing(expected.get(key), found.get(key), f"{where}.{key}")
+    elif isinstance(expected, list) and isinstance(found, list) and len(expected) == len(found):
+        for index, (wanted, got) in enumerate(zip(expected, found, strict=True)):
+            yield from differing(wanted, got, f"{where}[{index}]")
+    elif expected != found:
+        yield f"{where}: {json.dumps(found)} instead of {json.dumps(expected)}"
+
+
+def _told(obj: Object) -> Object:
+    """The part of a resource that the operator writes, and whether it is on its way out."""
+    metadata = obj["metadata"]
+    return {
+        "deleting": "deletionTimestamp" in metadata,
+        "finalizers": metadata.get("finalizers", []),
+        "status": obj.get("status"),
+    }
+
+
+def _comparable(value: Any, names: Mapping[str, str]) -> str:
+    text = json.dumps(_essential(value), sort_keys=True)
+    for name, replacement in names.items():
+        text = text.replace(name, replacement)
+    return _KEY.sub("<key>", text)
+
+
+def _essential(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _essential(item) for key, item in value.items() if key not in _INCIDENTAL}
+    if isinstance(value, list):
+        return [_essential(item) for item in value]
+    return value
+
+
+def _parsed(texts: Iterable[str]) -> list[Any]:
+    return [json.loads(text) for text in texts]
+
+
+def _is_ours(remote: Object) -> bool:
+    return f"crmflow:{INSTANCE}:" in (remote.get("name") or "")
+
+
+def _key(remote: Object) -> str:
+    match = _KEY.search(remote["name"])
+    return match[0] if match else remote["name"]
+
+
+def _more_than_once(texts: Iterable[str]) -> list[str]:
+    return sorted(text for text, count in Counter(texts).items() if count > 1)

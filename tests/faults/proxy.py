@@ -1,0 +1,163 @@
+"""Reverse proxies between the operator and everybody it talks to.
+
+Towards the operator they speak plain HTTP on loopback, towards the API server TLS; credentials are passed on
+as they come.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+import struct
+import threading
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+import aiohttp
+from aiohttp import web
+from yarl import URL
+
+from tests.faults.calls import Call
+from tests.faults.gate import Gate, OperatorKilledError
+
+_HOP_BY_HOP = frozenset(
+    {"connection", "content-length", "host", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade"}
+)
+_ADDED_BY_AIOHTTP = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
+_LARGEST_BODY = 16 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Upstream:
+    """Where a proxy leads."""
+
+    url: str
+    trust: ssl.SSLContext | None = None
+
+
+class Proxies:
+    """One proxy per upstream, in a thread of their own for the block; ``urls`` says where they are."""
+
+    def __init__(self, upstreams: Mapping[str, Upstream], gate: Gate) -> None:
+        self._upstreams = upstreams
+        self._gate = gate
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="proxies", daemon=True)
+        self._runners: list[web.AppRunner] = []
+        self.urls: dict[str, str] = {}
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        asyncio.run_coroutine_threadsafe(self._start(), self._loop).result()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        asyncio.run_coroutine_threadsafe(self._stop(), self._loop).result()
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    async def _start(self) -> None:
+        for service, upstream in self._upstreams.items():
+            application = web.Application(client_max_size=_LARGEST_BODY)
+            forwarder = _Forwarder(service, upstream, self._gate)
+            application.cleanup_ctx.append(forwarder.session)
+            application.router.add_route("*", "/{path:.*}", forwarder.handle)
+            # Without cancellation an idle watch would stay open after the operator's death.
+            runner = web.AppRunner(
+                application, access_log=None, handler_cancellation=True, shutdown_timeout=0.5
+            )
+            await runner.setup()
+            self._runners.append(runner)
+            listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
+            await web.SockSite(runner, listener).start()
+            self.urls[service] = f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+    async def _stop(self) -> None:
+        for runner in self._runners:
+            await runner.cleanup()
+
+
+class _Forwarder:
+    """Passes the requests of one listener on, through the gate."""
+
+    def __init__(self, service: str, upstream: Upstream, gate: Gate) -> None:
+        self._service = service
+        self._upstream = upstream
+        self._gate = gate
+        self._http: aiohttp.ClientSession | None = None
+
+    async def session(self, _: web.Application):  # type: ignore[no-untyped-def]
+        """The client's life, as aiohttp's ``cleanup_ctx`` wants it."""
+        connector = aiohttp.TCPConnector(ssl=self._upstream.trust or True, limit=0)
+        timeout = aiohttp.ClientTimeout(total=None)
+        self._http = aiohttp.ClientSession(connector=connector, timeout=timeout, auto_decompress=False)
+        yield
+        await self._http.close()
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        """One request of the operator."""
+        if request.query.get("watch", "false").lower() in ("true", "1"):
+            return await self._stream(request)
+        # A request that has left the operator goes its way, also when its sender dies at another one.
+        return await asyncio.shield(asyncio.ensure_future(self._exchange(request)))
+
+    async def _exchange(self, request: web.Request) -> web.StreamResponse:
+        call = Call.of(self._service, request.method, request.rel_url.raw_path)
+        if call.is_kubernetes and call.is_read:
+            return await self._forward(request)
+        try:
+            occurrence = self._gate.enter(call)
+            answer = await self._forward(request)
+            self._gate.committed(call, occurrence)
+        except (OperatorKilledError, aiohttp.ClientError):
+            _abort(request)
+            return web.Response()
+        finally:
+            self._gate.leave()
+        return answer
+
+    async def _forward(self, request: web.Request) -> web.StreamResponse:
+        async with self._request(request, await request.read()) as answer:
+            return web.Response(
+                status=answer.status, headers=_end_to_end(answer.headers), body=await answer.read()
+            )
+
+    async def _stream(self, request: web.Request) -> web.StreamResponse:
+        async with self._request(request, b"") as answer:
+            response = web.StreamResponse(status=answer.status, headers=_end_to_end(answer.headers))
+            await response.prepare(request)
+            with suppress(ConnectionResetError):
+                async for chunk in answer.content.iter_any():
+                    await response.write(chunk)
+            return response
+
+    def _request(self, request: web.Request, body: bytes) -> aiohttp.client._RequestContextManager:
+        assert self._http is not None
+        return self._http.request(
+            request.method,
+            URL(self._upstream.url + request.raw_path, encoded=True),
+            headers=_end_to_end(request.headers),
+            data=body or None,
+            skip_auto_headers=_ADDED_BY_AIOHTTP,
+            allow_redirects=False,
+        )
+
+
+def _end_to_end(headers: Mapping[str, str]) -> list[tuple[str, str]]:
+    return [(name, value) for name, value in headers.items() if name.lower() not in _HOP_BY_HOP]
+
+
+def _abort(request: web.Request) -> None:
+    """Reset the connection: no answer, no orderly end."""
+    if (transport := request.transport) is None:
+        return
+    if (sock := transport.get_extra_info("socket")) is not None:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    transport.abort()

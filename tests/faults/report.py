@@ -1,0 +1,41 @@
+"""The outcome of every crash point as a page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import groupby
+from pathlib import Path
+
+from tests.faults.campaign import Result, Tally
+from tests.faults.scenarios import Scenario, scenario_named
+
+
+def write_report(path: Path, tally: Tally) -> None:
+    """Write the page, and the folder it is in."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("\n".join(_lines(tally)))
+
+
+def _lines(tally: Tally) -> Iterator[str]:
+    yield "# Crash points"
+    yield ""
+    yield "Written by `make crash REPORT=…`. At each point the operator is killed (SIGKILL) and started anew."
+    yield "What Platform then holds and what the resources say is compared with the run without a crash."
+    yield ""
+    yield f"{tally}."
+    for name, results in groupby(tally.results, key=lambda result: result.scenario):
+        yield from _section(scenario_named(name), list(results))
+
+
+def _section(scenario: Scenario, results: list[Result]) -> Iterator[str]:
+    yield ""
+    yield f"## {scenario.name}"
+    yield ""
+    yield f"May differ: {', '.join(['time', 'Events', *sorted(scenario.may_differ)])}."
+    yield ""
+    yield "| The operator dies | Call | No. | Outcome |"
+    yield "|---|---|---|---|"
+    for result in results:
+        point = result.point
+        yield f"| {point.moment} | `{point.call}` | {point.occurrence} | {result.told} |"
+    yield ""

@@ -1,0 +1,125 @@
+"""What the operator is doing when it dies. A scenario is one declaration: how to get there, what happens
+then, and when that is over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tests.cluster.support.cluster import OUR_KINDS, Object, condition
+from tests.cluster.support.world import CONNECTION, DATAFLOW, ONE_OF_EACH, World
+from tests.faults.outcome import Difference
+
+Act = Callable[[World], None]
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """``prepare`` runs undisturbed; ``act`` starts what the operator is killed in, and waits for nothing."""
+
+    name: str
+    act: Act
+    finished: Callable[[World], bool]
+    """Of the run without a crash: whether the operator has done everything."""
+    prepare: Act = World.make_ready
+    may_differ: frozenset[Difference] = frozenset()
+    """What a crash may change; time and Events always may."""
+    enabled: bool = True
+
+
+def _create(world: World) -> None:
+    world.apply_secrets()
+    world.apply_connection()
+    world.apply_dataflow()
+
+
+def _edit(world: World) -> None:
+    for kind in OUR_KINDS:
+        world.edit(kind, displayName="Renamed", description="Told anew.")
+
+
+def _disable(world: World) -> None:
+    world.edit(DATAFLOW, ingestion={"enabled": False})
+
+
+def _delete(world: World) -> None:
+    for kind in OUR_KINDS:
+        world.delete(kind)
+
+
+def _lose_flow(world: World) -> None:
+    world.control.delete(f"/aep/sandboxes/prod/flows/{world.held('flows')[0]['id']}")
+
+
+def _lose_base_connection(world: World) -> None:
+    world.control.delete(f"/aep/sandboxes/prod/connections/{world.held('connections')[0]['id']}")
+
+
+def _rename_all(world: World) -> None:
+    for collection in ONE_OF_EACH:
+        (remote,) = world.held(collection)
+        path = f"/aep/sandboxes/prod/{collection}/{remote['id']}"
+        world.control.patch(path, body={"name": f"Edited by hand {_key(remote)}"})
+
+
+def _key(remote: Object) -> str:
+    """The bracket at the end of a remote name."""
+    name: str = remote["name"]
+    return name[name.index("[") :]
+
+
+def _nothing(world: World) -> None:
+    """There is nothing to prepare."""
+
+
+def _are_ready(world: World) -> bool:
+    return all(_is_ready(world.get(kind)) for kind in OUR_KINDS)
+
+
+def _is_ready(obj: Object) -> bool:
+    ready = condition(obj, "Ready")
+    generation = obj["metadata"]["generation"]
+    return ready is not None and ready["status"] == "True" and ready["observedGeneration"] == generation
+
+
+def _are_gone(world: World) -> bool:
+    return all(world.cluster.find(kind, world.name_of(kind), world.namespace) is None for kind in OUR_KINDS)
+
+
+def _is_whole(world: World) -> bool:
+    """Both are Ready, and what their status names is there."""
+    if world.counts() != ONE_OF_EACH or not _are_ready(world):
+        return False
+    flow, connection = world.held("flows")[0], world.held("connections")[0]
+    return bool(
+        world.get(DATAFLOW)["status"]["flow"]["id"] == flow["id"]
+        and world.get(CONNECTION)["status"]["baseConnection"]["id"] == connection["id"]
+    )
+
+
+def _are_named_again(world: World) -> bool:
+    names = [remote["name"] for collection in ONE_OF_EACH for remote in world.held(collection)]
+    return not any(name.startswith("Edited by hand") for name in names) and _are_ready(world)
+
+
+def _is_disabled(world: World) -> bool:
+    return world.held("flows")[0]["state"] == "disabled" and _are_ready(world)
+
+
+SPARE = frozenset({Difference.SPARE_MAPPING_SET})
+
+SCENARIOS = (
+    Scenario("create", _create, _are_ready, prepare=_nothing, may_differ=SPARE),
+    Scenario("edit", _edit, _are_ready),
+    Scenario("disable", _disable, _is_disabled),
+    Scenario("delete", _delete, _are_gone),
+    Scenario("repair-flow", _lose_flow, _is_whole, may_differ=SPARE, enabled=False),
+    Scenario("repair-connection", _lose_base_connection, _is_whole, may_differ=SPARE, enabled=False),
+    Scenario("repair-names", _rename_all, _are_named_again, enabled=False),
+)
+
+
+def scenario_named(name: str) -> Scenario:
+    """The scenario of that name. Raises KeyError."""
+    return {scenario.name: scenario for scenario in SCENARIOS}[name]

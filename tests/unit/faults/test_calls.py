@@ -1,0 +1,34 @@
+"""Calls of the same kind are told apart from others whatever ids they bear."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.faults.calls import KUBERNETES, Call
+
+FLOWS = "/data/foundation/flowservice/flows"
+OURS = "/apis/crmflow.io/v1alpha1/namespaces"
+
+
+@pytest.mark.parametrize(
+    ("service", "path", "kind"),
+    [
+        ("platform", f"{FLOWS}/ddad8220-491f-4826-a1fa-3e0f371b7f14", f"{FLOWS}/{{id}}"),
+        ("platform", f"{FLOWS}/ddad8220-491f-4826-a1fa-3e0f371b7f14/action", f"{FLOWS}/{{id}}/action"),
+        ("platform", FLOWS, FLOWS),
+        ("platform", "/x/dataSets/6889f4f89b982b2b90bc1207", "/x/dataSets/{id}"),
+        ("platform", "/x/schemas/https%3A%2F%2Fns.adobe.com%2Fa%2Fschemas%2Fb", "/x/schemas/{id}"),
+        ("zoho-api", "/dc/eu/production/crm/v8/org", "/dc/eu/production/crm/v8/org"),
+        (KUBERNETES, f"{OURS}/a/crmdataflows/b", f"{OURS}/{{namespace}}/crmdataflows/{{name}}"),
+        (KUBERNETES, f"{OURS}/a/crmdataflows/b/status", f"{OURS}/{{namespace}}/crmdataflows/{{name}}/status"),
+        (KUBERNETES, "/api/v1/namespaces/a/secrets", "/api/v1/namespaces/{namespace}/secrets"),
+        (KUBERNETES, "/api/v1/namespaces/kube-system", "/api/v1/namespaces/kube-system"),
+    ],
+)
+def test_ids_are_taken_out(service: str, path: str, kind: str) -> None:
+    assert Call.of(service, "GET", path).path == kind
+
+
+@pytest.mark.parametrize(("method", "is_read"), [("GET", True), ("POST", False), ("DELETE", False)])
+def test_only_reads_change_nothing(method: str, is_read: bool) -> None:
+    assert Call("platform", method, FLOWS).is_read == is_read

@@ -1,0 +1,90 @@
+"""The gate kills exactly once, exactly where it was told to."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.faults.calls import Call
+from tests.faults.gate import Gate, OperatorKilledError
+from tests.faults.points import CrashPoint, Moment
+
+CREATE = Call("platform", "POST", "/flows")
+READ = Call("platform", "GET", "/flows/{id}")
+
+
+class Victim:
+    """Counts its deaths."""
+
+    def __init__(self) -> None:
+        self.deaths = 0
+
+    def kill(self) -> None:
+        self.deaths += 1
+
+
+@pytest.fixture
+def victim() -> Victim:
+    return Victim()
+
+
+@pytest.fixture
+def gate(victim: Victim) -> Gate:
+    return Gate(victim.kill)
+
+
+def _pass(gate: Gate, call: Call) -> None:
+    occurrence = gate.enter(call)
+    gate.committed(call, occurrence)
+    gate.leave()
+
+
+def test_it_records_what_passes(gate: Gate) -> None:
+    gate.begin()
+    for call in (CREATE, READ, READ):
+        _pass(gate, call)
+    assert gate.calls == [CREATE, READ, READ]
+
+
+def test_counting_begins_anew(gate: Gate, victim: Victim) -> None:
+    _pass(gate, CREATE)
+    gate.begin(CrashPoint(CREATE, 2, Moment.BEFORE))
+    _pass(gate, CREATE)
+    assert not gate.struck
+    with pytest.raises(OperatorKilledError):
+        gate.enter(CREATE)
+    assert gate.struck
+    assert victim.deaths == 1
+
+
+def test_it_strikes_before_the_call(gate: Gate, victim: Victim) -> None:
+    gate.begin(CrashPoint(CREATE, 1, Moment.BEFORE))
+    _pass(gate, READ)
+    with pytest.raises(OperatorKilledError):
+        gate.enter(CREATE)
+    assert victim.deaths == 1
+
+
+def test_it_strikes_after_the_commit(gate: Gate, victim: Victim) -> None:
+    gate.begin(CrashPoint(CREATE, 1, Moment.COMMITTED))
+    occurrence = gate.enter(CREATE)
+    assert victim.deaths == 0
+    with pytest.raises(OperatorKilledError):
+        gate.committed(CREATE, occurrence)
+    assert victim.deaths == 1
+
+
+def test_it_strikes_once(gate: Gate, victim: Victim) -> None:
+    gate.begin(CrashPoint(CREATE, 1, Moment.COMMITTED))
+    with pytest.raises(OperatorKilledError):
+        gate.committed(CREATE, 1)
+    gate.committed(CREATE, 1)
+    assert victim.deaths == 1
+
+
+def test_it_is_not_quiet_while_a_call_is_under_way(gate: Gate) -> None:
+    assert gate.quiet_for(0)
+    gate.enter(READ)
+    assert not gate.quiet_for(0)
+    gate.leave()
+    assert gate.quiet_for(0)
+    assert not gate.quiet_for(60)

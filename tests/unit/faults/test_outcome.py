@@ -1,0 +1,142 @@
+"""What counts as the same outcome, and what as a difference, a double, an orphan."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from typing import Any
+
+import pytest
+
+from tests.faults.outcome import Difference, Outcome, build, compare
+
+SPARE = frozenset({Difference.SPARE_MAPPING_SET})
+NOTHING: frozenset[Difference] = frozenset()
+
+
+def key(digits: str) -> str:
+    return f"[crmflow:faults:{digits * 16}]"
+
+
+class Side:
+    """A sandbox with a connection and a mapping set, and the resource that names them."""
+
+    def __init__(self, run: str) -> None:
+        """``run`` makes ids, uid, namespace and lookup key those of another run."""
+        self.namespace = f"faults-{run}"
+        self.connection = self.new_connection(f"connection-{run}", run)
+        self.mapping_set = self.new_mapping_set(run)
+        self.sandbox: dict[str, Any] = {
+            "connections": [self.connection],
+            "sourceConnections": [],
+            "targetConnections": [],
+            "flows": [],
+            "mappingSets": [self.mapping_set, {"id": "foreign", "name": "somebody's", "mappings": []}],
+        }
+        self.resource: dict[str, Any] = {
+            "metadata": {"uid": f"uid-{run}", "finalizers": ["crmflow.io/finalizer"]},
+            "status": {
+                "baseConnection": {"id": self.connection["id"]},
+                "conditions": [{"type": "Ready", "status": "True", "lastTransitionTime": run}],
+            },
+        }
+
+    def new_connection(self, id_: str, run: str) -> dict[str, Any]:
+        return {
+            "id": id_,
+            "createdAt": run,
+            "name": f"Zoho {key(run)}",
+            "description": f"managed by crmflow faults {self.namespace}/zoho uid-{run}",
+        }
+
+    def new_mapping_set(self, run: str) -> dict[str, Any]:
+        return {"id": f"set-{run}", "name": "crmflow:faults:abc", "mappings": [{"id": f"entry-{run}"}]}
+
+    @property
+    def outcome(self) -> Outcome:
+        resources = {"ZohoSourceConnection": self.resource, "CRMDataflow": None}
+        return build(self.sandbox, resources, self.namespace)
+
+
+@pytest.fixture
+def expected() -> Side:
+    return Side("a")
+
+
+@pytest.fixture
+def found() -> Side:
+    return Side("b")
+
+
+def test_two_runs_are_the_same_but_for_ids_and_times(expected: Side, found: Side) -> None:
+    verdict = compare(expected.outcome, found.outcome, NOTHING)
+    assert verdict.converged
+    assert not verdict.allowed
+
+
+def test_a_description_is_compared(expected: Side, found: Side) -> None:
+    found.connection["description"] = "another"
+    (difference,) = compare(expected.outcome, found.outcome, SPARE).differences
+    assert difference.startswith('connections[0].description: "another" instead of "managed by crmflow')
+
+
+def test_a_condition_is_compared(expected: Side, found: Side) -> None:
+    found.resource["status"]["conditions"][0]["status"] = "False"
+    verdict = compare(expected.outcome, found.outcome, SPARE)
+    assert verdict.differences == (
+        'ZohoSourceConnection.status.conditions[0].status: "False" instead of "True"',
+    )
+
+
+def test_an_id_that_leads_nowhere_is_a_difference(expected: Side, found: Side) -> None:
+    found.resource["status"]["baseConnection"]["id"] = "nowhere"
+    verdict = compare(expected.outcome, found.outcome, SPARE)
+    assert verdict.differences
+    assert verdict.orphaned == ("connections connection-b",)
+    assert not verdict.converged
+
+
+def test_a_resource_that_is_still_there_is_a_difference(expected: Side, found: Side) -> None:
+    gone = build(expected.sandbox, {"ZohoSourceConnection": None, "CRMDataflow": None}, expected.namespace)
+    assert not compare(gone, found.outcome, SPARE).converged
+
+
+def test_one_on_its_way_out_is_a_difference(expected: Side, found: Side) -> None:
+    found.resource["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+    assert not compare(expected.outcome, found.outcome, SPARE).converged
+
+
+def test_two_objects_of_one_key_are_a_double_and_an_orphan(expected: Side, found: Side) -> None:
+    found.sandbox["connections"].append(found.new_connection("second", "b"))
+    verdict = compare(expected.outcome, found.outcome, SPARE)
+    assert verdict.doubled == (f"connections {key('b')}",)
+    assert verdict.orphaned == ("connections second",)
+
+
+def test_an_object_without_our_key_is_no_orphan(expected: Side, found: Side) -> None:
+    for side in (expected, found):
+        side.sandbox["flows"].append({"id": "theirs", "name": "somebody's"})
+    assert compare(expected.outcome, found.outcome, NOTHING).converged
+
+
+def test_one_spare_mapping_set_is_fine_where_it_is_expected(expected: Side, found: Side) -> None:
+    found.sandbox["mappingSets"].append(found.new_mapping_set("c"))
+    verdict = compare(expected.outcome, found.outcome, SPARE)
+    assert verdict.converged
+    assert verdict.allowed == SPARE
+
+
+def test_it_is_a_difference_elsewhere(expected: Side, found: Side) -> None:
+    found.sandbox["mappingSets"].append(found.new_mapping_set("c"))
+    assert compare(expected.outcome, found.outcome, NOTHING).differences
+
+
+def test_two_spare_mapping_sets_are_a_double(expected: Side, found: Side) -> None:
+    found.sandbox["mappingSets"] += [found.new_mapping_set(run) for run in "cd"]
+    assert compare(expected.outcome, found.outcome, SPARE).doubled == ("mappingSets",)
+
+
+def test_a_mapping_set_of_other_content_is_a_difference(expected: Side, found: Side) -> None:
+    other = deepcopy(found.new_mapping_set("c"))
+    other["name"] = "crmflow:faults:def"
+    found.sandbox["mappingSets"].append(other)
+    assert compare(expected.outcome, found.outcome, SPARE).differences
