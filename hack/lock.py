@@ -24,7 +24,7 @@ def main() -> None:
         with Step(f"Installing uv {_UV_VERSION}"):
             _run(sys.executable, "-m", "venv", "--clear", str(_ENVIRONMENT))
             _run(str(_ENVIRONMENT / "bin" / "python"), "-m", "pip", "install", "-q", f"uv=={_UV_VERSION}")
-    for name, options in (("runtime", []), ("dev", ["--group", "dev"])):
+    for name, options in (("runtime", []), ("dev", ["--group", "dev", "--extra", "cli"])):
         with Step(f"Resolving requirements/{name}.txt"):
             output = f"requirements/{name}.txt"
             _run(str(uv), "pip", "compile", "-q", *_OPTIONS, *options, "pyproject.toml", "-o", output)
