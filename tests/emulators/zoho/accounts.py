@@ -1,4 +1,4 @@
-"""Zoho Accounts over HTTP: tokens, revocation and the list of data centres (zoho.md 1.3, 1.6, 1.7)."""
+"""Zoho Accounts over HTTP: consent, tokens, revocation and the list of data centres (zoho.md 1.2 to 1.7)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from collections.abc import Mapping
 
 from aiohttp import web
 
-from .data_centers import DATA_CENTERS, HOME, SERVER_INFO_LOCATIONS
+from .consent import Consent
+from .data_centers import SERVER_INFO_LOCATIONS, data_center_of_request
 from .errors import OAuthError
 from .grant_types import authenticate, issue
 from .state import ZohoState
@@ -20,9 +21,11 @@ _FAULT_PAGE = "<!DOCTYPE html><html><body>Please come back later</body></html>"
 
 def accounts_app(state: ZohoState) -> web.Application:
     """The accounts servers: the home data centre at the root, each one below ``/dc/{dc}``."""
-    accounts = _Accounts(state)
+    accounts, consent = _Accounts(state), Consent(state)
     app = web.Application()
     for prefix in ("", "/dc/{dc}"):
+        app.router.add_get(f"{prefix}/oauth/v2/auth", consent.show)
+        app.router.add_post(f"{prefix}/oauth/v2/auth", consent.decide)
         app.router.add_route("*", f"{prefix}/oauth/v2/token", accounts.token)
         app.router.add_route("*", f"{prefix}/oauth/v2/token/revoke", accounts.token_revoke)
         app.router.add_route("*", f"{prefix}/oauth/v2/revoke/token", accounts.revoke_token)
@@ -35,7 +38,7 @@ class _Accounts:
         self._state = state
 
     async def token(self, request: web.Request) -> web.Response:
-        dc = _data_center(request)
+        dc = data_center_of_request(request)
         parameters = await _parameters(request)
         if request.method != "POST" or not parameters.get("grant_type"):
             return _page(_BAD_REQUEST_PAGE, 400)
@@ -51,7 +54,7 @@ class _Accounts:
 
     async def token_revoke(self, request: web.Request) -> web.Response:
         """The form that Zoho's SDKs use: the refresh token alone, no client authentication."""
-        dc = _data_center(request)
+        dc = data_center_of_request(request)
         if request.method != "POST":
             return _page(_BAD_REQUEST_PAGE, 400)
         value = (await _parameters(request)).get("token", "")
@@ -63,7 +66,7 @@ class _Accounts:
 
     async def revoke_token(self, request: web.Request) -> web.Response:
         """The newer form: with client authentication, either kind of token, at the client's home."""
-        dc = _data_center(request)
+        dc = data_center_of_request(request)
         if request.method != "POST":
             return _page(_BAD_REQUEST_PAGE, 400)
         parameters = await _parameters(request)
@@ -89,15 +92,8 @@ class _Accounts:
         return False
 
     async def server_info(self, request: web.Request) -> web.Response:
-        _data_center(request)
+        data_center_of_request(request)
         return web.json_response({"result": "success", "locations": SERVER_INFO_LOCATIONS})
-
-
-def _data_center(request: web.Request) -> str:
-    dc = request.match_info.get("dc", HOME)
-    if dc not in DATA_CENTERS:
-        raise web.HTTPNotFound(text="no such data centre")
-    return dc
 
 
 async def _parameters(request: web.Request) -> dict[str, str]:

@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from aiohttp import web
+
 HOME = "eu"
 
 
@@ -81,3 +83,11 @@ def by_accounts_url(url: str) -> DataCenter | None:
     """The data centre of an accounts URL; scheme and trailing slash may be missing or there."""
     host = url.lower().removeprefix("https://").rstrip("/")
     return next((dc for dc in DATA_CENTERS.values() if dc.accounts_host == host), None)
+
+
+def data_center_of_request(request: web.Request) -> str:
+    """The data centre whose accounts server is asked."""
+    dc = request.match_info.get("dc", HOME)
+    if dc not in DATA_CENTERS:
+        raise web.HTTPNotFound(text="no such data centre")
+    return dc

@@ -22,6 +22,12 @@ class ZohoSwitches(BaseModel):
         use_attribute_docstrings=True,
     )
 
+    # Consent page
+    consent_error_state: bool = True
+    """Whether a redirect with an error echoes `state`; documented for a code only (zoho.md 1.2)."""
+    consent_error_status: Literal[400, 500] = 400
+    """HTTP status of the pages that refuse an authorization request; Zoho names both (zoho.md 1.2)."""
+
     # Token endpoint: limits
     token_ttl: Seconds = 3600
     """Life of an access token in seconds (zoho.md 1.5)."""

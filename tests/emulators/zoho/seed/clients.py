@@ -10,6 +10,7 @@ from ..tokens import TokenStore, token_value
 from .organizations import INTEGRATION_EMAIL, OWNER_EMAIL
 
 REDIRECT_URI = "http://localhost:8080/oauth/callback"
+LOOPBACK_URI = "http://localhost:8917/callback"
 DEFAULT_SCOPES = (
     "ZohoCRM.org.READ",
     "ZohoCRM.users.READ",
@@ -24,7 +25,7 @@ SEEDED_CODE_TTL = 600
 def clients() -> dict[str, Client]:
     """Self clients at home and in the US; server-based ones with a secret per data centre and one for all."""
     everywhere = list(DATA_CENTERS)
-    server_redirects = (REDIRECT_URI, "https://crm-sync.example.com/callback")
+    server_redirects = (REDIRECT_URI, LOOPBACK_URI, "https://crm-sync.example.com/callback")
     seeds = [
         Client(client_id("self"), ClientType.SELF, HOME, {HOME: client_secret("self")}, INTEGRATION_EMAIL),
         Client(
