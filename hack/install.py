@@ -24,6 +24,8 @@ def install(kubectl: Kubectl) -> None:
     for file in _RIGHTS:
         kubectl("apply", "-f", str(ROOT / "deploy" / "base" / file))
     kubectl("wait", "--for=condition=Established", "--timeout=60s", "-f", str(ROOT / "crds"))
+    # Established, and still answering 429 for a moment; kubectl waits as long as that asks it to.
+    kubectl("get", "zohosourceconnections,crmdataflows", "--all-namespaces")
 
 
 def operator_kubeconfig(kubectl: Kubectl, path: Path, lifetime: str = "24h") -> Path:

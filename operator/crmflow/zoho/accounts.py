@@ -11,9 +11,10 @@ from pydantic import SecretStr
 from crmflow.api.zohosourceconnection import DataCenter
 from crmflow.clock import Clock
 from crmflow.observability.redaction import register
-from crmflow.transport.http import HttpClient
+from crmflow.transport.http import Answer, HttpClient
 from crmflow.zoho.datacenters import ZohoEndpoints, data_center_of
 from crmflow.zoho.errors import accounts_error
+from crmflow.zoho.scopes import parse_scopes
 
 SERVICE = "ZohoAccounts"
 
@@ -72,21 +73,33 @@ class ZohoAccounts:
                 "refresh_token": refresh_token.get_secret_value(),
             },
         )
-        body = answer.json_or_none()
-        if not isinstance(body, dict) and answer.status == 200:
-            raise answer.unreadable("a body that is not a JSON object")
-        # The body before the status: most errors come with 200.
-        value = body.get("access_token") if isinstance(body, dict) and "error" not in body else None
-        if not isinstance(value, str) or not value:
+        token = access_token(answer, issued_at)
+        if token is None:
             raise accounts_error(answer)
-        register(value)
-        return AccessToken(
-            value=SecretStr(value),
-            expires_at=issued_at + _life(body),
-            issued_at=issued_at,
-            scopes=_scopes(body),
-            api_domain=_api_domain(body),
-        )
+        return token
+
+
+def access_token(answer: Answer, issued_at: float) -> AccessToken | None:
+    """The access token in an answer of the token endpoint, None if there is none; raises RemoteError
+    (``UnreadableAnswer``) for a success that can't be read.
+    """
+    body = answer.json_or_none()
+    if not isinstance(body, dict):
+        if answer.status == 200:
+            raise answer.unreadable("a body that is not a JSON object")
+        return None
+    # The body before the status: most errors come with 200.
+    value = None if "error" in body else body.get("access_token")
+    if not isinstance(value, str) or not value:
+        return None
+    register(value)
+    return AccessToken(
+        value=SecretStr(value),
+        expires_at=issued_at + _life(body),
+        issued_at=issued_at,
+        scopes=_scopes(body),
+        api_domain=_api_domain(body),
+    )
 
 
 def _life(body: Mapping[str, Any]) -> float:
@@ -109,8 +122,7 @@ def _number(value: Any) -> float | None:
 
 def _scopes(body: Mapping[str, Any]) -> tuple[str, ...]:
     scope = body.get("scope")
-    # Asked for with commas, answered with spaces.
-    return tuple(scope.replace(",", " ").split()) if isinstance(scope, str) else ()
+    return parse_scopes(scope) if isinstance(scope, str) else ()
 
 
 def _api_domain(body: Mapping[str, Any]) -> str | None:

@@ -80,8 +80,35 @@ _ACCOUNTS: Mapping[str, Meaning] = {
     ),
     "access_denied": _THROTTLED,
 }
-_BAD_TOKEN_REQUEST = Meaning(
-    ErrorClass.BUG, "RequestRefused", "Zoho does not understand the token request", "Please report this."
+
+_GRANT_REJECTED = Meaning(
+    ErrorClass.TERMINAL,
+    "GrantRejected",
+    "Zoho does not accept the grant token: it was used before, has expired (it lives about a minute), or "
+    "belongs to another client",
+    "Authorize anew.",
+)
+_GRANT_THROTTLED = Meaning(
+    ErrorClass.TERMINAL,
+    "GrantThrottled",
+    "Zoho exchanges no more grant tokens of this client or user for the rest of its ten-minute window",
+    "Wait ten minutes, then authorize anew.",
+)
+# What means something else when a grant token is exchanged than when a token is refreshed.
+_EXCHANGE: Mapping[str, Meaning] = {
+    **_ACCOUNTS,
+    "invalid_code": _GRANT_REJECTED,
+    "invalid_grant": _GRANT_REJECTED,
+    "access_denied": _GRANT_THROTTLED,
+}
+_MALFORMED = Meaning(
+    ErrorClass.BUG, "RequestRefused", "the token request is malformed", "Please report this."
+)
+_REVOCATION_REFUSED = Meaning(
+    ErrorClass.TERMINAL,
+    "RevocationRefused",
+    "Zoho did not revoke the refresh token: it is wrong, or was revoked before",
+    "Look under Connected Apps in the user's Zoho account.",
 )
 
 _TOKEN_REJECTED = Meaning(
@@ -164,20 +191,50 @@ _ACCESS_REFUSED = Meaning(
 
 def accounts_error(answer: Answer) -> RemoteError:
     """The error in an answer of the token endpoint that carries no token."""
+    fields, code = _accounts_code(answer)
+    meaning = _accounts_meaning(answer, fields, code, _ACCOUNTS)
+    return _error(answer, meaning or _unknown(code, _text(fields.get("error_description"))), code)
+
+
+def exchange_error(answer: Answer) -> RemoteError:
+    """The same when a grant token was exchanged.
+
+    ``maybe_applied`` is True unless the answer says that nothing was granted: a busy or puzzling service may
+    have used the grant token up.
+    """
+    fields, code = _accounts_code(answer)
+    meaning = _accounts_meaning(answer, fields, code, _EXCHANGE)
+    if meaning is _THROTTLED:
+        meaning = _GRANT_THROTTLED
+    unclear = meaning is None or meaning.error_class is ErrorClass.TRANSIENT
+    known = meaning or _unknown(code, _text(fields.get("error_description")))
+    return _error(answer, known, code, maybe_applied=unclear)
+
+
+def revocation_error(answer: Answer) -> RemoteError:
+    """The error in an answer that does not confirm a revocation (zoho.md 1.6)."""
+    _, code = _accounts_code(answer)
+    return _error(answer, _by_status(answer.status) or _REVOCATION_REFUSED, code)
+
+
+def _accounts_code(answer: Answer) -> tuple[Mapping[str, Any], str]:
     body = answer.json_or_none()
     fields: Mapping[str, Any] = body if isinstance(body, dict) else {}
-    code = _text(fields.get("error"))
-    meaning = _ACCOUNTS.get(code.lower())
+    return fields, _text(fields.get("error"))
+
+
+def _accounts_meaning(
+    answer: Answer, fields: Mapping[str, Any], code: str, rows: Mapping[str, Meaning]
+) -> Meaning | None:
+    meaning = rows.get(code.lower())
     if meaning is None and _is_throttle(fields):
         meaning = _THROTTLED
     if meaning is None:
         meaning = _by_status(answer.status)
     if meaning is None and answer.status == 400 and not code:
         # Zoho's plain 400: wrong method, or no grant_type (zoho.md 1.4).
-        meaning = Meaning(
-            ErrorClass.BUG, "RequestRefused", "the token request is malformed", "Please report this."
-        )
-    return _error(answer, meaning or _unknown(code, _text(fields.get("error_description"))), code)
+        meaning = _MALFORMED
+    return meaning
 
 
 def crm_error(answer: Answer) -> RemoteError:
@@ -221,7 +278,8 @@ def _permissions(details: Any) -> tuple[str, ...]:
     return tuple(map(str, permissions)) if isinstance(permissions, list) else ()
 
 
-def _error(answer: Answer, meaning: Meaning, code: str) -> RemoteError:
+def _error(answer: Answer, meaning: Meaning, code: str, *, maybe_applied: bool = False) -> RemoteError:
+    """A refusal changes nothing, and neither do reads; a refresh or a revocation may be repeated."""
     return RemoteError(
         answer.call.service,
         answer.call.operation,
@@ -232,9 +290,7 @@ def _error(answer: Answer, meaning: Meaning, code: str) -> RemoteError:
         status=answer.status,
         code=code or None,
         retry_after=meaning.retry_after if answer.retry_after is None else answer.retry_after,
-        # A refusal changes nothing, and neither does any call that is made to Zoho but the token request,
-        # which may be repeated.
-        maybe_applied=False,
+        maybe_applied=maybe_applied,
     )
 
 

@@ -1,0 +1,1 @@
+"""``kubectl crmflow``: what people do by hand, with their own rights."""

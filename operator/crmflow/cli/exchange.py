@@ -1,0 +1,55 @@
+"""What follows once there is a grant token: exchange it, verify the grant, deliver the refresh token."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pydantic import SecretStr
+
+from crmflow.cli.cluster import Connection
+from crmflow.cli.destination import Destination
+from crmflow.cli.oauth_client import OAuthClient
+from crmflow.cli.terminal import say
+from crmflow.cli.verification import verify
+from crmflow.cli.zoho import Zoho
+from crmflow.transport.errors import RemoteError
+from crmflow.zoho.grants import Grant
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """One authorization; ``scopes`` are those that were asked for."""
+
+    connection: Connection
+    client: OAuthClient
+    destination: Destination
+    zoho: Zoho
+    scopes: tuple[str, ...]
+
+    async def complete(self, code: SecretStr, redirect_uri: str | None) -> list[str]:
+        """What there is to say about the new grant. Raises RemoteError and Problem.
+
+        What fails after the exchange revokes the refresh token again: nobody would use it, and it counts
+        among the user's twenty (zoho.md 1.5).
+        """
+        grant = await self.zoho.grants.exchange(
+            self.connection.data_center, self.client.id, self.client.secret, code, redirect_uri
+        )
+        try:
+            verified = await verify(self.zoho.crm, self.connection, grant.access_token, self.scopes)
+            delivered = await self.destination.deliver(self.client, grant.refresh_token)
+        except BaseException:
+            await self._revoke(grant)
+            raise
+        return [verified.summary, delivered, *(f"Warning: {text}" for text in verified.warnings)]
+
+    async def _revoke(self, grant: Grant) -> None:
+        try:
+            await self.zoho.grants.revoke(self.connection.data_center, grant.refresh_token)
+        except RemoteError as error:
+            say(
+                f"The new refresh token could not be revoked: {error.message}. End it in the user's Zoho "
+                "account, Connected Apps."
+            )
+        else:
+            say("The new refresh token was revoked again.")

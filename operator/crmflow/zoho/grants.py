@@ -1,0 +1,125 @@
+"""Grant tokens into refresh tokens, and their end: the two calls that change something (zoho.md 1.3, 1.6)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pydantic import SecretStr
+
+from crmflow.api.zohosourceconnection import DataCenter
+from crmflow.clock import Clock
+from crmflow.observability.redaction import register
+from crmflow.transport.errors import ErrorClass, RemoteError
+from crmflow.transport.http import Answer, HttpClient
+from crmflow.zoho.accounts import SERVICE, AccessToken, access_token
+from crmflow.zoho.datacenters import ZohoEndpoints
+from crmflow.zoho.errors import exchange_error, revocation_error
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """What a grant token was exchanged for."""
+
+    refresh_token: SecretStr
+    access_token: AccessToken
+
+
+class ZohoGrants:
+    """The code exchange and the revocation, in every data centre."""
+
+    def __init__(self, http: HttpClient, endpoints: ZohoEndpoints, clock: Clock) -> None:
+        self._http = http
+        self._endpoints = endpoints
+        self._clock = clock
+
+    async def exchange(
+        self,
+        data_center: DataCenter,
+        client_id: str,
+        client_secret: SecretStr,
+        code: SecretStr,
+        redirect_uri: str | None = None,
+    ) -> Grant:
+        """Use a grant token up. ``redirect_uri`` as in the authorization request; a self client has none.
+
+        A grant token works once, for about a minute (zoho.md 1.5), so this is sent once. Raises RemoteError:
+        ``GrantLost`` (Terminal) when it may or may not have worked; ``GrantRejected``, ``GrantThrottled``,
+        ``GrantIncomplete`` (no refresh token) and the others of ``zoho/errors.py`` when it has not;
+        ``Unreachable`` (Transient) when nothing was sent and the grant token is still good.
+        """
+        for secret in (client_secret, code):
+            register(secret.get_secret_value())
+        issued_at = self._clock.now()
+        form = {
+            "grant_type": "authorization_code",
+            "client_id": client_id,
+            "client_secret": client_secret.get_secret_value(),
+            "code": code.get_secret_value(),
+        }
+        if redirect_uri is not None:
+            form["redirect_uri"] = redirect_uri
+        try:
+            answer = await self._http.send(
+                SERVICE,
+                "exchange",
+                "POST",
+                f"{self._endpoints.accounts_url(data_center)}/oauth/v2/token",
+                form=form,
+            )
+            return _grant(answer, issued_at)
+        except RemoteError as error:
+            if not error.maybe_applied:
+                raise
+            raise _lost(error) from error
+
+    async def revoke(self, data_center: DataCenter, refresh_token: SecretStr) -> None:
+        """End a refresh token and its access tokens.
+
+        Raises RemoteError: ``RevocationRefused`` (Terminal) if Zoho does not know the token, and the faults
+        of the network. It may be repeated.
+        """
+        register(refresh_token.get_secret_value())
+        answer = await self._http.send(
+            SERVICE,
+            "revoke",
+            "POST",
+            f"{self._endpoints.accounts_url(data_center)}/oauth/v2/token/revoke",
+            form={"token": refresh_token.get_secret_value()},
+        )
+        body = answer.json_or_none()
+        if answer.status != 200 or not isinstance(body, dict) or body.get("status") != "success":
+            raise revocation_error(answer)
+
+
+def _grant(answer: Answer, issued_at: float) -> Grant:
+    token = access_token(answer, issued_at)
+    if token is None:
+        raise exchange_error(answer)
+    refresh_token = answer.json().get("refresh_token")
+    if not isinstance(refresh_token, str) or not refresh_token:
+        raise RemoteError(
+            SERVICE,
+            "exchange",
+            ErrorClass.TERMINAL,
+            "GrantIncomplete",
+            "Zoho issued an access token, but no refresh token",
+            advice="Ask for consent with access_type=offline and prompt=consent; a self client's grant "
+            "token has both.",
+        )
+    register(refresh_token)
+    return Grant(SecretStr(refresh_token), token)
+
+
+def _lost(error: RemoteError) -> RemoteError:
+    return RemoteError(
+        SERVICE,
+        "exchange",
+        ErrorClass.TERMINAL,
+        "GrantLost",
+        f"the exchange of the grant token may have worked, but its result is lost ({error.message})",
+        advice="The grant token works only once, so it is not sent again: authorize anew. A token that was "
+        "issued all the same ends with Connected Apps, Revoke Access in the user's Zoho account.",
+        status=error.status,
+        code=error.code,
+        maybe_applied=True,
+    )
