@@ -14,7 +14,7 @@ import httpx
 
 from hack.emulators import Emulators
 from hack.kubectl import Kubectl
-from tests.cluster.support import manifests
+from tests.cluster.support import canary, manifests
 from tests.cluster.support.authorize import Authorize
 from tests.cluster.support.cluster import Cluster, Object
 from tests.cluster.support.person import READ_CONNECTIONS, Rule, person, secrets
@@ -22,6 +22,7 @@ from tests.cluster.support.person import READ_CONNECTIONS, Rule, person, secrets
 ENOUGH = (READ_CONNECTIONS, secrets("get", "create", "patch"))
 """The rights that the command needs."""
 
+_SECRET_KEY = re.compile("secret|token", re.IGNORECASE)
 _ZOHO_TOKEN = re.compile(r"[0-9]{4}\.[0-9a-f]{32}\.[0-9a-f]{32}")
 
 
@@ -121,13 +122,21 @@ class Desk:
         return [token for token in live if token["clientId"] == self.client["clientId"]]
 
     def check(self) -> None:
-        """End every run; nothing that was printed for people may hold a secret."""
-        for run in self.runs:
+        """End every run; nothing that people or tools can read may hold a secret."""
+        sources = {
+            **canary.visible(self.cluster, self.namespace),
+            "exchange log": self.emulators.exchanges.read_text(),
+        }
+        for number, run in enumerate(self.runs):
             with run:
                 pass
-            assert not _ZOHO_TOKEN.search(run.stderr)
-            assert self.client["clientSecret"] not in run.stderr
             assert "Traceback" not in run.stderr
+            sources[f"run {number}"] = run.stderr
+        stored = self.stored() or {}
+        held = [value for key, value in stored.items() if _SECRET_KEY.search(key)]
+        canary.assert_no_secrets([self.client["clientSecret"], *held], sources)
+        # and no code, access token or revoked refresh token either, whatever it was
+        assert [name for name, text in sources.items() if _ZOHO_TOKEN.search(text)] == []
 
 
 @contextmanager
