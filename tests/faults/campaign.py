@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -90,7 +91,7 @@ def run_campaign(
         say(f"[{job.number:3}/{len(jobs)}] {result.scenario}: {job.point}: {result.told}")
         if not verdict.converged:
             kept = directory / f"{result.scenario}-{job.number}.log"
-            kept.write_text(bench.log)
+            shutil.copy(bench.log_file, kept)
             say(f"          the operator's log: {kept}")
         return result
 

@@ -46,7 +46,9 @@ def record(bench: Bench, scenario: Scenario) -> Recording:
         bench.gate.begin()
         scenario.act(world)
         if not _wait(bench, lambda: scenario.finished(world)):
-            raise DidNotFinishError(f"{scenario.name}: {outcome_of(world)}\n{bench.operator.log[-3000:]}")
+            raise DidNotFinishError(
+                f"{scenario.name} leads nowhere even without a crash: see {bench.log_file}"
+            )
         _until_quiet(bench)
         calls = bench.gate.calls
         _let_a_poll_pass(bench)
