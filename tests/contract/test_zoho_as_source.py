@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+
 from tests.contract.zoho import Zoho, running_zoho
 from tests.emulators.core.source import Source, SourceColumn, SourceError
 from tests.emulators.zoho import ZohoAsSource

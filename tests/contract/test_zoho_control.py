@@ -9,8 +9,9 @@ from typing import Any
 
 import aiohttp
 import pytest
-import tests.emulators.zoho
 from pydantic import ValidationError
+
+import tests.emulators.zoho
 from tests.contract.zoho import Zoho, running_zoho
 from tests.emulators.core.control import switch_table
 from tests.emulators.core.server import Emulators

@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
+
 from tests.contract.zoho import Zoho, running_zoho
 
 API_NAME = re.compile(r"^[A-Za-z][A-Za-z0-9_]*$")

@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
+
 from tests.contract.zoho import Zoho, running_zoho
 
 TOKEN = re.compile(r"^[0-9]{4}\.[0-9a-f]+\.[0-9a-f]+$")

@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 from aiohttp import web
 from aiohttp.test_utils import TestServer
+
 from tests.emulators.core.control import refused
 from tests.emulators.core.web import ServiceError, errors_as
 from tests.emulators.zoho import (

@@ -212,18 +212,20 @@ class SandboxInventory:
             for collection, listing in zip(specs, listings, strict=True)
         }
         self._snapshot = Snapshot(begun_at, items)
-        self._forget_settled_writes(begun_at)
+        self._forget_settled_writes(self._snapshot)
         return self._snapshot
 
-    def _forget_settled_writes(self, begun_at: float) -> None:
-        """An own write needs no overlay once a listing began so much later that the index must show it."""
+    def _forget_settled_writes(self, snapshot: Snapshot) -> None:
+        """An own write needs no overlay once a listing shows it, or began so late that the index must."""
         self._created = {
             remote_id: entry
             for remote_id, entry in self._created.items()
-            if entry[2] + self._grace > begun_at
+            if remote_id not in snapshot.items[entry[0]] and entry[2] + self._grace > snapshot.begun_at
         }
         self._deleted = {
-            remote_id: when for remote_id, when in self._deleted.items() if when + self._grace > begun_at
+            remote_id: when
+            for remote_id, when in self._deleted.items()
+            if when + self._grace > snapshot.begun_at
         }
 
     def _view(self, collection: Collection) -> dict[str, Listed]:

@@ -56,6 +56,8 @@ class _Memory:
     """The generation that was last compared completely with what is remote."""
     next_check_at: float | None = None
     """When that is due again."""
+    settling: bool = False
+    """The last visit ended waiting for a remote transition: only that has to be read again."""
     asked: int = 0
     """How often somebody asked for a complete comparison, and how many of these requests one has followed."""
     answered: int = 0
@@ -214,7 +216,7 @@ class _Visit:
             # interval.
             memory.checked_generation = self.generation
             memory.next_check_at = worker._clock.now() + self._resync * _share(metadata["uid"])
-        self.pass_.full = not self._was_checked()
+        self.pass_.full = not (self._was_checked() and (self.pass_.was_ready or memory.settling))
 
     def _was_checked(self) -> bool:
         """True if this generation was compared completely, nobody asked for it since, and it is not due."""
@@ -262,6 +264,7 @@ class _Visit:
         await self._write(
             decision.summary, self.generation if decision.observes_generation else self.observed
         )
+        self._memory.settling = outcome.transition
         if self.pass_.checked and self.pass_.full:  # only now: later visits rely on what this one wrote
             self._memory.checked_generation = self.generation
             self._memory.next_check_at = worker._clock.now() + self._resync

@@ -8,7 +8,6 @@ from typing import Any
 import httpx
 import pytest
 from pydantic import SecretStr
-from tests.unit.aep.fake import Fake, error
 
 from crmflow.aep.models import (
     AuthSpec,
@@ -33,6 +32,7 @@ from crmflow.aep.models import (
     TargetConnection,
 )
 from crmflow.transport.errors import ErrorClass, RemoteError
+from tests.unit.aep.fake import Fake, error
 
 ZOHO = "929e4450-0237-4ed2-9404-b7e1e0a00309"
 DATA_LAKE = "c604ff05-7f1a-43c0-8e18-33bf874cb11c"

@@ -6,12 +6,12 @@ from typing import Any
 
 import httpx
 import pytest
-from tests.unit.aep.fake import error
 
 from crmflow.aep.errors import meaning_of, platform_error
 from crmflow.clock import Clock
 from crmflow.transport.errors import ErrorClass, RemoteError
 from crmflow.transport.http import HttpClient
+from tests.unit.aep.fake import error
 
 TERMINAL, WAIT, TRANSIENT = ErrorClass.TERMINAL, ErrorClass.WAIT, ErrorClass.TRANSIENT
 CONFLICT, NOT_FOUND, IN_USE, BUG = (

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 import yaml
+
+from crmflow.api.kinds import CRM_DATAFLOW, KINDS, ZOHO_SOURCE_CONNECTION, Kind
+from crmflow.api.schema import VALIDATIONS
 from hack.generate import ROOT, render, stale, write
 from hack.generators.crd import custom_resource_definition
 from hack.generators.reference import reference_page, table
 from hack.generators.walk import walk
-
-from crmflow.api.kinds import CRM_DATAFLOW, KINDS, ZOHO_SOURCE_CONNECTION, Kind
-from crmflow.api.schema import VALIDATIONS
 
 each_kind = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.kind)
 

@@ -7,10 +7,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
-from hack.generators.crd import custom_resource_definition
-from hack.generators.walk import Node, walk
 from pydantic import ValidationError
-from tests.cluster.crd_objects import MAXIMAL
 
 from crmflow.api.base import Condition, ConditionStatus, Model
 from crmflow.api.crmdataflow import CRMDataflowSpec, CRMDataflowStatus
@@ -18,6 +15,9 @@ from crmflow.api.endpoint import ZOHO_DOMAINS
 from crmflow.api.kinds import CRM_DATAFLOW, KINDS, ZOHO_SOURCE_CONNECTION, Kind
 from crmflow.api.zohosourceconnection import DataCenter, Environment, ZohoSourceConnectionSpec
 from crmflow.zoho.datacenters import DATA_CENTERS
+from hack.generators.crd import custom_resource_definition
+from hack.generators.walk import Node, walk
+from tests.cluster.crd_objects import MAXIMAL
 
 MINIMAL: dict[str, dict[str, Any]] = {
     ZOHO_SOURCE_CONNECTION.kind: {

@@ -7,11 +7,11 @@ from enum import StrEnum
 from typing import Annotated, Any, ClassVar, Literal
 
 import pytest
-from hack.generators.structural import KEYS, NotStructural, structural_schema
 from pydantic import AwareDatetime, Field
 
 from crmflow.api.base import Model
 from crmflow.api.schema import ListMap, ListSet, Rule
+from hack.generators.structural import KEYS, NotStructural, structural_schema
 
 ON_CLASS = Rule("self.a == ''", "class")
 ON_FIELD = Rule("has(self.a)", "field", field_path=".a", reason="FieldValueForbidden")

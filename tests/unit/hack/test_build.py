@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from hack.console import ToolError
 from hack.controlplane import assets, build, golang
 from hack.install import ROOT

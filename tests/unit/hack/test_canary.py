@@ -7,6 +7,7 @@ import json
 from urllib.parse import quote_plus
 
 import pytest
+
 from tests.cluster.support.canary import assert_no_secrets
 
 SECRET = 'p8e-/"secret" value+1'

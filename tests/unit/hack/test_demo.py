@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import yaml
+
+from crmflow.clock import Clock
 from hack.demo import story
 from hack.install import ROOT
 from tests.emulators.aep import seed_data
 from tests.emulators.zoho.state import ZohoState, seeded_credentials
-
-from crmflow.clock import Clock
 
 
 def test_the_secrets_are_the_seeded_ones() -> None:

@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+
 from hack.install import ROOT
 from hack.processes import ProcessRecord, spawn, terminate
 

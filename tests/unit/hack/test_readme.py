@@ -6,10 +6,10 @@ import re
 from typing import Any
 
 import yaml
-from hack.install import ROOT
 
 from crmflow.clock import ENVIRONMENT_VARIABLE
 from crmflow.settings import PREFIX, Settings, parse_duration
+from hack.install import ROOT
 
 README = (ROOT / "README.md").read_text()
 DEMO = ROOT / "deploy" / "demo"

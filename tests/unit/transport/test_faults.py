@@ -9,12 +9,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import httpx
 import pytest
-from tests.unit.transport.servers import CERTIFICATE, Handler, answers, free_port, ok, serve
 
 from crmflow.clock import Clock
 from crmflow.transport.errors import ErrorClass, RemoteError
 from crmflow.transport.http import Answer, HttpClient
 from crmflow.transport.pool import CONNECTIONS_PER_POOL, SpreadTransport
+from tests.unit.transport.servers import CERTIFICATE, Handler, answers, free_port, ok, serve
 
 SHORT = 0.6
 LONG = 10.0

@@ -8,12 +8,12 @@ import ssl
 from pathlib import Path
 
 import pytest
-from tests.unit.transport.servers import CERTIFICATE, answers, free_port, ok, serve
 
 from crmflow.clock import Clock
 from crmflow.transport.errors import RemoteError
 from crmflow.transport.http import HttpClient
 from crmflow.transport.pool import CONNECTIONS_PER_POOL, SpreadTransport
+from tests.unit.transport.servers import CERTIFICATE, answers, free_port, ok, serve
 
 PROXY_VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy")
 

@@ -56,7 +56,12 @@ async def check_source(pass_: DataflowPass) -> Outcome:
     connection = pass_.connection.status.base_connection
     if connection is None:
         raise RuntimeError("a Ready connection has a base connection")
-    tables = await pass_.platform.tables(connection.id)
+    tables = await _found(pass_.platform.tables(connection.id))
+    if tables is None:
+        return waiting(
+            "ConnectionNotReady",
+            f"Base connection {connection.id} is gone; waiting until its resource has made it anew.",
+        )
     table = next((table for table in tables if source.table in (table.name, table.path)), None)
     if table is None:
         return stalled(
