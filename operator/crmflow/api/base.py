@@ -72,7 +72,7 @@ RemoteState = Annotated[str, Field(max_length=64)]
 Duration = Annotated[str, Field(max_length=32)]
 """A length of time such as 90m, 1h or 1h30m."""
 RESYNC_INTERVAL = Rule(
-    "self.matches('^([0-9]+[.]?[0-9]*(ms|s|m|h))+$') && duration(self) >= duration('10m')",
+    "self.matches('^([0-9]+([.][0-9]+)?(ms|s|m|h))+$') && duration(self) >= duration('10m')",
     "must be a duration of at least 10m, such as 30m, 1h or 1h30m",
 )
 

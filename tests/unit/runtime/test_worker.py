@@ -59,8 +59,16 @@ class Stage:
                 reconciler, conditions=(FINE,), steps=[Step(script, FINE)], deletion_steps=[Step(script)]
             )
         reconcilers = {self.key.kind: reconciler}
-        self.cache = ObjectCache({self.key.kind: reconciler.references})
-        self.observer = Observer(self.cache, self.queue, reconcilers, lambda key: self.worker.forget(key))
+        self.cache = ObjectCache(
+            {self.key.kind: reconciler.references}, {self.key.kind: reconciler.claimed}
+        )
+        self.observer = Observer(
+            self.cache,
+            self.queue,
+            reconcilers,
+            recheck=lambda key: self.worker.recheck(key),
+            forget=lambda key: self.worker.forget(key),
+        )
         self.worker = Worker(
             settings=SETTINGS,
             instance="test",
