@@ -118,6 +118,8 @@ async def _discard_outdated(
         target = None
     record_id(pass_, Slot.SOURCE, source.id if source else None)
     record_id(pass_, Slot.TARGET, target.id if target else None)
+    if source and not pass_.status.columns:
+        pass_.record(columns=source.column_names)
     return DONE
 
 
