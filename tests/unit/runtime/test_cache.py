@@ -122,9 +122,7 @@ BASE: dict[str, Any] = {"status": {**ready("False"), "flow": {"id": "f1"}}, "gen
         pytest.param({"annotations": {"argocd.argoproj.io/x": "1"}}, False, False, id="others' annotation"),
         pytest.param({"labels": {"a": "b"}}, False, False, id="label"),
         pytest.param({"finalizers": ["x"]}, False, False, id="finalizer"),
-        pytest.param(
-            {"status": {**ready("True"), "flow": {"id": "f1"}}}, False, True, id="became Ready"
-        ),
+        pytest.param({"status": {**ready("True"), "flow": {"id": "f1"}}}, False, True, id="became Ready"),
         pytest.param(
             {"status": {**ready("False"), "flow": {"id": "f1"}, "tables": 2}},
             False,
