@@ -16,7 +16,7 @@ FLOW_SERVICE = "/data/foundation/flowservice"
 
 
 def rebuild(world: World) -> None:
-    """The cluster is rebuilt from Git: the resources are gone without anybody having deleted what they made."""
+    """The cluster is rebuilt from Git: its resources are gone, and nobody deleted what they had made."""
     world.operator.stop()
     for kind in (DATAFLOW, CONNECTION):
         name = world.name_of(kind)
@@ -159,7 +159,7 @@ def rebuild_connection(world: World) -> None:
 @pytest.mark.parametrize("lag", [0, 5, 30, 90])
 @pytest.mark.parametrize("collection", ["connections", "flows"])
 def test_a_lost_answer_under_index_lag(world: World, collection: str, lag: int) -> None:
-    """At most one object while the lag is below the grace; beyond it, the second is removed within one poll."""
+    """At most one object while the lag is below the grace; else the second is removed within one poll."""
     world.control.switch("aep", indexLagSeconds=lag)
     world.control.fault(service="platform", method="POST", path=f"/{collection}$", reset="after")
     world.apply_secrets()
@@ -307,6 +307,26 @@ def test_a_page_that_fails_discards_the_listing(world: World) -> None:
     world.wait_polls(2)
     assert creates(world.calls_since(mark)) == []
     assert condition(world.get(DATAFLOW), "Ready")["status"] == "True"
+
+
+def test_listings_of_many_pages_whose_tokens_end(world: World) -> None:
+    """A page token that has ended fails the listing; nothing is decided on half of one."""
+    many(world, 3)
+    world.control.switch("aep", maximumPageSize=1)
+    world.wait_polls(6)
+    assert world.metric("crmflow_inventory_poll_failures_total") == 0
+    assert world.metric("crmflow_inventory_poll_calls", sandbox="prod") == 1 + 3 + 3 + 3
+
+    mark = world.mark()
+    world.control.switch("aep", pageTokenSeconds=0)
+    _until(lambda: world.metric("crmflow_inventory_poll_failures_total") >= 2)
+    assert creates(world.calls_since(mark)) == []
+    assert len(world.held("flows")) == 3
+
+    world.control.switch("aep", pageTokenSeconds=None)
+    failures = world.metric("crmflow_inventory_poll_failures_total")
+    world.wait_polls(6)
+    assert world.metric("crmflow_inventory_poll_failures_total") <= failures + 1
 
 
 def test_somebody_else_writing_at_the_same_time_is_no_trouble(world: World) -> None:

@@ -1,4 +1,4 @@
-"""What happens to resources after they are Ready: edits, pauses, restarts, lost answers, every way to an end."""
+"""What happens to resources after they are Ready: edits, pauses, restarts, lost answers, ways to an end."""
 
 from __future__ import annotations
 

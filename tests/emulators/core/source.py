@@ -1,4 +1,4 @@
-"""What AEP's connector can see of a source once it holds the authentication parameters of a base connection."""
+"""What AEP's connector can see of a source once it holds a base connection's authentication parameters."""
 
 from __future__ import annotations
 
