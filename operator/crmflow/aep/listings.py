@@ -54,7 +54,7 @@ class Listed:
 
 
 class Listings(FlowServiceObjects):
-    """Listings of one sandbox. Every method raises :class:`RemoteError`; a page that fails fails the listing."""
+    """Listings of one sandbox. All raise :class:`RemoteError`; a page that fails fails the listing."""
 
     async def list_by_spec(self, collection: Collection, spec_id: str) -> tuple[Listed, ...]:
         """All objects of ``collection`` that were made from that specification, the oldest first."""

@@ -139,7 +139,9 @@ async def _hits(pass_: AnyPass, wanted: Wanted, *, fresh: bool) -> Sequence[List
 
 
 def _take(pass_: AnyPass, wanted: Wanted, hits: Sequence[Listed]) -> Listed | None:
-    """The oldest hit that is this resource's; None without any hit. Raises NotCreatedError for a foreign one."""
+    """The hit that is this resource's, of several the one in use, else the oldest; None without any hit.
+    Raises NotCreatedError for a foreign one.
+    """
     if not hits:
         return None
     ours = [item for item in hits if judge(pass_.identity, item.description) is not Verdict.FOREIGN]
@@ -150,10 +152,11 @@ def _take(pass_: AnyPass, wanted: Wanted, hits: Sequence[Listed]) -> Listed | No
                 "Conflict",
                 f"A {wanted.slot} with the key of this resource exists, {hits[0].id}, and "
                 + (f"belongs to {owner}. " if owner else "nothing in its description says whose it is. ")
-                + "Nothing is created. Give one installation another instance, or delete or rename the object.",
+                + "Nothing is created. Give one installation another instance, or delete or rename the "
+                "object.",
             )
         )
-    item = ours[0]
+    item = next((item for item in ours if pass_.inventory.is_built_on(item.id)), ours[0])
     other = pass_.inventory.holder_of(item.id)
     if other is not None:
         raise NotCreatedError(

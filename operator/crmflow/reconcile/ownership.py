@@ -1,4 +1,4 @@
-"""Whose a remote object is: its name's bracket decides the hit, the last line of its description verifies it."""
+"""Whose a remote object is: a bracket in its name decides the hit, a line of its description verifies it."""
 
 from __future__ import annotations
 

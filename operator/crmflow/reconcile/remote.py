@@ -1,4 +1,4 @@
-"""What is done alike with every kind of remote object: read it, delete it, leave it to itself, find it gone."""
+"""What is done alike with every kind of remote object: read, delete, leave to itself, find gone."""
 
 from __future__ import annotations
 

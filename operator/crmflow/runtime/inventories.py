@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -17,6 +17,7 @@ from crmflow.reconcile.conditions import READY, TRUE, Conditions
 from crmflow.reconcile.identity import Identity
 from crmflow.reconcile.kind import Reconciler
 from crmflow.reconcile.offer import Offers
+from crmflow.reconcile.ownership import key_in
 from crmflow.runtime.cache import ObjectCache
 from crmflow.runtime.events import EventWriter
 from crmflow.runtime.inventory import Claim, Finding, Known, ListingClient, SandboxInventory, Scope
@@ -100,7 +101,7 @@ class Inventories:
     async def _poll(self, scope: Scope, inventory: SandboxInventory) -> None:
         before = inventory.client.requests_made
         try:
-            findings, orphans = await inventory.poll()
+            findings, unknown = await inventory.poll()
         except RemoteError as error:
             log.warning("the listing of sandbox %s failed and is discarded: %s", scope[1], error)
             self._metrics.poll_failures.inc()
@@ -108,12 +109,26 @@ class Inventories:
         except Exception:
             log.exception("polling sandbox %s failed", scope[1])
             return
+        orphans = self._orphans(unknown)
         for finding in findings:
             self._wake(finding)
         self._metrics.poll_calls.labels(scope[0], scope[1]).set(inventory.client.requests_made - before)
         self._metrics.poll_wakes.labels(scope[0], scope[1]).set(len(findings))
         self._metrics.orphans.labels(scope[0], scope[1]).set(len(orphans))
         await self._report(scope, inventory, orphans)
+
+    def _orphans(self, unknown: Sequence[Listed]) -> list[Listed]:
+        """Those that no resource of the cluster stands for. A resource may reach the same sandbox with another
+        credential, or may not have reached it since the start, as while it is paused.
+        """
+        if not unknown:
+            return []
+        known = {
+            Identity(self._installation.instance, *key, uid="").key(slot)
+            for key in self._cache.keys()
+            for slot in self._reconcilers[key.kind].slots
+        }
+        return [item for item in unknown if key_in(item.name) not in known]
 
     async def _report(self, scope: Scope, inventory: SandboxInventory, orphans: Iterable[Listed]) -> None:
         """Tell each orphan once, on a connection of its sandbox; only a person collects them."""

@@ -242,6 +242,7 @@ class SandboxInventory:
         findings = {finding.key: finding for finding in self._changes(known, snapshot)}
         missing = self._missing(known, snapshot)
         if missing and not await self._is_reliable(missing):
+            self._snapshot = None  # nor may it answer whether something exists
             return [], []
         for claim in missing:
             findings[claim.key] = Finding(claim.key, recheck=True)
@@ -284,7 +285,7 @@ class SandboxInventory:
         return True
 
     def _unclaimed(self, known: Known, snapshot: Snapshot) -> tuple[set[Key], list[Listed]]:
-        """Resources with an object too many, and objects of this installation whose resource does not exist."""
+        """Resources with an object too many, and this installation's objects whose resource is not known."""
         claimed = {claim.id for claim in known.claims}
         instances = {key.rsplit(":", 1)[0] for key in known.owners}
         oldest = self._clock.now() - self._grace

@@ -229,7 +229,7 @@ class _Visit:
         )
 
     async def work(self, *, deleting: bool) -> tuple[Outcome, str]:
-        """Run the kind's steps, unless the listings show that nothing has to be done; outcome and last step."""
+        """Run the kind's steps, unless listings show that nothing has to be done; outcome and last step."""
         if deleting:
             return await run_steps(self.pass_, self._reconciler.deletion_steps)
         if self.pass_.was_ready and not self.pass_.full:

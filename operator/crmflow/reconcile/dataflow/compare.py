@@ -1,6 +1,5 @@
 """The remote objects of a CRMDataflow, compared with the spec: restored where somebody changed or deleted
-them,
-and left alone, with the fields named, where this version can't carry an edit out.
+them, and left alone, with the fields named, where this version can't carry an edit out.
 """
 
 from __future__ import annotations
@@ -42,17 +41,12 @@ async def compare(pass_: DataflowPass) -> Outcome:
         return await _give_up(pass_, lost, remotes)
     _complete_status(pass_, source, flow)
     differing = [
-        *state.differing(state.source_fields(pass_), state.observed_source_fields(source)),
-        *state.differing(state.target_fields(pass_), state.observed_target_fields(target)),
+        *_differing_source(pass_, source),
+        *_differing_target(pass_, target),
         *state.differing(state.flow_fields(pass_), state.observed_flow_fields(pass_, flow)),
     ]
     if differing:
-        return stalled(
-            "UpdateNotSupported",
-            f"Platform's objects differ from the spec in {', '.join(differing)}. This version can't change "
-            "that on a dataflow that exists; the flow goes on as it is. Set it back, or delete the resource "
-            "and create it anew.",
-        )
+        return _not_supported(differing)
     for slot, collection in SLOTS.items():
         await creation.remove_duplicates(pass_, slot, collection, ids[slot])
     if not await _restore_names(pass_, remotes):
@@ -109,11 +103,21 @@ async def _give_up(pass_: DataflowPass, lost: list[str], remotes: Remotes) -> Ou
 async def _discard_outdated(
     pass_: DataflowPass, source: SourceConnection | None, target: TargetConnection | None
 ) -> Outcome:
-    """Before there is a flow, source and target connection that do not fit, or are gone, are made anew."""
-    if source and state.differing(state.source_fields(pass_), state.observed_source_fields(source)):
+    """Before there is a flow, source and target connection that do not fit, or are gone, are made anew. A
+    flow that is still to be taken over keeps what it is built on.
+    """
+    outdated_source = _differing_source(pass_, source) if source else []
+    outdated_target = _differing_target(pass_, target) if target else []
+    in_use = [
+        *(outdated_source if source and pass_.inventory.is_built_on(source.id) else []),
+        *(outdated_target if target and pass_.inventory.is_built_on(target.id) else []),
+    ]
+    if in_use:
+        return _not_supported(in_use)
+    if source and outdated_source:
         await delete_object(pass_, Collection.SOURCE_CONNECTIONS, source.id)
         source = None
-    if target and state.differing(state.target_fields(pass_), state.observed_target_fields(target)):
+    if target and outdated_target:
         await delete_object(pass_, Collection.TARGET_CONNECTIONS, target.id)
         target = None
     record_id(pass_, Slot.SOURCE, source.id if source else None)
@@ -123,19 +127,39 @@ async def _discard_outdated(
     return DONE
 
 
+def _differing_source(pass_: DataflowPass, source: SourceConnection) -> list[str]:
+    return state.differing(state.source_fields(pass_), state.observed_source_fields(source))
+
+
+def _differing_target(pass_: DataflowPass, target: TargetConnection) -> list[str]:
+    return state.differing(state.target_fields(pass_), state.observed_target_fields(target))
+
+
+def _not_supported(differing: list[str]) -> Outcome:
+    return stalled(
+        "UpdateNotSupported",
+        f"Platform's objects differ from the spec in {', '.join(differing)}. This version can't change "
+        "that on a dataflow that exists; the flow goes on as it is. Set it back, or delete the resource "
+        "and create it anew.",
+    )
+
+
 def _complete_status(pass_: DataflowPass, source: SourceConnection, flow: Flow) -> None:
-    """What status lacks after a takeover: the spec's values, and the remote's columns and effective start."""
+    """What status lacks of a flow that was found instead of created: the spec's values, and the remote's
+    columns and effective start, where a gap ends.
+    """
     if not pass_.status.columns:
         pass_.record(columns=source.column_names)
+    wished, gap = pass_.spec.schedule, pass_.status.gap
+    start = datetime.fromtimestamp(flow.schedule.start_time, UTC) if flow.schedule.start_time else None
     if pass_.status.schedule is None:
-        wished, start = pass_.spec.schedule, flow.schedule.start_time
         pass_.record(
             schedule=ScheduleStatus(
-                start_time=wished.start_time,
-                backfill=wished.backfill,
-                effective_start_time=datetime.fromtimestamp(start, UTC) if start else None,
+                start_time=wished.start_time, backfill=wished.backfill, effective_start_time=start
             )
         )
+    if gap is not None and gap.until is None:
+        pass_.record(gap=Gap(since=gap.since, until=start))
 
 
 async def _restore_names(pass_: DataflowPass, remotes: Remotes) -> bool:
