@@ -9,7 +9,7 @@ INSTALLED := $(VENV)/.installed
 PYTEST := $(BIN)/pytest
 
 .PHONY: help setup lock generate format lint types layers check test test-unit test-contract test-cluster \
-	controlplane emulators demo demo-down crash cost clean
+	test-browser screenshots controlplane browser emulators demo demo-down crash cost clean
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -43,8 +43,8 @@ check: $(INSTALLED) lint types layers ## Check formatting, code, types, layers a
 	@$(BIN)/ruff format --check .
 	@$(BIN)/python hack/generate.py --check
 
-test: $(INSTALLED) controlplane ## Run all tests
-	@$(PYTEST) tests/unit tests/contract tests/cluster
+test: $(INSTALLED) controlplane browser ## Run all tests
+	@$(PYTEST) tests/unit tests/contract tests/cluster tests/browser
 
 test-unit: $(INSTALLED) ## Run the tests that need nothing else
 	@$(PYTEST) tests/unit
@@ -55,8 +55,17 @@ test-contract: $(INSTALLED) ## Run the tests that hold the emulators to the remo
 test-cluster: $(INSTALLED) controlplane ## Run the tests on a real API server
 	@$(PYTEST) tests/cluster
 
+test-browser: $(INSTALLED) controlplane browser ## Run the tests in a real browser
+	@$(PYTEST) tests/browser
+
+screenshots: $(INSTALLED) controlplane browser ## Take the documentation's pictures anew
+	@SCREENSHOTS=docs/images/authorize $(PYTEST) tests/browser
+
 controlplane: $(INSTALLED) ## Build etcd, kube-apiserver, kube-controller-manager and kubectl, once
 	@$(BIN)/python -m hack.controlplane build >/dev/null
+
+browser: $(INSTALLED) ## Find Chromium for the browser tests; as root on Debian, install it
+	@$(BIN)/python -m hack.browser >/dev/null
 
 emulators: $(INSTALLED) ## Run the emulators in the foreground; prints their URLs as one JSON line
 	@$(BIN)/python -m tests.emulators

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import base64
-import re
 import socket
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,12 +13,15 @@ import httpx
 import pytest
 import yaml
 
+from crmflow import __version__
+from hack.controlplane import find_assets
 from hack.emulators import Emulators
 from hack.kubectl import Kubectl
 from tests.cluster.support import manifests
-from tests.cluster.support.authorize import Authorize, decide, follow
+from tests.cluster.support.authorize import decide, follow
 from tests.cluster.support.cluster import Cluster
-from tests.cluster.support.person import READ_CONNECTIONS, person, secrets
+from tests.cluster.support.desk import Desk, desk_of
+from tests.cluster.support.person import READ_CONNECTIONS, secrets
 from tests.cluster.support.world import CONNECTION, World
 
 USER = "eu:production:data.pipeline@example.com"
@@ -26,117 +29,14 @@ AMERICAN = "us:production:data.pipeline@example.com"
 IN_SANDBOX = "eu:sandbox:data.pipeline@example.com"
 NOBODY = "no-organization"
 
-ENOUGH = (READ_CONNECTIONS, secrets("get", "create", "patch"))
-ZOHO_TOKEN = re.compile(r"[0-9]{4}\.[0-9a-f]{32}\.[0-9a-f]{32}")
-
-Object = dict[str, Any]
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
-
-
-class Desk:
-    """A person at their machine: a connection in their namespace, and a client registered at Zoho."""
-
-    def __init__(
-        self, cluster: Cluster, emulators: Emulators, kubectl: Kubectl, namespace: str, directory: Path
-    ) -> None:
-        self.cluster, self.emulators, self.namespace = cluster, emulators, namespace
-        self._kubectl, self._directory = kubectl, directory
-        self.kubeconfig = directory / "kubeconfig"
-        self.redirect_uri = f"http://localhost:{free_port()}/callback"
-        self.client = self.register(dataCenters=["eu", "us"])
-        self.runs: list[Authorize] = []
-        self._begun = int(emulators.control.get("/exchanges", since=10**9)["next"])
-        self.give_rights(*ENOUGH)
-        cluster.apply(manifests.connection(namespace))
-
-    def register(self, **client: Any) -> Any:
-        """A web application in the API console."""
-        return self.emulators.control.post(
-            "/zoho/grants", **{"clientType": "server", "redirectUri": self.redirect_uri, **client}
-        )
-
-    def give_rights(self, *rules: Any) -> None:
-        person(self._kubectl, self.namespace, self.kubeconfig, rules)
-
-    def store(self, **values: str) -> None:
-        """A Secret as somebody has made it, by default with the client alone."""
-        held = values or {
-            "clientId": self.client["clientId"],
-            "clientSecret": self.client["clientSecret"],
-            "note": "keep me",
-        }
-        self.cluster.apply(manifests.secret(self.namespace, manifests.ZOHO_SECRET, held))
-
-    def stored(self) -> dict[str, str] | None:
-        found = self.cluster.find("Secret", manifests.ZOHO_SECRET, self.namespace)
-        if found is None:
-            return None
-        return {key: base64.b64decode(value).decode() for key, value in found["data"].items()}
-
-    def client_options(self) -> list[str]:
-        file = self._directory / "client-secret"
-        file.write_text(self.client["clientSecret"] + "\n")
-        return [f"--client-id={self.client['clientId']}", f"--client-secret-file={file}"]
-
-    def authorize(self, *options: str, name: str = manifests.CONNECTION) -> Authorize:
-        return self._run(name, f"--redirect-uri={self.redirect_uri}", *options)
-
-    def authorize_with_code(self, grant: Any, *options: str) -> Authorize:
-        """With a code of a self client, piped in."""
-        self.store(clientId=grant["clientId"], clientSecret=grant["clientSecret"])
-        return self._run(manifests.CONNECTION, "--grant-token", *options, stdin=grant["grantToken"])
-
-    def _run(self, *arguments: str, stdin: str | None = None) -> Authorize:
-        given = [*arguments, f"--kubeconfig={self.kubeconfig}"]
-        run = Authorize(given, self.emulators.operator_settings(), stdin)
-        self.runs.append(run)
-        return run
-
-    def calls(self, path: str) -> list[Object]:
-        """The exchanges with Zoho's accounts servers at a path."""
-        exchanges: list[Object] = self.emulators.control.get("/exchanges", since=self._begun)["exchanges"]
-        return [
-            call for call in exchanges if call["path"].endswith(path) and call["service"] == "zoho-accounts"
-        ]
-
-    def refreshes(self) -> httpx.Response:
-        """Use the stored refresh token."""
-        held = self.stored()
-        assert held is not None
-        return httpx.post(
-            f"{self.emulators.info['zohoAccountsUrl']}/dc/eu/oauth/v2/token",
-            data={
-                "grant_type": "refresh_token",
-                "client_id": held["clientId"],
-                "client_secret": held["clientSecret"],
-                "refresh_token": held["refreshToken"],
-            },
-            trust_env=False,
-        )
-
-    def refresh_tokens(self) -> list[Object]:
-        """Those of the registered client that live."""
-        live = self.emulators.control.state()["zoho"]["refreshTokens"]
-        return [token for token in live if token["clientId"] == self.client["clientId"]]
-
 
 @pytest.fixture
 def desk(
     cluster: Cluster, emulators: Emulators, kubectl: Kubectl, namespace: str, tmp_path: Path
 ) -> Iterator[Desk]:
-    """Afterwards nothing that was printed may hold a secret."""
-    desk = Desk(cluster, emulators, kubectl, namespace, tmp_path)
-    yield desk
-    for run in desk.runs:
-        with run:
-            pass
-        assert not ZOHO_TOKEN.search(run.stderr)
-        assert desk.client["clientSecret"] not in run.stderr
-        assert "Traceback" not in run.stderr
+    """Somebody who may do what the command does."""
+    with desk_of(cluster, emulators, kubectl, namespace, tmp_path) as desk:
+        yield desk
 
 
 # --- by redirect ------------------------------------------------------------------------------------------
@@ -347,12 +247,34 @@ def test_nobody_comes(desk: Desk) -> None:
     assert "Nobody consented within 300 s" in run.stderr
 
 
+def test_ctrl_c_ends_it(desk: Desk) -> None:
+    desk.store()
+    before = desk.stored()
+    run = desk.authorize()
+    assert run.url
+    run.interrupt()
+
+    assert run.finish() == 130
+    assert desk.stored() == before
+
+
 def test_a_port_that_is_taken(desk: Desk) -> None:
     desk.store()
     with socket.create_server(("127.0.0.1", int(desk.redirect_uri.split(":")[2].split("/")[0]))):
         run = desk.authorize()
         assert run.finish() == 1
     assert "--redirect-uri" in run.stderr
+
+
+def test_kubectl_finds_the_plugin() -> None:
+    answer = subprocess.run(
+        [find_assets().binary("kubectl"), "crmflow", "--version"],
+        env={"PATH": str(Path(sys.executable).parent)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert answer.stdout == f"kubectl-crmflow {__version__}\n"
 
 
 # --- without a redirect -----------------------------------------------------------------------------------

@@ -34,7 +34,7 @@ def _crash(options: argparse.Namespace, directory: Path) -> int:
     scenarios = [scenario_named(name) for name in options.scenario] or [s for s in SCENARIOS if s.enabled]
     with running_site(directory / "controlplane") as site:
         tally = run_campaign(
-            site, directory, scenarios, every=options.every, only=options.only, benches=options.benches
+            site, directory, scenarios, every=options.every, point=options.point, benches=options.benches
         )
     if options.report:
         write_report(options.report, tally)
@@ -61,7 +61,7 @@ def _parser() -> argparse.ArgumentParser:
     names = [scenario.name for scenario in SCENARIOS]
     crash.add_argument("--scenario", action="append", default=[], choices=names, help="only this one")
     crash.add_argument("--every", type=int, default=1, metavar="K", help="only each K-th crash point")
-    crash.add_argument("--only", type=int, metavar="NUMBER", help="only the crash point of this number")
+    crash.add_argument("--point", default="", metavar="TEXT", help="only crash points whose line has TEXT")
     crash.add_argument("--benches", type=int, default=2, metavar="N", help="how many runs side by side")
     cost = commands.add_parser("cost", help="count what the operator asks of others")
     cost.add_argument("--connections", type=int, default=100, help="of the large world")

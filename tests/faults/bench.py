@@ -80,9 +80,9 @@ class Bench:
         return self._operator
 
     @property
-    def log(self) -> str:
+    def log_file(self) -> Path:
         """What the operators of the last world have logged."""
-        return (self.directory / "operator.log").read_text(errors="replace")
+        return self.directory / "operator.log"
 
     @contextmanager
     def world(self, **settings: str) -> Iterator[World]:
@@ -92,7 +92,7 @@ class Bench:
         self.cluster.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}})
         settings = {**_SETTINGS, **self._settings, "CRMFLOW_WATCH_NAMESPACES": namespace, **settings}
         self._operator = operator = SupervisedOperator(self.directory, self._kubeconfig, settings)
-        (self.directory / "operator.log").unlink(missing_ok=True)
+        self.log_file.unlink(missing_ok=True)
         try:
             operator.start()
             yield World(self.cluster, self.emulators, operator, namespace, check=lambda: None)

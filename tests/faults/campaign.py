@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -70,10 +71,10 @@ def run_campaign(
     scenarios: Sequence[Scenario],
     *,
     every: int = 1,
-    only: int | None = None,
+    point: str = "",
     benches: int = BENCHES,
 ) -> Tally:
-    """Crash ``scenarios`` at ``every``-th of their points, or at number ``only``, and tell how it goes.
+    """Crash ``scenarios`` at each ``every``-th of their points whose text has ``point``; tell how it goes.
 
     The log of an operator that went astray is kept in ``directory``. Raises DidNotFinishError.
     """
@@ -90,15 +91,15 @@ def run_campaign(
         say(f"[{job.number:3}/{len(jobs)}] {result.scenario}: {job.point}: {result.told}")
         if not verdict.converged:
             kept = directory / f"{result.scenario}-{job.number}.log"
-            kept.write_text(bench.log)
+            shutil.copy(bench.log_file, kept)
             say(f"          the operator's log: {kept}")
         return result
 
     with _crew(site, directory, benches) as crew:
         recordings = crew.map(recorded, scenarios)
         pairs = [(recording, point) for recording in recordings for point in recording.points]
-        jobs = [_Job(number, *pair) for number, pair in enumerate(pairs, 1)]
-        jobs = [job for job in jobs if job.number == only] if only else jobs[::every]
+        chosen = [pair for pair in pairs if point in str(pair[1])][::every]
+        jobs = [_Job(number, *pair) for number, pair in enumerate(chosen, 1)]
         return Tally(crew.map(replayed, jobs))
 
 

@@ -117,7 +117,9 @@ def compare(expected: Outcome, found: Outcome, may_differ: frozenset[Difference]
         if collection == MAPPING_SETS and spare > 0 and set(held) == set(wanted):
             seen.add(Difference.SPARE_MAPPING_SET)
             doubled += [collection] * (spare - 1)
-        elif held != wanted:
+        elif spare:
+            differences.append(f"{collection}: {len(held)} instead of {len(wanted)}")
+        else:
             differences += differing(_parsed(wanted), _parsed(held), collection)
     differences += [f"{difference} is not expected here" for difference in seen - may_differ]
     return Verdict(tuple(differences), frozenset(seen & may_differ), tuple(doubled), found.orphaned)

@@ -46,7 +46,9 @@ def record(bench: Bench, scenario: Scenario) -> Recording:
         bench.gate.begin()
         scenario.act(world)
         if not _wait(bench, lambda: scenario.finished(world)):
-            raise DidNotFinishError(f"{scenario.name}: {outcome_of(world)}\n{bench.operator.log[-3000:]}")
+            raise DidNotFinishError(
+                f"{scenario.name} leads nowhere even without a crash: see {bench.log_file}"
+            )
         _until_quiet(bench)
         calls = bench.gate.calls
         _let_a_poll_pass(bench)
@@ -72,6 +74,8 @@ def _attempt(bench: Bench, recording: Recording, point: CrashPoint) -> Verdict |
         scenario.act(world)
         if not _wait(bench, lambda: bench.gate.struck or _is_over(bench, scenario, world)):
             return _verdict(recording, world)
+        if not bench.gate.struck:
+            _let_a_poll_pass(bench)  # a call that was only late, as one more read of a state, occurs now
         if not bench.gate.struck:
             return None
         _wait(bench, lambda: bench.operator.is_ready() and _verdict(recording, world).converged)

@@ -13,6 +13,9 @@ from tests.faults.outcome import Difference
 
 Act = Callable[[World], None]
 
+SPARE = frozenset({Difference.SPARE_MAPPING_SET})
+BY_HAND = "Edited by hand"
+
 
 @dataclass(frozen=True)
 class Scenario:
@@ -48,25 +51,23 @@ def _delete(world: World) -> None:
         world.delete(kind)
 
 
-def _lose_flow(world: World) -> None:
-    world.control.delete(f"/aep/sandboxes/prod/flows/{world.held('flows')[0]['id']}")
+def _lose(collection: str) -> Act:
+    """Somebody deletes what Platform holds of a kind."""
+
+    def act(world: World) -> None:
+        (remote,) = world.held(collection)
+        world.control.delete(f"/aep/sandboxes/prod/{collection}/{remote['id']}")
+
+    return act
 
 
-def _lose_base_connection(world: World) -> None:
-    world.control.delete(f"/aep/sandboxes/prod/connections/{world.held('connections')[0]['id']}")
-
-
-def _rename_all(world: World) -> None:
+def _edit_by_hand(world: World) -> None:
+    """Somebody renames everything, but for the lookup key, and describes it anew."""
     for collection in ONE_OF_EACH:
         (remote,) = world.held(collection)
-        path = f"/aep/sandboxes/prod/{collection}/{remote['id']}"
-        world.control.patch(path, body={"name": f"Edited by hand {_key(remote)}"})
-
-
-def _key(remote: Object) -> str:
-    """The bracket at the end of a remote name."""
-    name: str = remote["name"]
-    return name[name.index("[") :]
+        name: str = remote["name"]
+        edited = {"name": f"{BY_HAND} {name[name.index('[') :]}", "description": BY_HAND}
+        world.control.patch(f"/aep/sandboxes/prod/{collection}/{remote['id']}", body=edited)
 
 
 def _nothing(world: World) -> None:
@@ -98,25 +99,26 @@ def _is_whole(world: World) -> bool:
     )
 
 
-def _are_named_again(world: World) -> bool:
-    names = [remote["name"] for collection in ONE_OF_EACH for remote in world.held(collection)]
-    return not any(name.startswith("Edited by hand") for name in names) and _are_ready(world)
+def _is_as_declared(world: World) -> bool:
+    held = [remote for collection in ONE_OF_EACH for remote in world.held(collection)]
+    edited = [remote for remote in held if BY_HAND in remote["name"] + remote["description"]]
+    return not edited and _are_ready(world)
 
 
 def _is_disabled(world: World) -> bool:
     return world.held("flows")[0]["state"] == "disabled" and _are_ready(world)
 
 
-SPARE = frozenset({Difference.SPARE_MAPPING_SET})
-
 SCENARIOS = (
     Scenario("create", _create, _are_ready, prepare=_nothing, may_differ=SPARE),
     Scenario("edit", _edit, _are_ready),
     Scenario("disable", _disable, _is_disabled),
     Scenario("delete", _delete, _are_gone),
-    Scenario("repair-flow", _lose_flow, _is_whole, may_differ=SPARE, enabled=False),
-    Scenario("repair-connection", _lose_base_connection, _is_whole, may_differ=SPARE, enabled=False),
-    Scenario("repair-names", _rename_all, _are_named_again, enabled=False),
+    Scenario("repair-edited", _edit_by_hand, _is_as_declared, enabled=False),
+    Scenario("repair-flow", _lose("flows"), _is_whole, may_differ=SPARE, enabled=False),
+    Scenario("repair-source", _lose("sourceConnections"), _is_whole, may_differ=SPARE, enabled=False),
+    Scenario("repair-target", _lose("targetConnections"), _is_whole, may_differ=SPARE, enabled=False),
+    Scenario("repair-connection", _lose("connections"), _is_whole, may_differ=SPARE, enabled=False),
 )
 
 

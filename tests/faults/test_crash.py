@@ -8,7 +8,7 @@ from tests.faults.bench import running_site
 from tests.faults.campaign import run_campaign
 from tests.faults.scenarios import scenario_named
 
-EVERY = 6
+EVERY = 7
 
 
 def test_a_crash_during_creation_changes_nothing(tmp_path: Path) -> None:

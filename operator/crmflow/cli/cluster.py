@@ -29,6 +29,10 @@ class ForbiddenError(Problem):
     """The person's rights do not allow it."""
 
 
+class UnansweredError(Problem):
+    """The API server did not answer: a write may have been carried out or not."""
+
+
 @dataclass(frozen=True)
 class Connection:
     """What a ZohoSourceConnection says about its grant."""
@@ -169,7 +173,7 @@ async def _call(request: Awaitable[T], what: str) -> T | None:
             raise ForbiddenError(message, "Ask whoever manages the namespace for this right") from None
         raise Problem(message) from None
     except (aiohttp.ClientError, TimeoutError) as error:
-        raise Problem(
+        raise UnansweredError(
             f"the API server did not answer ({type(error).__name__})", "Check it with `kubectl cluster-info`"
         ) from None
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 
 from pydantic import SecretStr
 
-from crmflow.cli.cluster import Connection
+from crmflow.cli.cluster import Connection, UnansweredError
 from crmflow.cli.destination import Destination
 from crmflow.cli.oauth_client import OAuthClient
+from crmflow.cli.problem import Problem
 from crmflow.cli.terminal import say
 from crmflow.cli.verification import verify
 from crmflow.cli.zoho import Zoho
@@ -30,14 +32,20 @@ class Exchange:
         """What there is to say about the new grant. Raises RemoteError and Problem.
 
         What fails after the exchange revokes the refresh token again: nobody would use it, and it counts
-        among the user's twenty (zoho.md 1.5).
+        among the user's twenty (zoho.md 1.5). Only a write that may have worked leaves it alive.
         """
         grant = await self.zoho.grants.exchange(
             self.connection.data_center, self.client.id, self.client.secret, code, redirect_uri
         )
         try:
             verified = await verify(self.zoho.crm, self.connection, grant.access_token, self.scopes)
+        except BaseException:
+            await self._revoke(grant)
+            raise
+        try:
             delivered = await self.destination.deliver(self.client, grant.refresh_token)
+        except (UnansweredError, asyncio.CancelledError) as error:
+            raise _maybe_written(self.connection) from error
         except BaseException:
             await self._revoke(grant)
             raise
@@ -53,3 +61,11 @@ class Exchange:
             )
         else:
             say("The new refresh token was revoked again.")
+
+
+def _maybe_written(connection: Connection) -> Problem:
+    return Problem(
+        f'nobody knows whether Secret "{connection.secret_name}" holds the new refresh token: the write was '
+        "not confirmed",
+        f"See whether {connection.name} becomes Ready; if not, run the command again",
+    )

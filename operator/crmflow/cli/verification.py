@@ -100,8 +100,8 @@ async def _other_environment(crm: ZohoCRM, connection: Connection, token: Secret
 def _wrong_environment(connection: Connection, found: str) -> Problem:
     return Problem(
         f"the grant belongs to a {found} organization, but spec.zoho.environment is {connection.environment}",
-        f"Consent again and choose the {connection.environment} environment, or create a "
-        "ZohoSourceConnection for the other one: it cannot change after creation",
+        f"Consent again and choose the {connection.environment} environment, or create another "
+        "ZohoSourceConnection for the other one; environment cannot change after creation",
     )
 
 

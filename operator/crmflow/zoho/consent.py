@@ -90,8 +90,8 @@ def grant_token(parameters: Mapping[str, str], state: str, data_center: DataCent
         raise _refused(
             "WrongDataCenter",
             f"this Zoho account lives in data centre {home}, but spec.zoho.dataCenter is {data_center}",
-            f"Consent with an account of {data_center}, or create a ZohoSourceConnection with "
-            f"dataCenter {home}: it cannot change after creation.",
+            f"Consent with an account of {data_center}, or create another ZohoSourceConnection with "
+            f"dataCenter {home}; it cannot change after creation.",
         )
     code = parameters.get("code")
     if not code:
@@ -110,9 +110,9 @@ def _data_center(parameters: Mapping[str, str]) -> DataCenter:
             return data_center
     raise _refused(
         "AccountsServerRejected",
-        f"the answer names {sanitise(server, 80)} as the accounts server of location "
-        f"{sanitise(location, 20)}, which Zoho does not have there: it may be forged, and nothing was sent",
-        "Begin anew from a page that you trust. If it comes back, report it to who runs your network.",
+        f'"{sanitise(server, 80)}" is not Zoho\'s accounts server for location "{sanitise(location, 20)}": '
+        "the answer may be forged, and nothing was sent",
+        "Run the command again. If it comes back, report it to whoever runs your network.",
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 import sys
 import threading
@@ -78,6 +79,10 @@ class Authorize:
     def consent(self, account: str, decision: str = "accept") -> str:
         """Decide on Zoho's page; returns where that sends the browser."""
         return decide(self.url, account, decision)
+
+    def interrupt(self) -> None:
+        """Press Ctrl-C."""
+        self._process.send_signal(signal.SIGINT)
 
     def finish(self) -> int:
         """Wait for its end; the exit status."""

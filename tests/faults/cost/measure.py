@@ -105,7 +105,7 @@ class _Life:
         time.sleep(QUIET_SECONDS)
         while not (self._bench.gate.quiet_for(QUIET_SECONDS) and self._is_settled()):
             if time.monotonic() > deadline:
-                raise ToolError(f"not done after {LIMIT_SECONDS:.0f} s:\n{self._bench.log[-3000:]}")
+                raise ToolError(f"not done after {LIMIT_SECONDS:.0f} s: see {self._bench.log_file}")
             self._bench.operator.revive()
             time.sleep(_PAUSE_SECONDS)
 

@@ -140,3 +140,9 @@ def test_a_mapping_set_of_other_content_is_a_difference(expected: Side, found: S
     other["name"] = "crmflow:faults:def"
     found.sandbox["mappingSets"].append(other)
     assert compare(expected.outcome, found.outcome, SPARE).differences
+
+
+def test_another_number_is_told_as_a_number(expected: Side, found: Side) -> None:
+    found.sandbox["connections"].clear()
+    verdict = compare(expected.outcome, found.outcome, SPARE)
+    assert "connections: 0 instead of 1" in verdict.differences
