@@ -118,14 +118,13 @@ class Inventories:
         await self._report(scope, inventory, orphans)
 
     def _orphans(self, unknown: Sequence[Listed]) -> list[Listed]:
-        """Those that no resource of the cluster stands for. A resource may reach the same sandbox with another
+        """Those that no resource of the cluster stands for. A resource may reach the sandbox with another
         credential, or may not have reached it since the start, as while it is paused.
         """
-        if not unknown:
-            return []
+        resources = self._cache.keys() if unknown else []
         known = {
             Identity(self._installation.instance, *key, uid="").key(slot)
-            for key in self._cache.keys()
+            for key in resources
             for slot in self._reconcilers[key.kind].slots
         }
         return [item for item in unknown if key_in(item.name) not in known]
