@@ -11,13 +11,13 @@ from typing import Any
 from crmflow.aep.listings import Collection
 from crmflow.aep.models import Created, Flow, SourceConnection, TargetConnection
 from crmflow.api.base import LastDrift
-from crmflow.api.crmdataflow import Frequency, Gap, ScheduleStatus
+from crmflow.api.crmdataflow import Frequency, Gap, MappingSetStatus, ScheduleStatus
 from crmflow.observability.events import EventType
 from crmflow.reconcile import creation
 from crmflow.reconcile.dataflow import state
 from crmflow.reconcile.dataflow.state import SLOTS, DataflowPass, Named, record_id, recorded_ids
 from crmflow.reconcile.engine import together
-from crmflow.reconcile.identity import Slot
+from crmflow.reconcile.identity import Slot, mapping_set_name
 from crmflow.reconcile.outcome import DONE, Outcome, stalled
 from crmflow.reconcile.ports import Absence
 from crmflow.reconcile.remote import delete_object, kept_by, patcher, read_object
@@ -40,6 +40,7 @@ async def compare(pass_: DataflowPass) -> Outcome:
     if lost:
         return await _give_up(pass_, lost, remotes)
     _complete_status(pass_, source, flow)
+    await _recognise_mapping(pass_, flow)
     differing = [
         *_differing_source(pass_, source),
         *_differing_target(pass_, target),
@@ -160,6 +161,17 @@ def _complete_status(pass_: DataflowPass, source: SourceConnection, flow: Flow) 
         )
     if gap is not None and gap.until is None:
         pass_.record(gap=Gap(since=gap.since, until=start))
+
+
+async def _recognise_mapping(pass_: DataflowPass, flow: Flow) -> None:
+    """A flow that was found may have another mapping than status says: set back to it, the spec fits."""
+    known = pass_.status.mapping_set
+    if known is not None and known.id == flow.mapping_set_id:
+        return
+    wanted = state.mapping_hash(pass_)
+    found = await pass_.platform.find_mapping_set(mapping_set_name(pass_.identity.instance, wanted))
+    if found is not None and found.id == flow.mapping_set_id:
+        pass_.record(mapping_set=MappingSetStatus(id=found.id, version=found.version, content_hash=wanted))
 
 
 async def _restore_names(pass_: DataflowPass, remotes: Remotes) -> bool:
