@@ -422,6 +422,7 @@ def test_one_polls_cost_is_a_metric(world: World) -> None:
     world.make_ready()
     world.wait_polls(2)
     assert world.metric("crmflow_inventory_poll_calls", sandbox="prod") == len(COLLECTIONS)
+    assert world.metric("crmflow_inventory_poll_pages", sandbox="prod") == len(COLLECTIONS)
     assert world.metric("crmflow_inventory_poll_wakes", sandbox="prod") == 0
 
 

@@ -67,7 +67,13 @@ class Metrics:
         )
         self.poll_calls = Gauge(
             "crmflow_inventory_poll_calls",
-            "Remote calls, which are listing pages, of the last poll of a sandbox.",
+            "Remote calls of the last poll of a sandbox.",
+            ["organization", "sandbox"],
+            registry=self.registry,
+        )
+        self.poll_pages = Gauge(
+            "crmflow_inventory_poll_pages",
+            "Pages of listings that the last poll of a sandbox read.",
             ["organization", "sandbox"],
             registry=self.registry,
         )

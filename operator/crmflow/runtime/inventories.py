@@ -99,7 +99,7 @@ class Inventories:
                 await self._poll(scope, inventory)
 
     async def _poll(self, scope: Scope, inventory: SandboxInventory) -> None:
-        before = inventory.client.requests_made
+        calls, pages = inventory.client.requests_made, inventory.client.pages_read
         try:
             findings, unknown = await inventory.poll()
         except RemoteError as error:
@@ -112,7 +112,8 @@ class Inventories:
         orphans = self._orphans(unknown)
         for finding in findings:
             self._wake(finding)
-        self._metrics.poll_calls.labels(scope[0], scope[1]).set(inventory.client.requests_made - before)
+        self._metrics.poll_calls.labels(scope[0], scope[1]).set(inventory.client.requests_made - calls)
+        self._metrics.poll_pages.labels(scope[0], scope[1]).set(inventory.client.pages_read - pages)
         self._metrics.poll_wakes.labels(scope[0], scope[1]).set(len(findings))
         self._metrics.orphans.labels(scope[0], scope[1]).set(len(orphans))
         await self._report(scope, inventory, orphans)

@@ -45,6 +45,11 @@ class ListingClient(Protocol):
         """How many requests were sent through this client so far."""
         ...
 
+    @property
+    def pages_read(self) -> int:
+        """How many pages of listings came back."""
+        ...
+
 
 @dataclass(frozen=True)
 class Claim:
