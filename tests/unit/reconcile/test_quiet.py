@@ -1,4 +1,4 @@
-"""When the listings are proof enough that nothing has to be done, and each thing that takes the proof away."""
+"""When listings are proof enough that nothing has to be done, and each thing that takes the proof away."""
 
 from __future__ import annotations
 
@@ -140,7 +140,7 @@ async def test_this_is_not_quiet(kind: str, disturb: Disturb) -> None:
 
 @pytest.mark.parametrize("kind", ["connection", "dataflow"])
 async def test_a_quiet_visit_calls_nothing_and_changes_nothing(kind: str) -> None:
-    world, resource = await ready(kind)
+    _, resource = await ready(kind)
     before = resource.status
     result = await resource.visit(full=False)
     assert result.step == "quiet"
