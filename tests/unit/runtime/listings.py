@@ -39,6 +39,10 @@ class FakeListings:
     def requests_made(self) -> int:
         return len(self.asked)
 
+    @property
+    def pages_read(self) -> int:
+        return sum(1 for what, _ in self.asked if what != "sandboxes")
+
     async def list_by_spec(self, collection: Collection, spec_id: str) -> Sequence[Listed]:
         self.asked.append((collection.value, spec_id))
         await self.open.wait()
