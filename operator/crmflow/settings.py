@@ -60,7 +60,7 @@ class Settings(BaseModel):
     workers: int = Field(default=10, ge=1, le=200)
     """How many resources are worked on at the same time."""
     poll_interval: Seconds = 300.0
-    """How often a dataflow that is Ready is read again for its state and last run."""
+    """How often each sandbox is listed for changes and new runs."""
     resync_interval: Seconds = 3600.0
     """How often a resource that is Ready is checked completely."""
     create_grace: Seconds = 60.0

@@ -115,8 +115,9 @@ def world(
     namespace: str,
     check_reconciled: Callable[..., None],
 ) -> Iterator[World]:
-    """A tenant's namespace with the operator running. Afterwards the status invariants are checked, and that no
-    secret shows anywhere."""
+    """A tenant's namespace with the operator running. Afterwards the status invariants are checked, and that
+    no secret shows anywhere.
+    """
     operator.start()
     tenant = World(cluster, emulators, operator, namespace, check_reconciled)
     yield tenant

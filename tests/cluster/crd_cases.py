@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from crmflow.api.base import OBJECT_NAME, ONE_LINE
+from crmflow.api.base import OBJECT_NAME, ONE_LINE, RESYNC_INTERVAL
 from crmflow.api.endpoint import ENDPOINT_OF_DATA_CENTER, ZOHO_DOMAINS
 from crmflow.api.schema import Rule
 from tests.cluster.crd_constraints import Case, Constraint
@@ -36,6 +36,29 @@ SHARED_RULES: Mapping[Rule, Values] = {
     OBJECT_NAME: Values(
         ("Zoho", "-a", "a-", "a_b", "a..b", ".a", "a.", "a-.b", "a/b", "a b", "a\n"),
         ("a", "0", "a-b.c-0"),
+    ),
+    RESYNC_INTERVAL: Values(
+        (
+            "",
+            "9m59s",
+            "599.9s",
+            "1ms",
+            "0h",
+            "-1h",
+            "+1h",
+            "10",
+            "1d",
+            "1H",
+            "10.m",
+            ".5h",
+            "1h30",
+            "600000000us",
+            "1h 30m",
+            " 1h",
+            "1h\n",
+            "an hour",
+        ),
+        ("10m", "600s", "600000ms", "9m60s", "0.5h", "1h30m", "168h"),
     ),
 }
 """Rules about one value that stand in many places."""

@@ -74,14 +74,12 @@ def test_a_new_resource_costs_few_writes(world: World) -> None:
 def test_a_converged_world_is_left_alone(world: World) -> None:
     world.make_ready()
     before = world.get(CONNECTION), world.get(DATAFLOW)
-    polls = world.metric("crmflow_remote_calls_total", operation="flows.get")
     mark = world.mark()
-    _until(lambda: world.metric("crmflow_remote_calls_total", operation="flows.get") >= polls + 3)
+    world.wait_polls(3)
 
     assert (world.get(CONNECTION), world.get(DATAFLOW)) == before
-    assert {(call["method"], call["path"].split("/")[-2]) for call in world.calls_since(mark)} == {
-        ("GET", "flows")
-    }
+    calls = {(call["method"], call["path"].rsplit("/", 1)[-1]) for call in world.calls_since(mark)}
+    assert calls == {("GET", collection) for collection in ONE_OF_EACH}
 
 
 def test_the_last_run_shows(world: World) -> None:

@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from crmflow.api.base import RESYNC_INTERVAL
 from crmflow.settings import PREFIX, Settings, parse_duration
+from tests.cluster.crd_cases import SHARED_RULES
 
 GOOD: list[tuple[str, str, Any]] = [
     ("PLATFORM_URL", "http://127.0.0.1:1/platform", "http://127.0.0.1:1/platform"),
@@ -101,6 +103,11 @@ def test_the_defaults_are_the_real_services_and_what_the_design_says() -> None:
 )
 def test_durations(text: str, seconds: float) -> None:
     assert parse_duration(text) == pytest.approx(seconds)
+
+
+@pytest.mark.parametrize("text", SHARED_RULES[RESYNC_INTERVAL].accepted)
+def test_what_the_api_server_accepts_as_an_interval_can_be_read(text: str) -> None:
+    assert parse_duration(text) >= 600.0
 
 
 @pytest.mark.parametrize("text", ["", "5", "m", "5 m", "5d", "1h ", "-5m", "5m!", "1,5h"])

@@ -6,14 +6,24 @@ from crmflow.aep.catalog import DataSets
 from crmflow.aep.connections import Connections
 from crmflow.aep.data_prep import MappingSets
 from crmflow.aep.dataflows import Flows, SourceConnections, TargetConnections
+from crmflow.aep.flow_service import VersionObserver
 from crmflow.aep.gateway import Gateway, TokenSource
+from crmflow.aep.listings import Listings
 from crmflow.aep.sandboxes import Sandboxes
 from crmflow.aep.schema_registry import Schemas
 from crmflow.transport.http import HttpClient
 
 
 class PlatformClient(
-    Sandboxes, Connections, SourceConnections, TargetConnections, Flows, MappingSets, Schemas, DataSets
+    Sandboxes,
+    Connections,
+    SourceConnections,
+    TargetConnections,
+    Flows,
+    Listings,
+    MappingSets,
+    Schemas,
+    DataSets,
 ):
     """Every method raises :class:`RemoteError` by the table of ``aep/errors.py``."""
 
@@ -25,6 +35,9 @@ class PlatformClient(
         sandbox: str,
         client_id: str,
         token: TokenSource,
+        on_version: VersionObserver | None = None,
     ) -> None:
         """``base_url`` is the gateway's, ``client_id`` goes into ``x-api-key``."""
         super().__init__(Gateway(http, base_url, organization, sandbox, client_id, token))
+        if on_version is not None:
+            self._flow_service.on_version = on_version

@@ -12,6 +12,7 @@ from crmflow.observability.redaction import sanitise
 
 SERVICE = "DataPrep"
 _PATH = "/data/foundation/conversion/mappingSets"
+_FOUND_AT_MOST = 20
 
 
 class MappingSets(Service):
@@ -32,6 +33,18 @@ class MappingSets(Service):
         if len(found) != len(mappings):
             raise answer.unreadable(f"{len(found)} verdicts on {len(mappings)} mappings")
         return tuple(map(_check, found))
+
+    async def find_mapping_set(self, name: str) -> MappingSetRef | None:
+        """The oldest mapping set of exactly this name; the names that we give say what is in it."""
+        params = [("name", name), ("limit", str(_FOUND_AT_MOST)), ("start", "0"), ("orderBy", "+createdDate")]
+        answer = await self._gateway.send(SERVICE, "mappingSets.list", "GET", _PATH, params=params)
+        found = answer.json()
+        if not isinstance(found, dict) or "data" not in found:
+            raise answer.unreadable("no listing")
+        for raw in fields.objects(found["data"]):
+            if fields.text(raw, "name") == name and fields.text(raw, "id"):
+                return MappingSetRef(fields.text(raw, "id"), fields.integer(raw.get("version")) or 0)
+        return None
 
     async def create_mapping_set(
         self, name: str, schema_id: str, content_type: str, mappings: Sequence[FieldMapping]

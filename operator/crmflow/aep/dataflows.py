@@ -195,7 +195,7 @@ def _flow(raw: Mapping[str, Any]) -> Flow:
             error_diagnostics_enabled=fields.boolean(options.get("errorDiagnosticsEnabled")),
             partial_ingestion_percent=fields.number(options.get("partialIngestionPercent")),
         ),
-        last_run=_last_run(fields.obj(raw, "lastRunDetails")),
+        last_run=last_run_of(raw),
         transformations=transformations,
     )
 
@@ -214,7 +214,9 @@ def _schedule(raw: Mapping[str, Any]) -> Schedule:
     )
 
 
-def _last_run(raw: Mapping[str, Any]) -> LastRun | None:
+def last_run_of(flow: Mapping[str, Any]) -> LastRun | None:
+    """The last run that a flow shows, in a listing as in a read."""
+    raw = fields.obj(flow, "lastRunDetails")
     run_id = fields.text(raw, "id")
     if not run_id:
         return None

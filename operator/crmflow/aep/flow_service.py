@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlsplit
 
@@ -17,6 +17,9 @@ from crmflow.transport.http import Answer
 SERVICE = "FlowService"
 BASE_PATH = "/data/foundation/flowservice"
 
+VersionObserver = Callable[[str, str], None]
+"""Told the id and etag of each object that was read or written by its id: that version is known here."""
+
 
 class FlowService:
     """Creates, reads, changes and deletes objects of a collection such as ``connections``.
@@ -27,11 +30,13 @@ class FlowService:
 
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
+        self.on_version: VersionObserver = lambda _id, _etag: None
+        self.pages_read = 0
 
     async def create(self, collection: str, body: Mapping[str, Any]) -> Created:
         """Create an object; not idempotent (platform.md 2.5)."""
         answer = await self._send(f"{collection}.create", "POST", f"/{collection}", json=reveal(body))
-        return _created(answer)
+        return self._noted(_created(answer))
 
     async def get(self, collection: str, object_id: str) -> Mapping[str, Any]:
         """The object; NotFound if there is none, or if a label hides it (platform.md 1.4)."""
@@ -44,6 +49,7 @@ class FlowService:
             raise RemoteError(
                 SERVICE, f"{collection}.get", ErrorClass.NOT_FOUND, "NotFound", message, status=404
             )
+        self.on_version(object_id, fields.text(found[0], "etag", "version"))
         return found[0]
 
     async def patch(
@@ -57,7 +63,7 @@ class FlowService:
             headers={"If-Match": etag},
             json=[_patch(operation) for operation in operations],
         )
-        return _created(answer, object_id)
+        return self._noted(_created(answer, object_id))
 
     async def delete(self, collection: str, object_id: str) -> None:
         """Delete an object; InUse while others use it, Wait in a transitional state."""
@@ -72,7 +78,7 @@ class FlowService:
             params=[("op", op)],
             headers=None if etag is None else {"If-Match": etag},
         )
-        return _created(answer, object_id)
+        return self._noted(_created(answer, object_id))
 
     async def read(self, operation: str, path: str, params: Params | None = None) -> Answer:
         """GET any other path below the service."""
@@ -85,6 +91,7 @@ class FlowService:
         seen: set[tuple[tuple[str, str], ...]] = set()
         while page is not None:
             answer = await self._send(f"{collection}.list", "GET", f"/{collection}", params=page)
+            self.pages_read += 1
             body = answer.json()
             items = fields.items(body)
             if items is None:
@@ -96,6 +103,11 @@ class FlowService:
                 raise answer.unreadable("a next page that was there before")
         return tuple(found)
 
+    def _noted(self, created: Created) -> Created:
+        if created.etag:
+            self.on_version(created.id, created.etag)
+        return created
+
     async def _send(self, operation: str, method: str, path: str, **request: Any) -> Answer:
         return await self._gateway.send(SERVICE, operation, method, BASE_PATH + path, **request)
 
@@ -106,15 +118,6 @@ class FlowServiceObjects(Service):
     def __init__(self, gateway: Gateway) -> None:
         super().__init__(gateway)
         self._flow_service = FlowService(gateway)
-
-    async def find_ids(self, collection: str, name: str) -> tuple[str, ...]:
-        """Ids of the objects of ``collection`` that have exactly this name, the oldest first.
-
-        The index behind it may lag after a create (platform.md 16.3). ``name`` is free of double quotes.
-        """
-        params = [("property", f'name=="{name}"'), ("orderby", "createdAt")]
-        found = await self._flow_service.find(collection, params)
-        return tuple(fields.text(raw, "id") for raw in found if fields.text(raw, "name") == name)
 
 
 def reveal(value: Any) -> Any:

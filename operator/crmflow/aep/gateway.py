@@ -41,6 +41,7 @@ class Gateway:
         self._http = http
         self._base_url = base_url.rstrip("/")
         self._token = token
+        self.requests_made = 0
         self._headers = {
             "x-api-key": client_id,
             "x-gw-ims-org-id": organization,
@@ -65,6 +66,7 @@ class Gateway:
         """
 
         async def attempt(token: SecretStr) -> Answer:
+            self.requests_made += 1
             bearer = {"Authorization": f"Bearer {token.get_secret_value()}"}
             answer = await self._http.send(
                 service,
@@ -94,3 +96,8 @@ class Service:
 
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
+
+    @property
+    def requests_made(self) -> int:
+        """How many requests went through this gateway so far."""
+        return self._gateway.requests_made

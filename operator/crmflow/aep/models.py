@@ -23,6 +23,8 @@ class Sandbox:
     """``production`` or ``development``."""
     region: str
     """Such as ``VA7``: the key into the IP allow list."""
+    modified_at: float | None = None
+    """When the sandbox itself, not what is in it, last changed: a reset is such a change."""
 
 
 @dataclass(frozen=True, slots=True)

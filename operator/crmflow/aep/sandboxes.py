@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from crmflow.aep import fields
 from crmflow.aep.gateway import Service
 from crmflow.aep.models import Sandbox
@@ -25,6 +27,16 @@ class Sandboxes(Service):
                 state=fields.text(raw, "state"),
                 type=fields.text(raw, "type"),
                 region=fields.text(raw, "region"),
+                modified_at=_instant(fields.text(raw, "lastModifiedDate")),
             )
             for raw in fields.objects(body["sandboxes"])
         )
+
+
+def _instant(text: str) -> float | None:
+    """Seconds since the epoch; a time without an offset is UTC."""
+    try:
+        instant = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return (instant if instant.tzinfo else instant.replace(tzinfo=UTC)).timestamp()

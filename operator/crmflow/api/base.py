@@ -69,6 +69,14 @@ RemoteState = Annotated[str, Field(max_length=64)]
 """A state as the remote service spells it."""
 
 
+Duration = Annotated[str, Field(max_length=32)]
+"""A length of time such as 90m, 1h or 1h30m."""
+RESYNC_INTERVAL = Rule(
+    "self.matches('^([0-9]+([.][0-9]+)?(ms|s|m|h))+$') && duration(self) >= duration('10m')",
+    "must be a duration of at least 10m, such as 30m, 1h or 1h30m",
+)
+
+
 class LocalObjectReference(Model):
     """Names an object in the namespace of the resource that refers to it."""
 
@@ -110,6 +118,15 @@ class Condition(Model):
 
 
 Conditions = Annotated[tuple[Condition, ...], ListMap("type"), Field(max_length=32)]
+
+
+class LastDrift(Model):
+    """What somebody changed in Adobe Experience Platform, and the operator put right."""
+
+    time: Timestamp
+    """When it was put right."""
+    fields: Annotated[tuple[Annotated[str, Field(max_length=128)], ...], Field(max_length=32)]
+    """What was changed, by remote object and field, such as flow.name; an object alone was deleted."""
 
 
 class Intent(Model):

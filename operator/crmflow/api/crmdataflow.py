@@ -9,11 +9,14 @@ from pydantic import Field
 
 from crmflow.api.base import (
     ONE_LINE,
+    RESYNC_INTERVAL,
     Conditions,
     DeletionPolicy,
     Description,
     DisplayName,
+    Duration,
     Intents,
+    LastDrift,
     LocalObjectReference,
     Model,
     RemoteId,
@@ -194,6 +197,10 @@ class CRMDataflowSpec(Model):
     """When the dataflow runs."""
     ingestion: Ingestion = Ingestion()
     """How records are taken in."""
+    resync_interval: Annotated[Duration, RESYNC_INTERVAL] | None = None
+    """How often everything is compared with Adobe Experience Platform, beside the listings that notice most
+    changes sooner: at
+    least 10m. Left out, the operator's setting applies, 1h by default."""
     paused: bool = False
     """While true, the operator neither reads nor changes the remote side, and the flow goes on as it is.
     Deleting the resource still works. To stop the flow itself, set ingestion.enabled to false."""
@@ -266,6 +273,17 @@ class ScheduleStatus(Model):
     """The start time that was sent."""
 
 
+class Gap(Model):
+    """Records that changed in this time may not have been read: the flow was deleted from outside, and its
+    successor begins
+    with the next tick."""
+
+    since: Timestamp | None = None
+    """When the lost flow last read; absent if it never did."""
+    until: Timestamp | None = None
+    """When the new flow begins; absent until it exists."""
+
+
 class LastRun(Model):
     """The flow's last run."""
 
@@ -306,5 +324,9 @@ class CRMDataflowStatus(Model):
     """What deleting the resource will do to the remote objects."""
     last_run: LastRun | None = None
     """The flow's last run."""
+    gap: Gap | None = None
+    """The time that a flow which was deleted from outside left unread."""
+    last_drift: LastDrift | None = None
+    """What was last changed from outside and put right."""
     intents: Intents | None = None
     """Remote objects whose creation was begun and not yet confirmed."""

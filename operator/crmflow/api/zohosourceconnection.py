@@ -8,11 +8,14 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from crmflow.api.base import (
+    RESYNC_INTERVAL,
     Conditions,
     DeletionPolicy,
     Description,
     DisplayName,
+    Duration,
     Intents,
+    LastDrift,
     LocalObjectReference,
     Model,
     RemoteId,
@@ -159,6 +162,10 @@ class ZohoSourceConnectionSpec(Model):
     """The Zoho CRM organization to read from."""
     platform: Platform
     """The sandbox of Adobe Experience Platform to write to."""
+    resync_interval: Annotated[Duration, RESYNC_INTERVAL] | None = None
+    """How often everything is compared with Adobe Experience Platform, beside the listings that notice most
+    changes sooner: at
+    least 10m. Left out, the operator's setting applies, 1h by default."""
     paused: bool = False
     """While true, the operator neither reads nor changes the remote side. Deleting the resource still
     works."""
@@ -216,5 +223,7 @@ class ZohoSourceConnectionStatus(Model):
     """Which credentials the base connection holds."""
     tables: Annotated[int, Field(ge=0)] | None = None
     """How many tables Adobe Experience Platform sees through the base connection."""
+    last_drift: LastDrift | None = None
+    """What was last changed from outside and put right."""
     intents: Intents | None = None
     """Remote objects whose creation was begun and not yet confirmed."""

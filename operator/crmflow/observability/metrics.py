@@ -65,6 +65,35 @@ class Metrics:
             ["service", "credential"],
             registry=self.registry,
         )
+        self.poll_calls = Gauge(
+            "crmflow_inventory_poll_calls",
+            "Remote calls of the last poll of a sandbox.",
+            ["organization", "sandbox"],
+            registry=self.registry,
+        )
+        self.poll_pages = Gauge(
+            "crmflow_inventory_poll_pages",
+            "Pages of listings that the last poll of a sandbox read.",
+            ["organization", "sandbox"],
+            registry=self.registry,
+        )
+        self.poll_wakes = Gauge(
+            "crmflow_inventory_poll_wakes",
+            "Resources that the last poll of a sandbox woke.",
+            ["organization", "sandbox"],
+            registry=self.registry,
+        )
+        self.poll_failures = Counter(
+            "crmflow_inventory_poll_failures",
+            "Polls whose listing was discarded because a page failed.",
+            registry=self.registry,
+        )
+        self.orphans = Gauge(
+            "crmflow_orphans",
+            "Remote objects with this installation's key for which there is no resource.",
+            ["organization", "sandbox"],
+            registry=self.registry,
+        )
         self.objects = Gauge(
             "crmflow_objects", "Resources known to the operator.", ["kind"], registry=self.registry
         )

@@ -72,14 +72,14 @@ def decide(
     was_ready: bool,
     was_observed: bool,
     now: float,
-    poll_after: float,
+    resync_after: float,
     ready_message: str,
     jitter: random.Random,
 ) -> Decision:
     """Look ``outcome`` up in the table and keep ``streak`` up to date.
 
     ``was_ready``: this generation was found Ready before. ``was_observed``: this generation has had a result
-    before. ``poll_after``: seconds until a Ready resource is looked at again.
+    before. ``resync_after``: seconds until a Ready resource is compared completely again.
     """
     if outcome.outcome_class not in (OutcomeClass.TRANSIENT, OutcomeClass.BUG):
         streak.failures, streak.failing_since = 0, None
@@ -89,7 +89,7 @@ def decide(
     match outcome.outcome_class:
         case OutcomeClass.DONE:
             summary = {READY: Finding(TRUE, SUCCEEDED, ready_message)}
-            return Decision(summary, True, poll_after * jitter.uniform(0.95, 1.05), Priority.POLL)
+            return Decision(summary, True, resync_after * jitter.uniform(0.95, 1.05), Priority.POLL)
         case OutcomeClass.WAITING:
             if outcome.transition:
                 streak.transition_reads += 1

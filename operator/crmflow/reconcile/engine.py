@@ -16,7 +16,16 @@ from crmflow.reconcile.conditions import FALSE, SUCCEEDED, TRUE, UNKNOWN, Condit
 from crmflow.reconcile.identity import Identity
 from crmflow.reconcile.offer import Offers
 from crmflow.reconcile.outcome import DONE, Outcome, OutcomeClass, bug, from_remote_error
-from crmflow.reconcile.ports import Access, Clock, Journal, PassInterruptedError, Peers, Platform, Secrets
+from crmflow.reconcile.ports import (
+    Access,
+    Clock,
+    Inventory,
+    Journal,
+    PassInterruptedError,
+    Peers,
+    Platform,
+    Secrets,
+)
 from crmflow.transport.errors import RemoteError
 
 log = logging.getLogger("crmflow.reconcile")
@@ -54,12 +63,14 @@ class Pass(Generic[SpecT, StatusT]):
     status: StatusT
     conditions: Conditions
     """As they were before the pass."""
+    observed_generation: int | None
     journal: Journal
     full: bool = True
     """False: a poll of a resource that is Ready; only what listings and reads cheaply show is looked at."""
     findings: dict[str, Finding] = field(default_factory=dict)
     events: list[Event] = field(default_factory=list)
     platform_client: Platform | None = None
+    sandbox_inventory: Inventory | None = None
     checked: bool = False
     """True once everything has been compared with the spec; the next visits may be polls."""
 
@@ -69,6 +80,18 @@ class Pass(Generic[SpecT, StatusT]):
         if self.platform_client is None:
             raise RuntimeError("no step has reached Platform yet")
         return self.platform_client
+
+    @property
+    def inventory(self) -> Inventory:
+        """What the sandbox holds; available together with :attr:`platform`."""
+        if self.sandbox_inventory is None:
+            raise RuntimeError("no step has reached Platform yet")
+        return self.sandbox_inventory
+
+    @property
+    def was_ready(self) -> bool:
+        """True if this generation was found Ready before: what differs now was changed from outside."""
+        return self.conditions.is_ready(self.generation, self.observed_generation)
 
     @property
     def now(self) -> float:

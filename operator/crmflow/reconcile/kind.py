@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from crmflow.aep.listings import Collection
 from crmflow.api.kinds import Kind
 from crmflow.reconcile.conditions import ConditionType
 from crmflow.reconcile.engine import Pass, Step
@@ -26,5 +27,11 @@ class Reconciler:
     deletion_steps: Sequence[Step[Any]]
     ready_message: Callable[[Any], str]
     references: Callable[[dict[str, Any]], Sequence[tuple[str, str]]]
-    polled: bool
-    """True if a Ready resource is read again at the poll interval, between the full checks."""
+    slots: Mapping[str, Collection]
+    """The remote objects that a resource has, and the collections that they are in."""
+    claimed: Callable[[Mapping[str, Any]], Mapping[str, str]]
+    """Slot → remote id of what a ``status`` records as its own."""
+    quiet: Callable[[Any], Awaitable[bool]]
+    """Whether the listings prove that a Ready resource needs no look at its remote objects. May record what
+    the listings show, and may raise RemoteError.
+    """

@@ -12,6 +12,10 @@ from crmflow.reconcile.ports import Clock, Platform
 
 ZOHO_CONNECTION_SPEC_ID = "929e4450-0237-4ed2-9404-b7e1e0a00309"
 """Zoho CRM's connection specification (platform.md 0)."""
+DATA_LAKE_CONNECTION_SPEC_ID = "c604ff05-7f1a-43c0-8e18-33bf874cb11c"
+"""The data lake's connection specification, which every target connection has (platform.md 0)."""
+FLOW_SPEC_ID = "14518937-270c-4525-bdec-c2ba7cce3860"
+"""``CRMToAEP``'s documented id, used for listings until it has been resolved by name (platform.md 0)."""
 FLOW_SPEC_NAME = "CRMToAEP"
 """The flow specification of CRM tables, resolved by name (platform.md 16.1, 2)."""
 MAX_AGE_SECONDS = 600.0
@@ -61,6 +65,11 @@ class Offers:
         self._clock = clock
         self._offers: dict[tuple[str, str], Offer] = {}
         self._locks: dict[tuple[str, str], asyncio.Lock] = {}
+
+    def flow_spec_id(self, organization: str, sandbox: str) -> str:
+        """The id of ``CRMToAEP`` as last resolved by name, else the documented one. Costs no call."""
+        known = self._offers.get((organization, sandbox))
+        return known.flow_spec.id if known and known.flow_spec else FLOW_SPEC_ID
 
     async def get(self, platform: Platform, organization: str, sandbox: str, *, fresh: bool = False) -> Offer:
         """The offer of a sandbox. ``fresh`` asks Platform again, unless someone did so while we waited."""

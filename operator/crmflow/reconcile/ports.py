@@ -6,10 +6,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from enum import StrEnum
 from typing import Any, Protocol
 
 from pydantic import SecretStr
 
+from crmflow.aep.listings import Collection, Listed
 from crmflow.aep.models import (
     BaseConnection,
     Column,
@@ -111,17 +113,74 @@ class Platform(Protocol):
     async def set_flow_state(self, flow_id: str, enable: bool, etag: str | None) -> Created: ...
     async def delete_flow(self, flow_id: str) -> None: ...
 
-    async def find_ids(self, collection: str, name: str) -> Sequence[str]: ...
-
     async def validate_mapping(
         self, schema_id: str, content_type: str, mappings: Sequence[FieldMapping]
     ) -> Sequence[MappingCheck]: ...
+    async def find_mapping_set(self, name: str) -> MappingSetRef | None: ...
     async def create_mapping_set(
         self, name: str, schema_id: str, content_type: str, mappings: Sequence[FieldMapping]
     ) -> MappingSetRef: ...
 
     async def schema(self, schema_id: str) -> Schema: ...
     async def dataset(self, dataset_id: str) -> DataSet: ...
+
+
+class Absence(StrEnum):
+    """Why a read of a known object was answered with 404."""
+
+    GONE = "Gone"
+    """It does not exist any more; it may be made anew."""
+    RESET = "Reset"
+    """The whole sandbox was reset."""
+    HIDDEN = "Hidden"
+    """It exists: an access label hides it from reads (platform.md 1.4)."""
+    MASS_VANISH = "MassVanish"
+    """It is gone together with many others, and nobody has confirmed that loss yet."""
+
+
+class Inventory(Protocol):
+    """What is known of one sandbox from complete listings, own writes laid over them."""
+
+    @property
+    def covers_predecessors(self) -> bool:
+        """True if a listing shows all that an earlier process of ours can have created."""
+        ...
+
+    def item(self, collection: Collection, remote_id: str) -> Listed | None:
+        """The object as listed last."""
+        ...
+
+    def with_key(self, collection: Collection, key: str) -> Sequence[Listed]:
+        """The objects that carry a lookup key, the oldest first."""
+        ...
+
+    async def look_up(self, collection: Collection, key: str) -> Sequence[Listed]:
+        """The same, by a listing that begins now. May raise RemoteError."""
+        ...
+
+    async def ensure(self) -> None:
+        """There is a listing. May raise RemoteError."""
+        ...
+
+    async def absence(self, collection: Collection, remote_id: str) -> Absence:
+        """Why a read was answered with 404. May raise RemoteError."""
+        ...
+
+    def created(self, collection: Collection, item: Listed) -> None:
+        """An own create."""
+        ...
+
+    def deleted(self, remote_id: str) -> None:
+        """An own delete."""
+        ...
+
+    def is_built_on(self, remote_id: str) -> bool:
+        """True if a listed object names this one as what it is built on."""
+        ...
+
+    def holder_of(self, remote_id: str) -> str | None:
+        """The resource of the cluster that records this object as its own."""
+        ...
 
 
 class Zoho(Protocol):
@@ -140,6 +199,10 @@ class Access(Protocol):
         self, holder: str, organization: str, sandbox: str, credentials: PlatformCredentials
     ) -> Platform:
         """The sandbox, once IMS has given a token, remembered for ``holder``; may raise RemoteError."""
+        ...
+
+    def inventory(self, holder: str) -> Inventory:
+        """The inventory of the sandbox that :meth:`platform` last reached for ``holder``."""
         ...
 
     def held_platform(self, holder: str) -> Platform | None:

@@ -63,12 +63,10 @@ async def reach_platform(pass_: Pass[Any, Any], connection: str, spec: ZohoSourc
     credentials = await platform_credentials(pass_, spec)
     if isinstance(credentials, Outcome):
         return credentials
-    pass_.platform_client = await pass_.services.access.platform(
-        holder(pass_.identity.namespace, connection),
-        spec.platform.organization,
-        spec.platform.sandbox,
-        credentials,
-    )
+    who = holder(pass_.identity.namespace, connection)
+    access, platform = pass_.services.access, spec.platform
+    pass_.platform_client = await access.platform(who, platform.organization, platform.sandbox, credentials)
+    pass_.sandbox_inventory = access.inventory(who)
     return DONE
 
 
@@ -87,12 +85,20 @@ async def reach_platform_for_deletion(
         outcome, lost = stalled(error.reason, error.message), explain(error)
     if outcome.is_done:
         return DONE
-    held = pass_.services.access.held_platform(holder(pass_.identity.namespace, connection))
-    if held is None:
+    if not use_held_platform(pass_, connection):
         return stalled(
             "CredentialsMissing",
             f"The remote objects can't be deleted without access to Platform: {lost} Restore it, or set "
             "spec.deletionPolicy to Orphan to leave them where they are.",
         )
-    pass_.platform_client = held
     return DONE
+
+
+def use_held_platform(pass_: Pass[Any, Any], connection: str) -> bool:
+    """Go on with what was last reached through a connection, if its token still lasts."""
+    who = holder(pass_.identity.namespace, connection)
+    held = pass_.services.access.held_platform(who)
+    if held is None:
+        return False
+    pass_.platform_client, pass_.sandbox_inventory = held, pass_.services.access.inventory(who)
+    return True

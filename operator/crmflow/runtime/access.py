@@ -12,11 +12,15 @@ from pydantic import SecretStr
 
 from crmflow.aep.client import PlatformClient
 from crmflow.aep.ims import DEFAULT_SCOPES, Ims
+from crmflow.api.kinds import ZOHO_SOURCE_CONNECTION
 from crmflow.api.zohosourceconnection import DataCenter, Environment
 from crmflow.clock import Clock
 from crmflow.observability.metrics import Metrics
 from crmflow.reconcile.credentials import PlatformCredentials, ZohoCredentials, fingerprint
-from crmflow.reconcile.ports import Platform, Zoho
+from crmflow.reconcile.ports import Inventory, Platform, Zoho
+from crmflow.runtime.inventories import Inventories
+from crmflow.runtime.inventory import SandboxInventory, Scope
+from crmflow.runtime.keys import Key
 from crmflow.transport.errors import ErrorClass, RemoteError
 from crmflow.transport.http import HttpClient
 from crmflow.zoho.accounts import ZohoAccounts
@@ -123,6 +127,15 @@ class ZohoAccess:
         return await self.crm.organization(self.data_center, environment, await self.token.get())
 
 
+@dataclass(frozen=True)
+class _Held:
+    """What a connection last reached Platform with."""
+
+    client: PlatformClient
+    token: FreshToken[AccessToken]
+    inventory: SandboxInventory
+
+
 class RemoteAccess:
     """Hands out Zoho and Platform by credential; implements the port of the same shape."""
 
@@ -135,6 +148,7 @@ class RemoteAccess:
         platform_url: str,
         clock: Clock,
         metrics: Metrics,
+        inventories: Inventories,
     ) -> None:
         self._http = http
         self._accounts = accounts
@@ -143,9 +157,11 @@ class RemoteAccess:
         self._platform_url = platform_url
         self._clock = clock
         self._metrics = metrics
+        self._inventories = inventories
         self._zoho: dict[str, ZohoAccess] = {}
         self._adobe: dict[str, FreshToken[AccessToken]] = {}
-        self._held: dict[str, tuple[PlatformClient, FreshToken[AccessToken]]] = {}
+        self._clients: dict[Scope, PlatformClient] = {}
+        self._held: dict[str, _Held] = {}
 
     def zoho(self, data_center: DataCenter, credentials: ZohoCredentials) -> Zoho:
         """Zoho CRM with a grant; the same credential gets the same token."""
@@ -167,16 +183,30 @@ class RemoteAccess:
         """A sandbox, remembered for ``holder``. Raises RemoteError when IMS gives no token."""
         token = self._adobe_token(organization, credentials)
         await token.get()
-        client = PlatformClient(
-            self._http, self._platform_url, organization, sandbox, credentials.client_id, token
-        )
-        self._held[holder] = (client, token)
+        scope = (organization, sandbox, credentials.fingerprint)
+        client = self._clients.get(scope)
+        if client is None:
+            client = self._clients[scope] = PlatformClient(
+                self._http,
+                self._platform_url,
+                organization,
+                sandbox,
+                credentials.client_id,
+                token,
+                lambda remote_id, etag: self._inventories.saw(scope, remote_id, etag),
+            )
+        connection = Key(ZOHO_SOURCE_CONNECTION.kind, *holder.split("/", 1))
+        self._held[holder] = _Held(client, token, self._inventories.use(scope, connection, client))
         return client
+
+    def inventory(self, holder: str) -> Inventory:
+        """The inventory of the sandbox that ``holder`` last reached."""
+        return self._held[holder].inventory
 
     def held_platform(self, holder: str) -> Platform | None:
         """What ``holder`` last reached, while the token that it was reached with lasts."""
-        client, token = self._held.get(holder, (None, None))
-        return client if token is not None and token.is_valid else None
+        held = self._held.get(holder)
+        return held.client if held is not None and held.token.is_valid else None
 
     def forget(self, holder: str) -> None:
         """``holder`` is gone."""

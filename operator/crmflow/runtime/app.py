@@ -19,7 +19,7 @@ from crmflow.reconcile.offer import Offers
 from crmflow.runtime.access import RemoteAccess
 from crmflow.runtime.cache import ObjectCache
 from crmflow.runtime.events import EventWriter
-from crmflow.runtime.keys import Key
+from crmflow.runtime.inventories import Installation, Inventories
 from crmflow.runtime.kube import Kubernetes, KubernetesError, load_configuration
 from crmflow.runtime.peers import CachedPeers
 from crmflow.runtime.probes import ProbeServer
@@ -71,38 +71,25 @@ class Application:
     ) -> None:
         settings = self._settings
         instance = await self._start_on_cluster(kubernetes)
-        queue = WorkQueue(self._clock, self._metrics.queue_wait_seconds.observe)
-        cache = ObjectCache({kind: reconciler.references for kind, reconciler in RECONCILERS.items()})
-        secrets = SecretReader(kubernetes)
-        worker: Worker | None = None
-
-        def forget(key: Key) -> None:
-            if worker is not None:
-                worker.forget(key)
-
-        observer = Observer(cache, queue, RECONCILERS, forget)
-        worker = self._worker(instance, kubernetes, http, queue, cache, secrets, observer)
-        self._metrics.queue_depth.set_function(lambda: queue.depth)
-        for kind in RECONCILERS:
-            self._metrics.objects.labels(kind).set_function(partial(cache.count, kind))
-
+        parts = _Parts(settings, self._clock, self._metrics, instance, kubernetes, http)
         watches = [
-            SecretWatch(kubernetes, secrets, self._clock, namespace, observer.secret_changed)
+            SecretWatch(kubernetes, parts.secrets, self._clock, namespace, parts.observer.secret_changed)
             for namespace in settings.watch_namespaces or (None,)
         ]
-        await self._fill(kubernetes, observer, watches)
+        await self._fill(kubernetes, parts.observer, watches)
         self._waiting_for = None
-        log.info("ready", extra={"instance": instance, "objects": len(cache.keys())})
+        log.info("ready", extra={"instance": instance, "objects": len(parts.cache.keys())})
 
         # Tasks that exist before kopf starts are left alone by it; those made later would be cancelled at its
         # exit.
         following = [asyncio.create_task(secret_watch.run()) for secret_watch in watches]
-        workers = [asyncio.create_task(worker.run()) for _ in range(settings.workers)]
+        following.append(asyncio.create_task(parts.inventories.run()))
+        workers = [asyncio.create_task(parts.worker.run()) for _ in range(settings.workers)]
         try:
-            await watch(configuration, list(RECONCILERS.values()), settings.watch_namespaces, observer)
+            await watch(configuration, list(RECONCILERS.values()), settings.watch_namespaces, parts.observer)
         finally:
             self._waiting_for = "the end"
-            queue.close()
+            parts.queue.close()
             await _end(following, 0)
             await _end(workers, settings.shutdown_grace)
 
@@ -142,17 +129,44 @@ class Application:
             else:
                 return
 
-    def _worker(
+
+class _Parts:
+    """The parts of a running operator, wired together."""
+
+    def __init__(
         self,
+        settings: Settings,
+        clock: Clock,
+        metrics: Metrics,
         instance: str,
         kubernetes: Kubernetes,
         http: HttpClient,
-        queue: WorkQueue,
-        cache: ObjectCache,
-        secrets: SecretReader,
-        observer: Observer,
-    ) -> Worker:
-        settings, clock = self._settings, self._clock
+    ) -> None:
+        self.queue = WorkQueue(clock, metrics.queue_wait_seconds.observe)
+        self.cache = ObjectCache(
+            {kind: reconciler.references for kind, reconciler in RECONCILERS.items()},
+            {kind: reconciler.claimed for kind, reconciler in RECONCILERS.items()},
+        )
+        self.secrets = SecretReader(kubernetes)
+        self.observer = Observer(
+            self.cache,
+            self.queue,
+            RECONCILERS,
+            recheck=lambda key: self.worker.recheck(key),
+            forget=lambda key: self.worker.forget(key),
+        )
+        events = EventWriter(kubernetes, clock, metrics, instance)
+        offers = Offers(clock)
+        self.inventories = Inventories(
+            Installation(instance, clock.now(), settings.create_grace, settings.poll_interval),
+            clock,
+            self.cache,
+            RECONCILERS,
+            offers,
+            events,
+            metrics,
+            self.observer.listed,
+        )
         endpoints = ZohoEndpoints(settings.zoho_accounts_url, settings.zoho_api_url)
         access = RemoteAccess(
             http,
@@ -161,22 +175,26 @@ class Application:
             Ims(http, settings.ims_url, clock),
             settings.platform_url,
             clock,
-            self._metrics,
+            metrics,
+            self.inventories,
         )
-        return Worker(
+        self.worker = Worker(
             settings=settings,
             instance=instance,
             clock=clock,
-            queue=queue,
-            cache=cache,
+            queue=self.queue,
+            cache=self.cache,
             reconcilers=RECONCILERS,
             services=Services(
-                clock, access, secrets, CachedPeers(cache), Offers(clock), settings.create_grace
+                clock, access, self.secrets, CachedPeers(self.cache), offers, settings.create_grace
             ),
-            writer=ObjectWriter(kubernetes, self._metrics, observer.seen),
-            events=EventWriter(kubernetes, clock, self._metrics, instance),
-            metrics=self._metrics,
+            writer=ObjectWriter(kubernetes, metrics, self.observer.seen),
+            events=events,
+            metrics=metrics,
         )
+        metrics.queue_depth.set_function(lambda: self.queue.depth)
+        for kind in RECONCILERS:
+            metrics.objects.labels(kind).set_function(partial(self.cache.count, kind))
 
 
 async def _end(tasks: Sequence[asyncio.Task[None]], grace: float) -> None:

@@ -29,6 +29,7 @@ class _Entry:
     deleting: bool
     requests: tuple[tuple[str, str], ...]
     ready: bool
+    claims: tuple[tuple[str, str], ...]
     references: tuple[Reference, ...]
 
 
@@ -40,7 +41,7 @@ class Change:
     asks_for_attention: bool = False
     """Spec edited, deletion begun, or one of our annotations changed."""
     concerns_dependents: bool = False
-    """It became, or ceased to be, Ready; or it appeared."""
+    """It became, or ceased to be, Ready; its remote object is another one; or it appeared."""
 
     @property
     def any(self) -> bool:
@@ -54,9 +55,14 @@ NOTHING = Change()
 class ObjectCache:
     """Every resource of the served namespaces."""
 
-    def __init__(self, references: Mapping[str, Callable[[dict[str, Any]], Sequence[Reference]]]) -> None:
-        """``references`` tells for each kind what a spec refers to."""
+    def __init__(
+        self,
+        references: Mapping[str, Callable[[dict[str, Any]], Sequence[Reference]]],
+        claimed: Mapping[str, Callable[[Mapping[str, Any]], Mapping[str, str]]],
+    ) -> None:
+        """``references`` tells for each kind what a spec refers to, ``claimed`` what a status records."""
         self._references = references
+        self._claimed = claimed
         self._entries: dict[Key, _Entry] = {}
         self._referrers: dict[tuple[str, str, str], set[Key]] = {}
 
@@ -76,7 +82,8 @@ class ObjectCache:
         return Change(
             asks_for_attention=(before.generation, before.deleting, before.requests)
             != (entry.generation, entry.deleting, entry.requests),
-            concerns_dependents=(before.ready, before.deleting) != (entry.ready, entry.deleting),
+            concerns_dependents=(before.ready, before.deleting, before.claims)
+            != (entry.ready, entry.deleting, entry.claims),
         )
 
     def get(self, key: Key) -> dict[str, Any] | None:
@@ -122,6 +129,7 @@ class ObjectCache:
                 )
             ),
             ready=Conditions.from_status(status).is_true(READY),
+            claims=tuple(sorted(self._claimed[key.kind](status).items())),
             references=tuple(self._references[key.kind](obj.get("spec") or {})),
         )
 

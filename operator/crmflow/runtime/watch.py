@@ -17,6 +17,7 @@ from crmflow.api.kinds import GROUP, VERSION
 from crmflow.reconcile.decide import Priority
 from crmflow.reconcile.kind import Reconciler
 from crmflow.runtime.cache import ObjectCache
+from crmflow.runtime.inventory import Finding
 from crmflow.runtime.keys import Key
 from crmflow.runtime.queue import WorkQueue
 
@@ -31,11 +32,13 @@ class Observer:
         cache: ObjectCache,
         queue: WorkQueue,
         reconcilers: Mapping[str, Reconciler],
+        recheck: Callable[[Key], None],
         forget: Callable[[Key], None],
     ) -> None:
         self._cache = cache
         self._queue = queue
         self._reconcilers = reconcilers
+        self._recheck = recheck
         self._forget = forget
 
     def seen(self, obj: dict[str, Any]) -> None:
@@ -49,6 +52,7 @@ class Observer:
         key = Key.of(obj)
         change = self._cache.put(obj)
         if change.asks_for_attention:
+            self._recheck(key)
             self._queue.add(key, Priority.CHANGE)
         elif change.is_new:
             self._queue.add(key, Priority.FIRST_SIGHT)
@@ -69,7 +73,16 @@ class Observer:
 
     def secret_changed(self, namespace: str, name: str) -> None:
         """A Secret appeared, changed or went."""
-        self._wake(self._cache.referrers("Secret", namespace, name))
+        keys = self._cache.referrers("Secret", namespace, name)
+        for key in keys:
+            self._recheck(key)
+        self._wake(keys)
+
+    def listed(self, finding: Finding) -> None:
+        """A listing shows something new about a resource's remote objects."""
+        if finding.recheck:
+            self._recheck(finding.key)
+        self._queue.add(finding.key, Priority.POLL)
 
     def _wake(self, keys: Any) -> None:
         for key in keys:

@@ -4,6 +4,7 @@ to come back.
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import random
 from collections.abc import Mapping
@@ -29,7 +30,7 @@ from crmflow.reconcile.decide import Decision, Priority, Streak, decide
 from crmflow.reconcile.engine import Pass, Services, run_steps
 from crmflow.reconcile.identity import Identity
 from crmflow.reconcile.kind import Reconciler
-from crmflow.reconcile.outcome import PAUSED, Outcome, OutcomeClass
+from crmflow.reconcile.outcome import DONE, PAUSED, Outcome, OutcomeClass, from_remote_error
 from crmflow.reconcile.ports import PassInterruptedError
 from crmflow.runtime.cache import ObjectCache
 from crmflow.runtime.events import EventWriter
@@ -37,7 +38,8 @@ from crmflow.runtime.keys import Key
 from crmflow.runtime.kube import FINALIZER, KubernetesError, NotFoundError, StaleError
 from crmflow.runtime.queue import WorkQueue
 from crmflow.runtime.status import Object, ObjectWriter, ReplacedError, status_body, to_wire
-from crmflow.settings import Settings
+from crmflow.settings import Settings, parse_duration
+from crmflow.transport.errors import RemoteError
 
 log = logging.getLogger("crmflow.worker")
 
@@ -51,7 +53,14 @@ class _Memory:
     uid: str
     streak: Streak = field(default_factory=Streak)
     checked_generation: int | None = None
-    checked_at: float = 0.0
+    """The generation that was last compared completely with what is remote."""
+    next_check_at: float | None = None
+    """When that is due again."""
+    settling: bool = False
+    """The last visit ended waiting for a remote transition: only that has to be read again."""
+    asked: int = 0
+    """How often somebody asked for a complete comparison, and how many of these requests one has followed."""
+    answered: int = 0
 
 
 class Worker:
@@ -95,6 +104,12 @@ class Worker:
             finally:
                 self._queue.done(key)
 
+    def recheck(self, key: Key) -> None:
+        """Have the next visit compare everything."""
+        memory = self._memories.get(key)
+        if memory is not None:
+            memory.asked += 1
+
     def forget(self, key: Key) -> None:
         """The resource is gone."""
         self._memories.pop(key, None)
@@ -133,8 +148,7 @@ class Worker:
         else:
             if not deleting and not visit.previous.get(READY):
                 await visit.announce()
-            steps = reconciler.deletion_steps if deleting else reconciler.steps
-            outcome, step = await run_steps(visit.pass_, steps)
+            outcome, step = await visit.work(deleting=deleting)
         log.log(
             logging.INFO if not outcome.is_done else logging.DEBUG,
             "%s",
@@ -191,15 +205,41 @@ class _Visit:
             spec=spec,
             status=draft.model_copy(update={"deletion_policy": policy}),
             conditions=self.previous,
+            observed_generation=self.observed,
             journal=self,
-            full=self._is_full(),
+        )
+        interval = getattr(spec, "resync_interval", None)
+        self._resync = parse_duration(interval) if interval else worker._settings.resync_interval
+        self._asked = memory.asked
+        if memory.next_check_at is None and self.pass_.was_ready:
+            # After a restart the listing is enough at first; the complete checks are spread over the
+            # interval.
+            memory.checked_generation = self.generation
+            memory.next_check_at = worker._clock.now() + self._resync * _share(metadata["uid"])
+        self.pass_.full = not (self._was_checked() and (self.pass_.was_ready or memory.settling))
+
+    def _was_checked(self) -> bool:
+        """True if this generation was compared completely, nobody asked for it since, and it is not due."""
+        memory = self._memory
+        return (
+            memory.checked_generation == self.generation
+            and memory.answered == memory.asked
+            and memory.next_check_at is not None
+            and self._worker._clock.now() < memory.next_check_at
         )
 
-    def _is_full(self) -> bool:
-        """A poll is enough for a generation that was checked completely, until the next full check is due."""
-        memory, worker = self._memory, self._worker
-        fresh = worker._clock.now() - memory.checked_at < worker._settings.resync_interval
-        return not (self._reconciler.polled and memory.checked_generation == self.generation and fresh)
+    async def work(self, *, deleting: bool) -> tuple[Outcome, str]:
+        """Run the kind's steps, unless listings show that nothing has to be done; outcome and last step."""
+        if deleting:
+            return await run_steps(self.pass_, self._reconciler.deletion_steps)
+        if self.pass_.was_ready and not self.pass_.full:
+            try:
+                if await self._reconciler.quiet(self.pass_):
+                    return DONE, "quiet"
+            except RemoteError as error:
+                return from_remote_error(error), "quiet"
+            self.pass_.full = True
+        return await run_steps(self.pass_, self._reconciler.steps)
 
     async def announce(self) -> None:
         """The first status, before any slow call: without one, a resource counts as finished."""
@@ -224,10 +264,11 @@ class _Visit:
         await self._write(
             decision.summary, self.generation if decision.observes_generation else self.observed
         )
-        if self.pass_.checked:  # only now: a poll relies on what the full check wrote
+        self._memory.settling = outcome.transition
+        if self.pass_.checked and self.pass_.full:  # only now: later visits rely on what this one wrote
             self._memory.checked_generation = self.generation
-            if self.pass_.full:
-                self._memory.checked_at = worker._clock.now()
+            self._memory.next_check_at = worker._clock.now() + self._resync
+            self._memory.answered = self._asked
         await self.tell()
         if decision.after is None:
             worker._queue.forget(key)
@@ -235,14 +276,16 @@ class _Visit:
             worker._queue.schedule(key, decision.after, decision.priority)
 
     def _decide(self, outcome: Outcome) -> Decision:
-        worker, settings = self._worker, self._worker._settings
+        worker, memory = self._worker, self._memory
+        now = worker._clock.now()
+        is_quiet = not self.pass_.full and memory.next_check_at is not None
         return decide(
             outcome,
             self._memory.streak,
             was_ready=self.previous.is_ready(self.generation, self.observed),
             was_observed=self.observed == self.generation,
-            now=worker._clock.now(),
-            poll_after=settings.poll_interval if self._reconciler.polled else settings.resync_interval,
+            now=now,
+            resync_after=memory.next_check_at - now if is_quiet and memory.next_check_at else self._resync,
             ready_message=self._reconciler.ready_message(self.pass_),
             jitter=worker._jitter,
         )
@@ -279,3 +322,8 @@ class _Visit:
         body = status_body(self.pass_.status, conditions, observed)
         self.obj = await self._worker._writer.write_status(self._reconciler, self.obj, body)
         self.previous = Conditions.from_status(self.obj.get("status") or {})
+
+
+def _share(uid: str) -> float:
+    """A number from 0 to 1 that is the same for the same uid."""
+    return int.from_bytes(hashlib.sha256(uid.encode()).digest()[:4], "big") / 2**32

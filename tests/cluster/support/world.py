@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -111,6 +112,15 @@ class World:
         return int(self.control.get("/exchanges", since=10**9)["next"])
 
     # The operator
+
+    def wait_polls(self, polls: int, seconds: float = 15) -> None:
+        """Wait until the sandbox has been listed so many times more."""
+        listed = {"operation": "flows.list"}
+        wanted = self.metric("crmflow_remote_calls_total", **listed) + polls
+        deadline = time.monotonic() + seconds
+        while self.metric("crmflow_remote_calls_total", **listed) < wanted:
+            assert time.monotonic() < deadline, "the operator does not poll"
+            time.sleep(0.05)
 
     def metric(self, name: str, **labels: str) -> float:
         """The sum of a metric's samples that have these labels."""

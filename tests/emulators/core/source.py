@@ -1,4 +1,4 @@
-"""What AEP's connector can see of a source once it holds the authentication parameters of a base connection."""
+"""What AEP's connector can see of a source once it holds a base connection's authentication parameters."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import Any, Protocol
 class SourceColumn:
     """One column of a table, as explore shows it.
 
-    ``type`` is the source's own type: string, boolean, double or integer (XDM's are string, boolean and number).
-    ``date_time`` marks a column that holds instants and may therefore be the delta column.
+    ``type`` is the source's own type: string, boolean, double or integer (XDM's are string, boolean and
+    number). ``date_time`` marks a column that holds instants and may therefore be the delta column.
     """
 
     name: str

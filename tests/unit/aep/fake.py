@@ -38,6 +38,8 @@ class Fake:
         self.answers = [_response(answer) for answer in answers]
         self.requests: list[httpx.Request] = []
         self.tokens = Tokens()
+        self.versions: list[tuple[str, str]] = []
+        """Id and etag of each object whose version became known."""
         self.client = PlatformClient(
             HttpClient(httpx.MockTransport(self._handle), Clock()),
             f"{BASE}/",
@@ -45,6 +47,7 @@ class Fake:
             "prod",
             "client-id",
             self.tokens,
+            lambda remote_id, etag: self.versions.append((remote_id, etag)),
         )
 
     def _handle(self, request: httpx.Request) -> httpx.Response:

@@ -522,43 +522,6 @@ async def test_delete(method: str, collection: str) -> None:
         assert raised.value.error_class is error_class
 
 
-# Look-ups by name
-
-
-async def test_find_ids_follows_the_pages_and_takes_exact_names() -> None:
-    name = "Leads [crmflow:prod:0a1b]"
-    fake = Fake(
-        {
-            "items": [{"id": "1", "name": name}],
-            "_links": {"next": {"href": "/flows?continuationToken=a%2Bb&limit=1"}},
-        },
-        {"items": [{"id": "2", "name": f"{name} "}, {"id": "3", "name": name}], "_links": {}},
-    )
-    assert await fake.client.find_ids("flows", name) == ("1", "3")
-    first, second = fake.requests
-    assert first.url.path == second.url.path == f"{FS}/flows"
-    assert first.url.params["property"] == f'name=="{name}"'
-    assert dict(second.url.params) == {"continuationToken": "a+b", "limit": "1"}
-
-
-async def test_a_next_link_does_not_lead_elsewhere() -> None:
-    fake = Fake(
-        {"items": [], "_links": {"next": {"href": "https://elsewhere.example/x?continuationToken=t"}}},
-        {"items": []},
-    )
-    assert await fake.client.find_ids("connections", "n") == ()
-    assert str(fake.requests[1].url) == f"https://platform.example{FS}/connections?continuationToken=t"
-
-
-async def test_a_failed_page_fails_the_listing() -> None:
-    page = {"items": [{"id": "1", "name": "n"}], "_links": {"next": {"href": "/flows?continuationToken=t"}}}
-    seconds: list[Any] = [error("FLOW-1400-500"), (200, {}), (200, "<html>"), page]
-    for second in seconds:
-        with pytest.raises(RemoteError) as raised:
-            await Fake(page, second).client.find_ids("flows", "n")
-        assert raised.value.error_class is ErrorClass.TRANSIENT
-
-
 # Data Prep, Schema Registry, Catalog
 
 MAPPINGS = [

@@ -12,6 +12,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from pydantic import SecretStr
 
+from crmflow.aep.listings import Collection, Listed
 from crmflow.aep.models import (
     AuthSpec,
     BaseConnection,
@@ -41,7 +42,8 @@ from crmflow.api.zohosourceconnection import (
 )
 from crmflow.reconcile.credentials import PlatformCredentials, ZohoCredentials
 from crmflow.reconcile.offer import FLOW_SPEC_NAME, ZOHO_CONNECTION_SPEC_ID
-from crmflow.reconcile.ports import Platform, Zoho
+from crmflow.reconcile.ownership import key_in
+from crmflow.reconcile.ports import Absence, Platform, Zoho
 from crmflow.transport.errors import ErrorClass, RemoteError
 from crmflow.zoho.crm import Organization
 
@@ -180,6 +182,7 @@ class FakePlatform(Failing):
         self.target_connections: dict[str, TargetConnection] = {}
         self.flows: dict[str, Flow] = {}
         self.mapping_sets: dict[str, tuple[FieldMapping, ...]] = {}
+        self.mapping_set_names: dict[str, str] = {}
         self.table_list = [Table("Contacts", "Contacts"), Table("Leads", "Leads")]
         self.column_list = [
             _column("Email", "string"),
@@ -199,7 +202,7 @@ class FakePlatform(Failing):
         self.flow_states: list[str] = []
         """What the next reads of a flow show, before it shows its own state."""
         self.hidden_names: set[str] = set()
-        """Names that the index does not show yet."""
+        """Names that the index does not show yet: their objects are in no listing."""
         self._ids = 0
 
     @remote
@@ -383,20 +386,6 @@ class FakePlatform(Failing):
         del self.flows[flow_id]
 
     @remote
-    async def find_ids(self, collection: str, name: str) -> Sequence[str]:
-        collections: Mapping[str, Mapping[str, Any]] = {
-            "connections": self.connections,
-            "sourceConnections": self.source_connections,
-            "targetConnections": self.target_connections,
-            "flows": self.flows,
-        }
-        return [
-            object_id
-            for object_id, found in collections[collection].items()
-            if found.name == name and name not in self.hidden_names
-        ]
-
-    @remote
     async def validate_mapping(
         self, schema_id: str, content_type: str, mappings: Sequence[FieldMapping]
     ) -> Sequence[MappingCheck]:
@@ -407,11 +396,17 @@ class FakePlatform(Failing):
         ]
 
     @remote
+    async def find_mapping_set(self, name: str) -> MappingSetRef | None:
+        found = (set_id for set_id, known in self.mapping_set_names.items() if known == name)
+        return next((MappingSetRef(set_id, 0) for set_id in found), None)
+
+    @remote
     async def create_mapping_set(
         self, name: str, schema_id: str, content_type: str, mappings: Sequence[FieldMapping]
     ) -> MappingSetRef:
         created = self._created("ms")
         self.mapping_sets[created.id] = tuple(mappings)
+        self.mapping_set_names[created.id] = name
         return MappingSetRef(created.id, 0)
 
     @remote
@@ -421,6 +416,16 @@ class FakePlatform(Failing):
     @remote
     async def dataset(self, dataset_id: str) -> DataSet:
         return _found(self.datasets, dataset_id)
+
+    def held(self, collection: Collection) -> dict[str, Any]:
+        """The objects of ``collection`` by id."""
+        collections: dict[Collection, dict[str, Any]] = {
+            Collection.CONNECTIONS: self.connections,
+            Collection.SOURCE_CONNECTIONS: self.source_connections,
+            Collection.TARGET_CONNECTIONS: self.target_connections,
+            Collection.FLOWS: self.flows,
+        }
+        return collections[collection]
 
     @property
     def counts(self) -> tuple[int, int, int, int]:
@@ -448,6 +453,79 @@ def _patched(remote_object: R, operations: Sequence[PatchOperation]) -> R:
     return replace(remote_object, **changes)  # type: ignore[type-var]
 
 
+class FakeInventory(Failing):
+    """What listings show of the sandbox: all that it holds, except what the index does not show yet, and own
+    writes at once.
+    """
+
+    def __init__(self, timeline: Timeline, platform: FakePlatform) -> None:
+        super().__init__(timeline)
+        self._platform = platform
+        self._own: dict[Collection, dict[str, Listed]] = {collection: {} for collection in Collection}
+        self.covers_predecessors = True
+        self.absences: dict[str, Absence] = {}
+        """Why a read of an object is answered with 404, where it is not simply gone."""
+        self.holders: dict[str, str] = {}
+        """Id → the other resource that records it."""
+        self.deletions: list[str] = []
+
+    def item(self, collection: Collection, remote_id: str) -> Listed | None:
+        return self._view(collection).get(remote_id)
+
+    def with_key(self, collection: Collection, key: str) -> Sequence[Listed]:
+        found = [item for item in self._view(collection).values() if key_in(item.name) == key]
+        return sorted(found, key=lambda item: item.created_at)
+
+    @remote
+    async def look_up(self, collection: Collection, key: str) -> Sequence[Listed]:
+        return self.with_key(collection, key)
+
+    async def ensure(self) -> None:
+        if (failure := self._failure("ensure")) is not None:
+            raise failure.error
+
+    @remote
+    async def absence(self, collection: Collection, remote_id: str) -> Absence:
+        return self.absences.get(remote_id, Absence.GONE)
+
+    def created(self, collection: Collection, item: Listed) -> None:
+        self._own[collection][item.id] = item
+
+    def deleted(self, remote_id: str) -> None:
+        self.deletions.append(remote_id)
+        for own in self._own.values():
+            own.pop(remote_id, None)
+
+    def is_built_on(self, remote_id: str) -> bool:
+        views = (self._view(collection) for collection in Collection)
+        return any(remote_id in item.parents for view in views for item in view.values())
+
+    def holder_of(self, remote_id: str) -> str | None:
+        return self.holders.get(remote_id)
+
+    def _view(self, collection: Collection) -> dict[str, Listed]:
+        held = self._platform.held(collection)
+        listed = [_listed(found) for found in held.values() if found.name not in self._platform.hidden_names]
+        own = {remote_id: item for remote_id, item in self._own[collection].items() if remote_id in held}
+        return {**own, **{item.id: item for item in listed}}
+
+
+def _listed(found: Any) -> Listed:
+    parents = getattr(found, "source_connection_ids", ()) + getattr(found, "target_connection_ids", ())
+    if isinstance(found, SourceConnection):
+        parents = (found.base_connection_id,)
+    return Listed(
+        id=found.id,
+        etag=found.etag,
+        name=found.name,
+        description=found.description,
+        state=found.state,
+        created_at=float(found.id.rpartition("-")[2]),
+        parents=parents,
+        last_run=getattr(found, "last_run", None),
+    )
+
+
 class FakeZoho(Failing):
     """Zoho with one grant."""
 
@@ -467,10 +545,13 @@ class FakeZoho(Failing):
 class FakeAccess(Failing):
     """Hands out one Zoho and one sandbox, and remembers to whom."""
 
-    def __init__(self, timeline: Timeline, zoho: FakeZoho, platform: FakePlatform) -> None:
+    def __init__(
+        self, timeline: Timeline, zoho: FakeZoho, platform: FakePlatform, inventory: FakeInventory
+    ) -> None:
         super().__init__(timeline)
         self._zoho = zoho
         self._platform = platform
+        self._inventory = inventory
         self.held: dict[str, FakePlatform] = {}
         self.grants: list[tuple[DataCenter, ZohoCredentials]] = []
 
@@ -485,6 +566,9 @@ class FakeAccess(Failing):
             raise failure.error
         self.held[holder] = self._platform
         return self._platform
+
+    def inventory(self, holder: str) -> FakeInventory:
+        return self._inventory
 
     def held_platform(self, holder: str) -> Platform | None:
         return self.held.get(holder)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -139,13 +140,4 @@ def _ending_in(reconciler: Reconciler, index: int, outcome: Outcome) -> Reconcil
         return Step(run, reconciler.steps[position].condition)
 
     steps = [step_at(position) for position in range(len(reconciler.steps))]
-    return Reconciler(
-        kind=reconciler.kind,
-        conditions=reconciler.conditions,
-        make_pass=reconciler.make_pass,
-        steps=steps,
-        deletion_steps=reconciler.deletion_steps,
-        ready_message=reconciler.ready_message,
-        references=reconciler.references,
-        polled=reconciler.polled,
-    )
+    return replace(reconciler, steps=steps)

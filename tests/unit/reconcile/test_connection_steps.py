@@ -387,17 +387,6 @@ async def test_a_withdrawn_source_leaves_an_existing_connection_alone_but_says_s
     assert resource.condition("Ready")[0] == "True"
 
 
-async def test_a_vanished_base_connection_is_told_and_not_made_again() -> None:
-    world = World()
-    resource = world.connection()
-    await resource.visit()
-    world.platform.connections.clear()
-    result = await resource.visit()
-    assert (result.outcome.outcome_class, result.outcome.reason) == (STALLED, "BaseConnectionMissing")
-    assert "delete the resource and create it anew" in result.outcome.message
-    assert world.platform.connections == {}
-
-
 async def test_an_etag_conflict_is_tried_again() -> None:
     world = World()
     resource = world.connection()

@@ -13,7 +13,7 @@ from crmflow.api.zohosourceconnection import BaseConnection
 from crmflow.reconcile.offer import FLOW_SPEC_NAME, ZOHO_CONNECTION_SPEC_ID
 from crmflow.reconcile.outcome import OutcomeClass
 from crmflow.transport.errors import ErrorClass
-from tests.unit.reconcile.fakes import DATASET_ID, FLOW_SPEC_ID, SCHEMA_ID, remote_error
+from tests.unit.reconcile.fakes import DATASET_ID, FLOW_SPEC_ID, SCHEMA_ID, Failing, remote_error
 from tests.unit.reconcile.world import CONNECTION_NAME, NAMESPACE, World
 
 CONTENT_TYPE = "application/vnd.adobe.xed-full+json;version=1"
@@ -26,13 +26,14 @@ FIRST_PASS = [
     "connection_spec",
     "flow_spec",
     "checkpoint",
-    "create_mapping_set",
+    "find_mapping_set",
     "create_source_connection",
     "create_target_connection",
+    "create_mapping_set",
     "create_flow",
     "flow",
 ]
-FULL_PASS = ["source_connection", "target_connection", "flow"]
+FULL_PASS = ["flow", "source_connection", "target_connection"]
 WAITING, STALLED, TRANSIENT = OutcomeClass.WAITING, OutcomeClass.STALLED, OutcomeClass.TRANSIENT
 
 Edit = Callable[[dict[str, Any]], Any]
@@ -138,15 +139,14 @@ async def test_columns_that_are_left_out_are_all_of_the_table_and_pinned() -> No
     assert resource.status["columns"] == names
 
 
-async def test_a_full_check_reads_the_three_objects_and_a_poll_only_the_flow() -> None:
+async def test_a_full_check_reads_the_three_objects_and_nothing_else() -> None:
     world = World()
     resource = world.dataflow()
     await resource.visit()
-    assert (await resource.visit()).calls == FULL_PASS
     before = resource.status
-    poll = await resource.visit(full=False)
-    assert poll.calls == ["flow"]
-    assert poll.outcome.is_done
+    result = await resource.visit()
+    assert result.calls == FULL_PASS
+    assert result.checked
     assert resource.status == before
 
 
@@ -375,6 +375,7 @@ async def test_an_edit_that_can_not_be_carried_out_names_exactly_its_field(chang
     world = World()
     resource = world.dataflow()
     await resource.visit()
+    world.hold_base_connection()
     view = world.peers.connections[NAMESPACE, CONNECTION_NAME]
     world.peers.connections[NAMESPACE, "other"] = replace(
         view, status=view.status.model_copy(update={"base_connection": BaseConnection(id="bc-other")})
@@ -448,7 +449,9 @@ async def test_names_and_descriptions_are_patched_on_all_three_objects(
     result = await resource.visit()
     assert result.outcome.is_done
     patches = ["patch_source_connection", "patch_target_connection", "patch_flow"]
-    assert result.calls == [*FULL_PASS, *patches, "flow"]
+    assert result.calls == [*FULL_PASS, "patch_flow", *patches[:2], "flow"]
+    assert [event.reason for event in result.events] == ["Updated"]
+    assert "lastDrift" not in resource.status
     for patch in patches:
         [(_, etag, operations)] = world.platform.arguments[patch]
         assert etag == "etag"
@@ -464,25 +467,6 @@ async def test_a_remote_edit_is_found_by_the_full_check() -> None:
     world.platform.flows[flow.id] = replace(flow, delta_column="Created_Time")
     result = await resource.visit()
     assert "in spec.deltaColumn. This" in result.outcome.message
-
-
-@pytest.mark.parametrize(
-    ("gone", "named"),
-    [
-        (["flows"], "The flow of"),
-        (["source_connections", "target_connections"], "The source connection and target connection of"),
-    ],
-)
-async def test_vanished_objects_are_named_and_not_made_again(gone: list[str], named: str) -> None:
-    world = World()
-    resource = world.dataflow()
-    await resource.visit()
-    for collection in gone:
-        getattr(world.platform, collection).clear()
-    result = await resource.visit()
-    assert (result.outcome.outcome_class, result.outcome.reason) == (STALLED, "RemoteObjectMissing")
-    assert named in result.outcome.message
-    assert result.calls == FULL_PASS
 
 
 async def test_before_there_is_a_flow_outdated_connections_are_made_again() -> None:
@@ -552,7 +536,7 @@ async def test_the_last_run_is_told_and_does_not_touch_ready(run: LastRun, statu
     [flow] = world.platform.flows.values()
     world.platform.flows[flow.id] = replace(flow, last_run=run)
     result = await resource.visit(full=False)
-    assert result.calls == ["flow"]
+    assert (result.step, result.calls) == ("quiet", [])
     assert resource.condition("RunsHealthy")[:2] == (status, reason)
     assert resource.condition("Ready")[0] == "True"
     expected = {"id": "r1", "state": run.state, "startTime": "1970-01-01T00:16:40Z"}
@@ -561,20 +545,22 @@ async def test_the_last_run_is_told_and_does_not_touch_ready(run: LastRun, statu
     assert resource.status["lastRun"] == expected
 
 
-async def test_a_ready_dataflow_stays_ready_through_a_short_outage() -> None:
+@pytest.mark.parametrize("full", [True, False], ids=["full check", "quiet visit"])
+async def test_a_ready_dataflow_stays_ready_through_a_short_outage(full: bool) -> None:
     world = World()
     resource = world.dataflow()
     await resource.visit()
     before = resource.status
-    world.platform.fail("flow", remote_error())
+    failing: Failing = world.platform if full else world.inventory
+    failing.fail("flow" if full else "ensure", remote_error())
     for _ in range(3):
-        assert (await resource.visit(full=False)).outcome.outcome_class is TRANSIENT
+        assert (await resource.visit(full=full)).outcome.outcome_class is TRANSIENT
         assert resource.status == before
     world.clock.time += 300
-    await resource.visit(full=False)
+    await resource.visit(full=full)
     assert resource.condition("Ready")[:2] == ("False", "ProgressingWithRetry")
-    world.platform.heal()
-    assert (await resource.visit(full=False)).outcome.is_done
+    failing.heal()
+    assert (await resource.visit(full=full)).outcome.is_done
     assert resource.condition("Ready")[0] == "True"
 
 

@@ -28,7 +28,7 @@ from crmflow.reconcile.outcome import (
 )
 from crmflow.transport.errors import ErrorClass, RemoteError
 
-POLL = 300.0
+RESYNC = 3600.0
 TRANSITION = waiting("FlowSettling", "settling", transition=True)
 WAITING = waiting("SecretNotFound", "no Secret")
 STALLED = stalled("TableNotFound", "no table")
@@ -51,7 +51,7 @@ def look_up(
         was_ready=ready,
         was_observed=ready if observed is None else observed,
         now=now,
-        poll_after=POLL,
+        resync_after=RESYNC,
         ready_message="all is well",
         jitter=random.Random(seed),
     )
@@ -119,9 +119,9 @@ def test_ready_carries_reason_and_message(outcome: Outcome, reason: str, message
     assert (summary["Ready"].reason, summary["Ready"].message) == (reason, message)
 
 
-def test_a_ready_resource_is_polled_with_a_little_jitter() -> None:
+def test_a_ready_resource_is_checked_again_with_a_little_jitter() -> None:
     pauses = [look_up(DONE, seed=seed).after for seed in range(200)]
-    assert all(pause is not None and POLL * 0.95 <= pause <= POLL * 1.05 for pause in pauses)
+    assert all(pause is not None and RESYNC * 0.95 <= pause <= RESYNC * 1.05 for pause in pauses)
     assert len(set(pauses)) > 100
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from crmflow.aep.models import BaseConnection as RemoteConnection
 from crmflow.api.zohosourceconnection import (
     BaseConnection,
     ZohoSourceConnectionSpec,
@@ -25,16 +26,18 @@ from crmflow.reconcile.decide import Decision, Streak, decide
 from crmflow.reconcile.engine import Pass, Services, run_steps
 from crmflow.reconcile.identity import Identity
 from crmflow.reconcile.kind import Reconciler
-from crmflow.reconcile.offer import Offers
-from crmflow.reconcile.outcome import PAUSED, Outcome
+from crmflow.reconcile.offer import ZOHO_CONNECTION_SPEC_ID, Offers
+from crmflow.reconcile.outcome import DONE, PAUSED, Outcome, from_remote_error
 from crmflow.reconcile.ports import PassInterruptedError
 from crmflow.runtime.status import status_body, to_wire
+from crmflow.transport.errors import RemoteError
 from tests.cluster.support.invariants import check_invariants
 from tests.unit.reconcile.fakes import (
     DATASET_ID,
     SCHEMA_ID,
     FakeAccess,
     FakeClock,
+    FakeInventory,
     FakePeers,
     FakePlatform,
     FakeSecrets,
@@ -112,7 +115,8 @@ class World:
         self.timeline = Timeline()
         self.platform = FakePlatform(self.timeline)
         self.zoho = FakeZoho(self.timeline)
-        self.access = FakeAccess(self.timeline, self.zoho, self.platform)
+        self.inventory = FakeInventory(self.timeline, self.platform)
+        self.access = FakeAccess(self.timeline, self.zoho, self.platform, self.inventory)
         self.secrets = FakeSecrets(self.timeline)
         self.peers = FakePeers()
         self.secrets.data[NAMESPACE, "zoho-oauth"] = {
@@ -138,6 +142,12 @@ class World:
         status = ZohoSourceConnectionStatus(base_connection=BaseConnection(id="bc-0"), tables=2)
         self.peers.connections[NAMESPACE, CONNECTION_NAME] = View(spec, status)
         return Resource(self, DATAFLOW, "contacts", dataflow_spec(**changes))
+
+    def hold_base_connection(self) -> None:
+        """Have the sandbox hold the base connection that dataflows read through."""
+        self.platform.connections["bc-0"] = RemoteConnection(
+            "bc-0", "etag", "Zoho EU", "", "enabled", ZOHO_CONNECTION_SPEC_ID, "Zoho OAuth", {}
+        )
 
     def resource(self, kind: str, **changes: Any) -> Resource:
         """A new resource of ``kind``."""
@@ -179,21 +189,34 @@ class Resource:
         return "", "", ""
 
     async def visit(self, *, full: bool = True, deleting: bool = False) -> Result:
-        """One pass: run the steps, look the outcome up, write the status and check it."""
+        """One pass: run the steps, look the outcome up, write the status and check it. Unless it is ``full``,
+        a Ready resource that the listings show to be quiet is left alone.
+        """
         before = len(self.world.timeline)
         previous = Conditions.from_status(self.status)
         pass_ = self.begin(full=full)
         if self.spec.get("paused") and not deleting:
             outcome, step = PAUSED, ""
+        elif deleting:
+            outcome, step = await run_steps(pass_, self.reconciler.deletion_steps)
         else:
-            steps = self.reconciler.deletion_steps if deleting else self.reconciler.steps
-            outcome, step = await run_steps(pass_, steps)
+            outcome, step = await self._work(pass_)
         decision = self._decide(pass_, outcome, previous)
         if not (deleting and outcome.is_done):  # then the finalizer goes, and nothing is written any more
             self._write(pass_, decision, previous)
         return Result(
             outcome, step, decision, self.world.timeline[before:], list(pass_.events), pass_.checked
         )
+
+    async def _work(self, pass_: Pass[Any, Any]) -> tuple[Outcome, str]:
+        if pass_.was_ready and not pass_.full:
+            try:
+                if await self.reconciler.quiet(pass_):
+                    return DONE, "quiet"
+            except RemoteError as error:
+                return from_remote_error(error), "quiet"
+            pass_.full = True
+        return await run_steps(pass_, self.reconciler.steps)
 
     async def until_done(self) -> Result:
         """Visit until everything is done, at the most ten times."""
@@ -213,6 +236,7 @@ class Resource:
             spec=kind.spec.model_validate(copy.deepcopy(self.spec)),
             status=kind.status.model_validate(copy.deepcopy(self.status)),
             conditions=Conditions.from_status(self.status),
+            observed_generation=self.status.get("observedGeneration"),
             journal=journal,
             full=full,
         )
@@ -226,7 +250,7 @@ class Resource:
             was_ready=previous.is_ready(self.generation, observed),
             was_observed=observed == self.generation,
             now=self.world.clock.now(),
-            poll_after=300.0,
+            resync_after=3600.0,
             ready_message=self.reconciler.ready_message(pass_),
             jitter=random.Random(1),
         )

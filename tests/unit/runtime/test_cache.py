@@ -17,7 +17,10 @@ KEY = Key("CRMDataflow", "crm", "contacts")
 
 @pytest.fixture
 def cache() -> ObjectCache:
-    return ObjectCache({reconciler.kind.kind: reconciler.references for reconciler in (CONNECTION, DATAFLOW)})
+    return ObjectCache(
+        {reconciler.kind.kind: reconciler.references for reconciler in (CONNECTION, DATAFLOW)},
+        {reconciler.kind.kind: reconciler.claimed for reconciler in (CONNECTION, DATAFLOW)},
+    )
 
 
 def dataflow(version: int = 1, connection: str = "zoho-eu", **fields: Any) -> dict[str, Any]:
@@ -106,7 +109,7 @@ def test_a_connection_refers_to_both_secrets(cache: ObjectCache) -> None:
     assert cache.referrers("Secret", "crm", "shared") == []
 
 
-BASE: dict[str, Any] = {"status": ready("False"), "generation": 2}
+BASE: dict[str, Any] = {"status": {**ready("False"), "flow": {"id": "f1"}}, "generation": 2}
 
 
 @pytest.mark.parametrize(
@@ -119,8 +122,27 @@ BASE: dict[str, Any] = {"status": ready("False"), "generation": 2}
         pytest.param({"annotations": {"argocd.argoproj.io/x": "1"}}, False, False, id="others' annotation"),
         pytest.param({"labels": {"a": "b"}}, False, False, id="label"),
         pytest.param({"finalizers": ["x"]}, False, False, id="finalizer"),
-        pytest.param({"status": ready("True")}, False, True, id="became Ready"),
-        pytest.param({"status": {**ready("False"), "tables": 2}}, False, False, id="fact in status"),
+        pytest.param({"status": {**ready("True"), "flow": {"id": "f1"}}}, False, True, id="became Ready"),
+        pytest.param(
+            {"status": {**ready("False"), "flow": {"id": "f1"}, "tables": 2}},
+            False,
+            False,
+            id="fact in status",
+        ),
+        pytest.param({"status": {**ready("False"), "flow": {"id": "f2"}}}, False, True, id="another flow"),
+        pytest.param(
+            {"status": {**ready("False"), "flow": {"id": "f1", "state": "disabled"}}},
+            False,
+            False,
+            id="state of the flow",
+        ),
+        pytest.param(
+            {"status": {**ready("False"), "flow": {"id": "f1"}, "sourceConnectionId": "s1"}},
+            False,
+            True,
+            id="a source connection",
+        ),
+        pytest.param({"status": ready("False")}, False, True, id="the flow gone"),
     ],
 )
 def test_what_counts_as_a_change(
@@ -148,6 +170,15 @@ def test_at_first_sight_only_unfinished_business_is_urgent(
 ) -> None:
     change = cache.put(dataflow(**fields))
     assert change == Change(is_new=True, asks_for_attention=attention, concerns_dependents=True)
+
+
+def test_another_base_connection_concerns_the_dataflows(cache: ObjectCache) -> None:
+    """They stay woken although the connection stays Ready: what they read through is another one."""
+    before = {**connection(), "status": {**ready("True"), "baseConnection": {"id": "b1"}}}
+    after = {**connection(), "status": {**ready("True"), "baseConnection": {"id": "b2"}}}
+    after["metadata"] = {**after["metadata"], "resourceVersion": "2"}
+    cache.put(before)
+    assert cache.put(after) == Change(concerns_dependents=True)
 
 
 def test_counting(cache: ObjectCache) -> None:

@@ -12,10 +12,14 @@ from pydantic import SecretStr
 from crmflow.api.zohosourceconnection import DataCenter, Environment
 from crmflow.observability.metrics import Metrics
 from crmflow.reconcile.credentials import PlatformCredentials, ZohoCredentials
+from crmflow.reconcile.offer import Offers
 from crmflow.runtime.access import FreshToken, RemoteAccess, ZohoAccess
+from crmflow.runtime.cache import ObjectCache
+from crmflow.runtime.events import EventWriter
+from crmflow.runtime.inventories import Installation, Inventories
 from crmflow.transport.errors import ErrorClass, RemoteError
 from tests.unit.reconcile.fakes import remote_error
-from tests.unit.runtime.fakes import START, JumpingClock, settle
+from tests.unit.runtime.fakes import START, FakeKubernetes, JumpingClock, settle
 
 LIFE = 3600.0
 
@@ -225,7 +229,19 @@ class Remote:
         nothing: Any = None
         accounts: Any = type("Accounts", (), {"refresh": staticmethod(self.zoho.fetch)})
         ims: Any = type("Ims", (), {"token": staticmethod(self.adobe.fetch)})
-        self.access = RemoteAccess(nothing, accounts, nothing, ims, "http://platform", clock, self.metrics)
+        self.inventories = Inventories(
+            Installation("test", START, 60.0, 300.0),
+            clock,
+            ObjectCache({}, {}),
+            {},
+            Offers(clock),
+            EventWriter(FakeKubernetes().port, clock, self.metrics, "test"),
+            self.metrics,
+            lambda _: None,
+        )
+        self.access = RemoteAccess(
+            nothing, accounts, nothing, ims, "http://platform", clock, self.metrics, self.inventories
+        )
 
 
 GRANT = ZohoCredentials("id", SecretStr("secret"), SecretStr("refresh"))
@@ -274,6 +290,28 @@ async def test_a_refused_credential_leaves_what_was_held(remote: Remote) -> None
     assert remote.access.held_platform("crm/a") is platform
     remote.access.forget("crm/a")
     assert remote.access.held_platform("crm/a") is None
+
+
+OTHER = PlatformCredentials("other", SecretStr("secret"))
+
+
+@pytest.mark.parametrize(
+    ("organization", "sandbox", "credentials", "shared"),
+    [
+        pytest.param("org", "prod", ADOBE, True, id="the same"),
+        pytest.param("other", "prod", ADOBE, False, id="another organization"),
+        pytest.param("org", "dev", ADOBE, False, id="another sandbox"),
+        pytest.param("org", "prod", OTHER, False, id="another credential"),
+    ],
+)
+async def test_connections_of_one_sandbox_and_credential_share_client_and_inventory(
+    remote: Remote, organization: str, sandbox: str, credentials: PlatformCredentials, shared: bool
+) -> None:
+    """A poll costs its pages once, however many connections there are."""
+    first = await remote.access.platform("crm/a", "org", "prod", ADOBE)
+    second = await remote.access.platform("crm/b", organization, sandbox, credentials)
+    assert (first is second) is shared
+    assert (remote.access.inventory("crm/a") is remote.access.inventory("crm/b")) is shared
 
 
 async def test_metrics_show_ages_of_tokens_under_a_hash(remote: Remote) -> None:

@@ -10,6 +10,7 @@ from crmflow.reconcile.connection.reconciler import RECONCILER as CONNECTION
 from crmflow.reconcile.dataflow.reconciler import RECONCILER as DATAFLOW
 from crmflow.reconcile.decide import Priority
 from crmflow.runtime.cache import ObjectCache
+from crmflow.runtime.inventory import Finding
 from crmflow.runtime.keys import Key
 from crmflow.runtime.queue import WorkQueue
 from crmflow.runtime.watch import Observer
@@ -26,8 +27,14 @@ class Stage:
     def __init__(self) -> None:
         self.clock = JumpingClock()
         self.queue = WorkQueue(self.clock)
-        self.cache = ObjectCache({kind: reconciler.references for kind, reconciler in RECONCILERS.items()})
-        self.observer = Observer(self.cache, self.queue, RECONCILERS, self.queue.forget)
+        self.cache = ObjectCache(
+            {kind: reconciler.references for kind, reconciler in RECONCILERS.items()},
+            {kind: reconciler.claimed for kind, reconciler in RECONCILERS.items()},
+        )
+        self.rechecked: list[Key] = []
+        self.observer = Observer(
+            self.cache, self.queue, RECONCILERS, self.rechecked.append, self.queue.forget
+        )
 
     async def woken(self) -> list[Key]:
         """The keys that wait, most urgent first."""
@@ -88,6 +95,7 @@ async def test_a_secret_wakes_the_connections_that_name_it(stage: Stage, secret:
     assert await stage.woken() == []
     stage.observer.secret_changed("crm", secret)
     assert await stage.woken() == [ZOHO]
+    assert stage.rechecked[-1] == ZOHO
 
 
 async def test_the_last_dataflow_that_goes_wakes_its_connection(stage: Stage) -> None:
@@ -97,6 +105,37 @@ async def test_the_last_dataflow_that_goes_wakes_its_connection(stage: Stage) ->
     stage.observer.gone(flow())
     assert await stage.woken() == [ZOHO]
     assert stage.cache.get(FLOW) is None
+
+
+@pytest.mark.parametrize("recheck", [True, False])
+async def test_what_a_listing_shows_wakes_after_everything_else(stage: Stage, recheck: bool) -> None:
+    """A new run costs no complete comparison."""
+    for obj in (flow(status=ready("True")), flow("leads", status=ready("True"))):
+        stage.observer.seen(obj)
+    await stage.woken()
+    stage.rechecked.clear()
+    stage.observer.listed(Finding(FLOW, recheck))
+    stage.queue.add(LEADS, Priority.RETRY)
+    assert await stage.woken() == [LEADS, FLOW]
+    assert stage.rechecked == ([FLOW] if recheck else [])
+
+
+@pytest.mark.parametrize(
+    ("fields", "recheck"),
+    [
+        pytest.param({"generation": 2}, True, id="spec edited"),
+        pytest.param({"annotations": {"crmflow.io/reconcile-requested-at": "1"}}, True, id="asked"),
+        pytest.param({"annotations": {"others.io/x": "1"}}, False, id="another's annotation"),
+        pytest.param({"status": {**ready("True"), "tables": 1}}, False, id="status"),
+    ],
+)
+async def test_who_asks_for_attention_is_compared_completely(
+    stage: Stage, fields: dict[str, Any], recheck: bool
+) -> None:
+    stage.observer.seen(flow(status=ready("True")))
+    await stage.woken()
+    stage.observer.seen(flow(version=2, **{"status": ready("True"), **fields}))
+    assert stage.rechecked == ([FLOW] if recheck else [])
 
 
 async def test_an_object_that_went_is_not_visited_later(stage: Stage) -> None:

@@ -28,6 +28,7 @@ from crmflow.runtime.watch import Observer
 from crmflow.runtime.worker import Worker
 from crmflow.settings import Settings
 from tests.cluster.support.invariants import check_invariants
+from tests.unit.reconcile.fakes import remote_error
 from tests.unit.reconcile.world import World, connection_spec, dataflow_spec
 from tests.unit.runtime.fakes import FakeKubernetes, JumpingClock, make_object, ready, settle
 
@@ -40,13 +41,19 @@ Run = Callable[[AnyPass], Awaitable[Outcome]]
 
 
 class Stage:
-    """One worker over one object. ``script`` is what the only step does; without one, the kind's own steps
-    run.
+    """One worker over one object. ``script`` is what the only step does, and ``quiet`` what the listings say;
+    without a script, the kind's own steps run.
     """
 
     def __init__(
-        self, obj: dict[str, Any], script: Run | None = None, reconciler: Reconciler = DATAFLOW
+        self,
+        obj: dict[str, Any],
+        script: Run | None = None,
+        reconciler: Reconciler = DATAFLOW,
+        quiet: Callable[[AnyPass], bool] = lambda _: True,
     ) -> None:
+        self.visits: list[str] = []
+        """What each pass was, and each question whether the listings show anything."""
         self.world = World()
         self.world.dataflow()  # brings the connection that it reads through
         self.clock = JumpingClock()
@@ -55,12 +62,16 @@ class Stage:
         self.metrics = Metrics()
         self.key = Key.of(obj)
         if script is not None:
-            reconciler = replace(
-                reconciler, conditions=(FINE,), steps=[Step(script, FINE)], deletion_steps=[Step(script)]
-            )
+            reconciler = self._scripted(reconciler, script, quiet)
         reconcilers = {self.key.kind: reconciler}
-        self.cache = ObjectCache({self.key.kind: reconciler.references})
-        self.observer = Observer(self.cache, self.queue, reconcilers, lambda key: self.worker.forget(key))
+        self.cache = ObjectCache({self.key.kind: reconciler.references}, {self.key.kind: reconciler.claimed})
+        self.observer = Observer(
+            self.cache,
+            self.queue,
+            reconcilers,
+            recheck=lambda key: self.worker.recheck(key),
+            forget=lambda key: self.worker.forget(key),
+        )
         self.worker = Worker(
             settings=SETTINGS,
             instance="test",
@@ -74,6 +85,18 @@ class Stage:
             metrics=self.metrics,
         )
         self.observer.seen(obj)
+
+    def _scripted(self, reconciler: Reconciler, script: Run, quiet: Callable[[AnyPass], bool]) -> Reconciler:
+        async def run(pass_: AnyPass) -> Outcome:
+            self.visits.append("full" if pass_.full else "partial")
+            return await script(pass_)
+
+        async def ask(pass_: AnyPass) -> bool:
+            self.visits.append("quiet")
+            return quiet(pass_)
+
+        steps = [Step(run, FINE)]
+        return replace(reconciler, conditions=(FINE,), steps=steps, deletion_steps=[Step(script)], quiet=ask)
 
     @asynccontextmanager
     async def working(self) -> AsyncIterator[None]:
@@ -229,25 +252,197 @@ async def test_a_paused_object_can_be_deleted() -> None:
         assert stage.kubernetes.calls == ["remove_finalizer"]
 
 
-async def test_polls_between_full_checks() -> None:
-    script = Script(DONE)
-    stage = Stage(flow(finalizers=[FINALIZER]), script)
+async def test_between_full_checks_the_listings_are_enough() -> None:
+    stage = Stage(flow(finalizers=[FINALIZER]), Script(DONE))
     async with stage.working():
         await stage.visit()
-        stage.clock.jump(SETTINGS.resync_interval - 1)
-        await settle()
-        stage.clock.jump(1)
+        stage.clock.jump(0.94 * SETTINGS.resync_interval)
+        await stage.visit()
+        stage.clock.jump(0.06 * SETTINGS.resync_interval)
         await stage.visit()
         stage.edit(generation=2)
         await settle()
         await stage.visit()
-        assert [pass_.full for pass_ in script.passes] == [True, False, False, True, True, False]
+        assert stage.visits == ["full", "quiet", "quiet", "full", "full", "quiet"]
+
+
+@pytest.mark.parametrize(("interval", "seconds"), [("10m", 600.0), ("1h30m", 5400.0), ("24h", 86400.0)])
+async def test_the_full_check_comes_when_the_spec_says(interval: str, seconds: float) -> None:
+    obj = flow(finalizers=[FINALIZER])
+    obj["spec"]["resyncInterval"] = interval
+    stage = Stage(obj, Script(DONE))
+    async with stage.working():
+        for _ in range(3):  # visits in between do not put it off
+            stage.clock.jump(0.31 * seconds)
+            await stage.visit()
+        assert stage.visits == ["full", "quiet", "quiet", "quiet"]
+        stage.clock.jump(0.12 * seconds)
+        await settle()
+        assert stage.visits[4:] in (["full"], ["quiet", "full"])
+        await stage.visit()
+        assert stage.visits[-1] == "quiet"
+
+
+async def test_after_a_restart_the_listings_are_enough_and_the_full_checks_are_spread() -> None:
+    """Else a restart would read every object at once."""
+    times = []
+    for number in range(8):
+        obj = flow(finalizers=[FINALIZER], uid=f"uid-{number}", status=ready("True"))
+        stage = Stage(obj, Script(DONE))
+        async with stage.working():
+            assert stage.visits == ["quiet"]
+            for minute in range(1, 65):
+                stage.clock.jump(SETTINGS.resync_interval / 60)
+                await settle()
+                if "full" in stage.visits:
+                    times.append(minute)
+                    break
+    assert len(times) == 8
+    assert len({minute // 6 for minute in times}) >= 4
+
+
+@pytest.mark.parametrize(
+    ("status", "generation"),
+    [
+        pytest.param(ready("False"), 1, id="not Ready"),
+        pytest.param(ready("True"), 2, id="edited meanwhile"),
+        pytest.param(None, 1, id="new"),
+    ],
+)
+async def test_after_a_restart_what_is_not_ready_is_checked_completely(
+    status: dict[str, Any] | None, generation: int
+) -> None:
+    stage = Stage(flow(finalizers=[FINALIZER], status=status, generation=generation), Script(DONE))
+    async with stage.working():
+        assert stage.visits == ["full"]
+
+
+async def test_what_the_listings_show_is_looked_at_completely_at_once() -> None:
+    script = Script(DONE)
+    stage = Stage(flow(finalizers=[FINALIZER], status=ready("True")), script, quiet=lambda _: False)
+    async with stage.working():
+        assert stage.visits == ["quiet", "full"]
+        assert script.passes[0].full
+        assert await stage.calls_after(0.94 * SETTINGS.resync_interval, script.passes) == 0
+
+
+async def test_a_listing_that_fails_is_an_outage() -> None:
+    def fail(_: AnyPass) -> bool:
+        raise remote_error(reason="Unavailable", message="no listing")
+
+    status = ready("True")
+    status["conditions"].append({**status["conditions"][0], "type": "Fine"})
+    status["deletionPolicy"] = "Delete"
+    stage = Stage(flow(finalizers=[FINALIZER], status=status), Script(DONE), quiet=fail)
+    async with stage.working():
+        assert stage.visits == ["quiet"]
+        assert stage.kubernetes.calls == [], "it stays Ready for a while"
+        stage.clock.jump(1.0)
+        await settle()
+        assert stage.visits == ["quiet", "quiet"]
+
+
+async def test_what_the_listings_show_of_a_quiet_resource_is_written() -> None:
+    def record(pass_: AnyPass) -> bool:
+        pass_.record(source_connection_id="s9")
+        return True
+
+    stage = Stage(flow(finalizers=[FINALIZER], status=ready("True")), Script(DONE), quiet=record)
+    async with stage.working():
+        assert stage.status["sourceConnectionId"] == "s9"
+        assert stage.condition("Ready") == ("True", "Succeeded")
+        assert stage.visits == ["quiet"]
+
+
+async def test_who_asks_for_a_full_check_gets_one() -> None:
+    stage = Stage(flow(finalizers=[FINALIZER]), Script(DONE))
+    async with stage.working():
+        stage.worker.recheck(stage.key)
+        stage.worker.recheck(stage.key)
+        await stage.visit()
+        await stage.visit()
+        assert stage.visits == ["full", "full", "quiet"]
+
+
+async def test_who_asks_for_a_full_check_during_one_gets_another() -> None:
+    """What asked may have happened after the pass looked."""
+    script = Script(DONE)
+
+    async def asked_meanwhile(pass_: AnyPass) -> Outcome:
+        if not script.passes:
+            stage.worker.recheck(stage.key)
+        return await script(pass_)
+
+    stage = Stage(flow(finalizers=[FINALIZER]), asked_meanwhile)
+    async with stage.working():
+        await stage.visit()
+        await stage.visit()
+        assert stage.visits == ["full", "full", "quiet"]
+
+
+async def test_a_full_check_that_was_asked_for_is_owed_until_one_succeeds() -> None:
+    script = Script(DONE, transient("Unavailable", "down"), DONE)
+    stage = Stage(flow(finalizers=[FINALIZER]), script)
+    async with stage.working():
+        stage.worker.recheck(stage.key)
+        await stage.visit()
+        await stage.visit()
+        await stage.visit()
+        assert stage.visits == ["full", "full", "full", "quiet"]
+
+
+async def test_asking_for_a_resource_that_nobody_has_seen_is_no_error() -> None:
+    stage = Stage(flow(finalizers=[FINALIZER]), Script(DONE))
+    stage.worker.recheck(Key("CRMDataflow", "crm", "unknown"))
+    async with stage.working():
+        assert stage.visits == ["full"]
+
+
+async def test_while_it_settles_only_that_is_read_again() -> None:
+    settling = waiting("FlowSettling", "settling", transition=True)
+    script = Script(settling, settling, DONE)
+
+    async def run(pass_: AnyPass) -> Outcome:
+        outcome = await script(pass_)
+        pass_.checked = True
+        return outcome
+
+    stage = Stage(flow(finalizers=[FINALIZER]), run)
+    async with stage.working():
+        for pause in (0.5, 1.0):
+            stage.clock.jump(pause)
+            await settle()
+        await stage.visit()
+        assert stage.visits == ["full", "partial", "partial", "quiet"]
+        assert stage.condition("Ready") == ("True", "Succeeded")
+
+
+async def test_a_wait_for_something_else_is_followed_by_a_full_pass() -> None:
+    script = Script(waiting("ConnectionNotReady", "not Ready"), DONE)
+    stage = Stage(flow(finalizers=[FINALIZER]), script)
+    async with stage.working():
+        await stage.visit()
+        assert stage.visits == ["full", "full"]
+
+
+async def test_while_a_new_flow_settles_the_kind_reads_only_the_flow() -> None:
+    stage = Stage(flow())
+    stage.world.platform.flow_states = ["draft", "draft", "enabled"]
+    async with stage.working():
+        before = len(stage.world.timeline)
+        for pause in (0.5, 1.0):
+            stage.clock.jump(pause)
+            await settle()
+        assert stage.world.timeline[before:] == ["flow", "flow"]
+        assert stage.condition("Ready") == ("True", "Succeeded")
 
 
 async def test_another_object_of_the_same_name_is_checked_completely() -> None:
     script = Script(DONE)
     stage = Stage(flow(finalizers=[FINALIZER]), script)
     async with stage.working():
+        assert stage.kubernetes.stored is not None
+        del stage.kubernetes.stored["status"]
         stage.edit(uid="uid-2")
         await settle()
         assert [pass_.full for pass_ in script.passes] == [True, True]
@@ -280,7 +475,7 @@ async def test_a_check_whose_result_was_not_written_is_repeated_completely() -> 
 @pytest.mark.parametrize(
     ("outcome", "soonest", "latest"),
     [
-        pytest.param(DONE, 0.95 * SETTINGS.poll_interval, 1.05 * SETTINGS.poll_interval, id="done"),
+        pytest.param(DONE, 0.95 * SETTINGS.resync_interval, 1.06 * SETTINGS.resync_interval, id="done"),
         pytest.param(waiting("R", "m"), 300.0, 300.0, id="waiting"),
         pytest.param(waiting("R", "m", transition=True), 0.5, 0.5, id="transition"),
         pytest.param(stalled("R", "m"), 3240.0, 3600.0, id="stalled"),
@@ -297,16 +492,6 @@ async def test_the_next_visit_comes_when_the_outcome_says(
     async with stage.working():
         assert await stage.calls_after(soonest - 0.01, script.passes) == 0
         assert await stage.calls_after(latest - soonest + 0.02, script.passes) == 1
-
-
-async def test_a_connection_is_not_polled() -> None:
-    script = Script(DONE)
-    obj = make_object("ZohoSourceConnection", "zoho-eu", spec=connection_spec(), finalizers=[FINALIZER])
-    stage = Stage(obj, script, CONNECTION)
-    async with stage.working():
-        assert await stage.calls_after(0.94 * SETTINGS.resync_interval, script.passes) == 0
-        assert await stage.calls_after(0.12 * SETTINGS.resync_interval, script.passes) == 1
-        assert [pass_.full for pass_ in script.passes] == [True, True]
 
 
 async def test_an_object_that_is_gone_is_forgotten() -> None:
@@ -375,7 +560,7 @@ async def test_a_key_without_an_object_is_forgotten() -> None:
 async def test_stalling_is_told_once_and_again_when_its_text_changes() -> None:
     first, second = stalled("TableNotFound", "no table a"), stalled("TableNotFound", "no table b")
     script = Script(first, first, second, DONE, second)
-    stage = Stage(flow(finalizers=[FINALIZER]), script)
+    stage = Stage(flow(finalizers=[FINALIZER]), script, quiet=lambda _: False)
     async with stage.working():
         for _ in range(4):
             await stage.visit()
@@ -398,8 +583,10 @@ async def test_a_ready_object_keeps_its_conditions_through_a_short_outage() -> N
     status = ready("True")
     status["conditions"].append({**status["conditions"][0], "type": "Fine"})
     status["deletionPolicy"] = "Delete"
-    stage = Stage(flow(finalizers=[FINALIZER], status=status), Script(transient("Unavailable", "down")))
+    script = Script(transient("Unavailable", "down"))
+    stage = Stage(flow(finalizers=[FINALIZER], status=status), script, quiet=lambda _: False)
     async with stage.working():
+        assert len(script.passes) == 1
         assert stage.kubernetes.calls == []
 
 

@@ -4,12 +4,13 @@ to go.
 
 from __future__ import annotations
 
-from crmflow.aep.models import PatchOperation
+from crmflow.aep.listings import Collection
 from crmflow.api.base import DeletionPolicy
 from crmflow.reconcile import creation, reach
 from crmflow.reconcile.connection.state import ConnectionPass
-from crmflow.reconcile.identity import Slot, plain_name
-from crmflow.reconcile.outcome import DONE, Outcome, waiting
+from crmflow.reconcile.identity import Slot
+from crmflow.reconcile.outcome import DONE, Outcome, explain, waiting
+from crmflow.reconcile.remote import delete_object, orphan_object
 from crmflow.transport.errors import ErrorClass, RemoteError
 
 
@@ -39,56 +40,29 @@ async def release_base_connection(pass_: ConnectionPass) -> Outcome:
     """The base connection is gone, or left without our key in its name."""
     if not _has_remote(pass_):
         return DONE
+    recorded = pass_.base_connection_id
     if _orphans(pass_):
-        await _orphan(pass_)
+        if recorded is not None:
+            await orphan_object(pass_, Collection.CONNECTIONS, recorded, "base connection")
         return DONE
     try:
-        lost = await creation.find_unrecorded(pass_, Slot.CONNECTION, "connections")
-    except creation.StillPendingError as pending:
-        return pending.outcome
-    for connection_id in {*lost, *([pass_.base_connection_id] if pass_.base_connection_id else [])}:
+        lost = await creation.find_unrecorded(pass_, Slot.CONNECTION, Collection.CONNECTIONS)
+    except creation.NotCreatedError as not_found:
+        return not_found.outcome
+    for connection_id in {*lost, *([recorded] if recorded else [])}:
         try:
-            await pass_.platform.delete_connection(connection_id)
+            await delete_object(pass_, Collection.CONNECTIONS, connection_id)
         except RemoteError as error:
-            if error.error_class is ErrorClass.IN_USE:
-                return waiting(
-                    "InUse",
-                    f"Platform does not delete base connection {connection_id} while dataflows use it: "
-                    f"{error.message} Delete them "
-                    "first, or set spec.deletionPolicy to Orphan to leave it in place.",
-                    transition=True,
-                )
-            if error.error_class is not ErrorClass.NOT_FOUND:
+            if error.error_class is not ErrorClass.IN_USE:
                 raise
+            return waiting(
+                "InUse",
+                f"Platform does not delete base connection {connection_id} while dataflows use it. "
+                f"{explain(error)} Or set spec.deletionPolicy to Orphan to leave it in place.",
+                transition=True,
+            )
         pass_.tell("Deleted", "Delete", f"Deleted base connection {connection_id}.")
     return DONE
-
-
-async def _orphan(pass_: ConnectionPass) -> None:
-    """Take our key out of the name. An object that can't be reached any more is left as it is."""
-    connection_id = pass_.base_connection_id
-    if connection_id is None or pass_.platform_client is None:
-        return
-    try:
-        remote = await pass_.platform.connection(connection_id)
-        await pass_.platform.patch_connection(
-            connection_id,
-            remote.etag,
-            [
-                PatchOperation(
-                    "replace",
-                    "/name",
-                    plain_name(pass_.spec.display_name or pass_.identity.default_display_name),
-                ),
-                PatchOperation("add", "/description", pass_.spec.description or ""),
-            ],
-        )
-    except RemoteError as error:
-        if error.error_class not in (ErrorClass.NOT_FOUND, ErrorClass.TERMINAL):
-            raise
-    pass_.tell(
-        "Orphaned", "Orphan", f"Left base connection {connection_id} in place, as spec.deletionPolicy asks."
-    )
 
 
 def _orphans(pass_: ConnectionPass) -> bool:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
+from crmflow.aep.listings import Collection
 from crmflow.api.kinds import ZOHO_SOURCE_CONNECTION
 from crmflow.reconcile.connection import deletion, steps
 from crmflow.reconcile.connection.conditions import AUTHORIZED, CONDITIONS, SOURCE_OFFERED, SYNCED, TESTED
-from crmflow.reconcile.connection.state import ConnectionPass
+from crmflow.reconcile.connection.state import ComparableConnection, ConnectionPass
 from crmflow.reconcile.engine import Step
+from crmflow.reconcile.identity import Slot
 from crmflow.reconcile.kind import Reconciler
 
 STEPS = (
@@ -28,6 +31,28 @@ DELETION_STEPS = (
     Step(deletion.reach_platform),
     Step(deletion.release_base_connection),
 )
+
+
+async def _quiet(pass_: ConnectionPass) -> bool:
+    """The Secrets are those that were sent, and the listing shows the base connection as it should be."""
+    if not (await steps.read_secrets(pass_)).is_done or not pass_.credentials_are_current:
+        return False
+    if not (await steps.authorize_at_adobe(pass_)).is_done:
+        return False
+    await pass_.inventory.ensure()
+    item = pass_.inventory.item(Collection.CONNECTIONS, pass_.base_connection_id or "")
+    desired = ComparableConnection.desired(pass_)
+    hits = pass_.inventory.with_key(Collection.CONNECTIONS, pass_.identity.key(Slot.CONNECTION))
+    return (
+        item is not None
+        and (item.name, item.description) == (desired.name, desired.description)
+        and len(hits) <= 1
+    )
+
+
+def _claimed(status: Mapping[str, Any]) -> dict[str, str]:
+    remote_id = (status.get("baseConnection") or {}).get("id")
+    return {Slot.CONNECTION: remote_id} if remote_id else {}
 
 
 def _references(spec: dict[str, Any]) -> list[tuple[str, str]]:
@@ -51,5 +76,7 @@ RECONCILER = Reconciler(
     deletion_steps=DELETION_STEPS,
     ready_message=_ready_message,
     references=_references,
-    polled=False,
+    slots={Slot.CONNECTION: Collection.CONNECTIONS},
+    claimed=_claimed,
+    quiet=_quiet,
 )

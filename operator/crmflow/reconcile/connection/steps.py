@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from crmflow.aep.listings import Collection
 from crmflow.aep.models import Created, PatchOperation
+from crmflow.api.base import LastDrift
 from crmflow.api.zohosourceconnection import BaseConnection, TokenStatus, ZohoOrganization
+from crmflow.observability.events import EventType
 from crmflow.reconcile import creation, reach
 from crmflow.reconcile.conditions import FALSE
 from crmflow.reconcile.connection.conditions import SOURCE_OFFERED, TESTED
@@ -18,7 +23,7 @@ from crmflow.reconcile.identity import Slot
 from crmflow.reconcile.offer import ZOHO_CONNECTION_SPEC_ID
 from crmflow.reconcile.outcome import DONE, Outcome, stalled, waiting
 from crmflow.reconcile.ports import Zoho
-from crmflow.transport.errors import ErrorClass, RemoteError
+from crmflow.reconcile.remote import kept_by, read_object
 
 FALLBACK_SPEC_VERSION = "1.0"
 
@@ -127,17 +132,15 @@ async def sync_base_connection(pass_: ConnectionPass) -> Outcome:
         if not created.is_done:
             return created
     connection_id = _base_connection_id(pass_)
-    try:
-        remote = await pass_.platform.connection(connection_id)
-    except RemoteError as error:
-        if error.error_class is not ErrorClass.NOT_FOUND:
-            raise
-        return stalled(
-            "BaseConnectionMissing",
-            f"Base connection {connection_id} is not there any more, or an access label hides it "
-            "from the credential. "
-            "This version does not make it again: delete the resource and create it anew.",
-        )
+    remote = await read_object(pass_, Collection.CONNECTIONS, connection_id)
+    if remote is None:
+        absence = await pass_.inventory.absence(Collection.CONNECTIONS, connection_id)
+        kept = kept_by(absence, f"base connection {connection_id}")
+        if kept is not None:
+            return kept
+        _note_loss(pass_, connection_id)
+        return await sync_base_connection(pass_)
+    await creation.remove_duplicates(pass_, Slot.CONNECTION, Collection.CONNECTIONS, connection_id)
     pass_.record(base_connection=BaseConnection(id=remote.id, state=remote.state))
     operations = ComparableConnection.desired(pass_).changes_from(ComparableConnection.observed(remote))
     if not pass_.credentials_are_current and not pass_.credentials_sent:
@@ -146,8 +149,7 @@ async def sync_base_connection(pass_: ConnectionPass) -> Outcome:
     if operations:
         await pass_.platform.patch_connection(remote.id, remote.etag, operations)
         pass_.credentials_sent = True
-        changed = ", ".join(operation.path for operation in operations)
-        pass_.tell("Updated", "Update", f"Updated base connection {remote.id}: {changed}.")
+        _note_changes(pass_, remote.id, operations)
     return DONE
 
 
@@ -173,6 +175,7 @@ async def explore(pass_: ConnectionPass) -> Outcome:
     """Platform lists Zoho's modules as tables."""
     tables = await pass_.platform.tables(_base_connection_id(pass_))
     pass_.record(tables=len(tables))
+    pass_.checked = True
     return DONE
 
 
@@ -191,22 +194,48 @@ async def _create(pass_: ConnectionPass) -> Outcome:
             spec.version if spec else FALLBACK_SPEC_VERSION,
         )
         pass_.credentials_sent = True  # one that is found may have been given others
+        sandbox = pass_.spec.platform.sandbox
+        pass_.tell("Created", "Create", f"Created base connection {created.id} in sandbox {sandbox}.")
         return created
 
     fresh = await creation.announce(pass_, {Slot.CONNECTION: desired.name})
     try:
-        connection_id = await creation.create_once(
-            pass_, Slot.CONNECTION, desired.name, "connections", Slot.CONNECTION in fresh, post
+        connection_id = await creation.ensure(
+            pass_,
+            creation.Wanted(Slot.CONNECTION, Collection.CONNECTIONS, desired.name, desired.description),
+            post,
+            fresh=Slot.CONNECTION in fresh,
         )
-    except creation.StillPendingError as pending:
-        return pending.outcome
+    except creation.NotCreatedError as not_created:
+        return not_created.outcome
     pass_.record(base_connection=BaseConnection(id=connection_id))
-    pass_.tell(
-        "Created",
-        "Create",
-        f"Created base connection {connection_id} in sandbox {pass_.spec.platform.sandbox}.",
-    )
     return DONE
+
+
+def _note_loss(pass_: ConnectionPass, connection_id: str) -> None:
+    """The base connection was deleted by somebody else: it is made anew in this very pass."""
+    drift = LastDrift(time=pass_.utcnow, fields=("baseConnection",))
+    pass_.record(base_connection=None, token=None, last_drift=drift)
+    pass_.tell(
+        "Vanished",
+        "Repair",
+        f"Base connection {connection_id} was deleted from outside; it is made anew.",
+        EventType.WARNING,
+    )
+
+
+def _note_changes(pass_: ConnectionPass, connection_id: str, operations: Sequence[PatchOperation]) -> None:
+    changed = ", ".join(operation.path for operation in operations)
+    named = tuple(
+        f"baseConnection{operation.path.replace('/', '.')}"
+        for operation in operations
+        if operation.path in ("/name", "/description")
+    )
+    if pass_.was_ready and named:
+        pass_.record(last_drift=LastDrift(time=pass_.utcnow, fields=named))
+        pass_.tell("DriftRepaired", "Repair", f"Restored {changed} of base connection {connection_id}.")
+    else:
+        pass_.tell("Updated", "Update", f"Updated base connection {connection_id}: {changed}.")
 
 
 def _zoho(pass_: ConnectionPass) -> Zoho:

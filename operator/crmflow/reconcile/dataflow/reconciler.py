@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from crmflow.api.kinds import CRM_DATAFLOW
-from crmflow.reconcile.dataflow import deletion, steps, sync
+from crmflow.reconcile.dataflow import deletion, steps
+from crmflow.reconcile.dataflow.compare import compare
 from crmflow.reconcile.dataflow.conditions import (
     CONDITIONS,
     MAPPING_VALID,
@@ -14,17 +16,19 @@ from crmflow.reconcile.dataflow.conditions import (
     SYNCED,
     TARGET_READY,
 )
-from crmflow.reconcile.dataflow.state import DataflowPass
+from crmflow.reconcile.dataflow.create import create
+from crmflow.reconcile.dataflow.state import SLOTS, DataflowPass, Named, recorded_ids
 from crmflow.reconcile.engine import Step
+from crmflow.reconcile.identity import Slot
 from crmflow.reconcile.kind import Reconciler
 
 STEPS = (
     Step(steps.find_connection, SOURCE_READY),
-    Step(sync.compare, SYNCED, only_full=True),
+    Step(compare, SYNCED, only_full=True),
     Step(steps.check_source, SOURCE_READY, only_full=True),
     Step(steps.check_target, TARGET_READY, only_full=True),
     Step(steps.validate_mapping, MAPPING_VALID, only_full=True),
-    Step(sync.create, SYNCED, only_full=True),
+    Step(create, SYNCED, only_full=True),
     Step(steps.settle, SYNCED),
     Step(steps.read_last_run, RUNS_HEALTHY),
 )
@@ -35,6 +39,41 @@ DELETION_STEPS = (
     Step(deletion.release_source_connection),
     Step(deletion.release_target_connection),
 )
+
+
+async def _quiet(pass_: DataflowPass) -> bool:
+    """The listing shows flow, source and target connection as they should be, and hanging together."""
+    if not (await steps.find_connection(pass_)).is_done:
+        return False
+    await pass_.inventory.ensure()
+    ids, inventory = recorded_ids(pass_), pass_.inventory
+    base = pass_.connection.status.base_connection
+    items = {slot: inventory.item(SLOTS[slot], remote_id) for slot, remote_id in ids.items()}
+    flow, source = items.get(Slot.FLOW), items.get(Slot.SOURCE)
+    if base is None or flow is None or source is None or items.get(Slot.TARGET) is None:
+        return False
+    for slot, item in items.items():
+        desired = Named.desired(pass_, slot)
+        if item is None or (item.name, item.description) != (desired.name, desired.description):
+            return False
+        if len(inventory.with_key(SLOTS[slot], pass_.identity.key(slot))) > 1:
+            return False
+    wanted = "enabled" if pass_.spec.ingestion.enabled else "disabled"
+    if flow.state.lower() != wanted or source.parents != (base.id,):
+        return False
+    if set(flow.parents) != {ids[Slot.SOURCE], ids[Slot.TARGET]}:
+        return False
+    steps.record_state(pass_, flow.id, flow.state, flow.last_run)
+    return True
+
+
+def _claimed(status: Mapping[str, Any]) -> dict[str, str]:
+    ids = {
+        Slot.FLOW: (status.get("flow") or {}).get("id"),
+        Slot.SOURCE: status.get("sourceConnectionId"),
+        Slot.TARGET: status.get("targetConnectionId"),
+    }
+    return {slot: remote_id for slot, remote_id in ids.items() if remote_id}
 
 
 def _references(spec: dict[str, Any]) -> list[tuple[str, str]]:
@@ -55,5 +94,7 @@ RECONCILER = Reconciler(
     deletion_steps=DELETION_STEPS,
     ready_message=_ready_message,
     references=_references,
-    polled=True,
+    slots=SLOTS,
+    claimed=_claimed,
+    quiet=_quiet,
 )

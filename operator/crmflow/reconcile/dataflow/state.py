@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+from crmflow.aep.listings import Collection
 from crmflow.aep.models import Column, Flow, PatchOperation, Schema, SourceConnection, TargetConnection
-from crmflow.api.crmdataflow import CRMDataflowSpec, CRMDataflowStatus, Frequency
+from crmflow.api.crmdataflow import CRMDataflowSpec, CRMDataflowStatus, FlowStatus, Frequency
 from crmflow.reconcile.dataflow.mapping import content_hash, entries
 from crmflow.reconcile.engine import Pass
 from crmflow.reconcile.identity import Slot
@@ -23,6 +24,8 @@ class DataflowPass(Pass[CRMDataflowSpec, CRMDataflowStatus]):
     """The table's columns that the flow is to read, as explore gave them."""
     schema: Schema | None = None
     flow: Flow | None = None
+    posted: set[str] = field(default_factory=set)
+    """Slots whose object was created in this very pass."""
 
     @property
     def connection(self) -> ConnectionView:
@@ -158,5 +161,30 @@ def mapping_hash(pass_: DataflowPass) -> str:
     )
 
 
-SLOTS = {Slot.SOURCE: "sourceConnections", Slot.TARGET: "targetConnections", Slot.FLOW: "flows"}
-"""Flow Service's collection for each slot."""
+SLOTS = {
+    Slot.FLOW: Collection.FLOWS,
+    Slot.SOURCE: Collection.SOURCE_CONNECTIONS,
+    Slot.TARGET: Collection.TARGET_CONNECTIONS,
+}
+"""Flow Service's collection for each slot, in the order in which they are deleted."""
+
+
+def recorded_ids(pass_: DataflowPass) -> dict[str, str]:
+    """Slot → id of the remote objects that status records."""
+    ids = {
+        Slot.FLOW: pass_.flow_id,
+        Slot.SOURCE: pass_.status.source_connection_id,
+        Slot.TARGET: pass_.status.target_connection_id,
+    }
+    return {slot: remote_id for slot, remote_id in ids.items() if remote_id is not None}
+
+
+def record_id(pass_: DataflowPass, slot: str, remote_id: str | None) -> None:
+    """Set or clear the id in a slot."""
+    match slot:
+        case Slot.FLOW:
+            pass_.record(flow=FlowStatus(id=remote_id) if remote_id else None)
+        case Slot.SOURCE:
+            pass_.record(source_connection_id=remote_id)
+        case Slot.TARGET:
+            pass_.record(target_connection_id=remote_id)

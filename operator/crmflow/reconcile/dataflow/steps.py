@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import TypeVar
 
 from crmflow.aep.models import Column, DataSet
+from crmflow.aep.models import LastRun as Run
 from crmflow.api.crmdataflow import DatasetStatus, FlowStatus, LastRun, SchemaStatus
 from crmflow.reconcile import reach
 from crmflow.reconcile.conditions import FALSE, TRUE, UNKNOWN
@@ -55,7 +56,12 @@ async def check_source(pass_: DataflowPass) -> Outcome:
     connection = pass_.connection.status.base_connection
     if connection is None:
         raise RuntimeError("a Ready connection has a base connection")
-    tables = await pass_.platform.tables(connection.id)
+    tables = await _found(pass_.platform.tables(connection.id))
+    if tables is None:
+        return waiting(
+            "ConnectionNotReady",
+            f"Base connection {connection.id} is gone; waiting until its resource has made it anew.",
+        )
     table = next((table for table in tables if source.table in (table.name, table.path)), None)
     if table is None:
         return stalled(
@@ -157,11 +163,17 @@ async def settle(pass_: DataflowPass) -> Outcome:
 
 async def read_last_run(pass_: DataflowPass) -> Outcome:
     """The last run, as the flow itself reports it."""
-    flow = pass_.flow
-    if flow is None or flow.last_run is None:
+    if pass_.flow is not None:
+        record_state(pass_, pass_.flow.id, pass_.flow.state, pass_.flow.last_run)
+    return DONE
+
+
+def record_state(pass_: DataflowPass, flow_id: str, flow_state: str, run: Run | None) -> None:
+    """Take over what a read or a listing shows of the flow: its state, and its last run."""
+    pass_.record(flow=FlowStatus(id=flow_id, state=flow_state))
+    if run is None:
         pass_.find(RUNS_HEALTHY, UNKNOWN, "NoRunYet", "The flow has not run yet.")
-        return DONE
-    run = flow.last_run
+        return
     pass_.record(
         last_run=LastRun(
             id=run.id,
@@ -175,13 +187,8 @@ async def read_last_run(pass_: DataflowPass) -> Outcome:
     elif run.state in ("success", "completed"):
         pass_.find(RUNS_HEALTHY, TRUE, "Succeeded", f"Run {run.id} succeeded.")
     else:
-        pass_.find(
-            RUNS_HEALTHY,
-            FALSE,
-            "Failed",
-            f"Run {run.id} ended as {run.state}. Its errors stand in Platform under Sources, Dataflows.",
-        )
-    return DONE
+        text = f"Run {run.id} ended as {run.state}. Its errors stand in Platform under Sources, Dataflows."
+        pass_.find(RUNS_HEALTHY, FALSE, "Failed", text)
 
 
 def _check_delta_column(table: str, name: str, columns: dict[str, Column]) -> Outcome:

@@ -1,0 +1,188 @@
+"""All inventories of the process: which scopes are in use, what the cluster knows of each, and the poll."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from crmflow.aep.listings import Listed
+from crmflow.api.kinds import CRM_DATAFLOW, GROUP, ZOHO_SOURCE_CONNECTION
+from crmflow.clock import Clock
+from crmflow.observability.events import Event, EventType
+from crmflow.observability.metrics import Metrics
+from crmflow.reconcile.conditions import READY, TRUE, Conditions
+from crmflow.reconcile.identity import Identity
+from crmflow.reconcile.kind import Reconciler
+from crmflow.reconcile.offer import Offers
+from crmflow.reconcile.ownership import key_in
+from crmflow.runtime.cache import ObjectCache
+from crmflow.runtime.events import EventWriter
+from crmflow.runtime.inventory import Claim, Finding, Known, ListingClient, SandboxInventory, Scope
+from crmflow.runtime.keys import Key
+from crmflow.transport.errors import RemoteError
+
+log = logging.getLogger("crmflow.inventory")
+
+ACCEPT_LOSS = f"{GROUP}/accept-loss"
+
+
+@dataclass(frozen=True)
+class Installation:
+    """What inventories have to know of the process that they serve."""
+
+    instance: str
+    leader_since: float
+    create_grace: float
+    poll_interval: float
+
+
+class Inventories:
+    """One inventory per scope, for as long as a connection of the cluster uses the scope."""
+
+    def __init__(
+        self,
+        installation: Installation,
+        clock: Clock,
+        cache: ObjectCache,
+        reconcilers: Mapping[str, Reconciler],
+        offers: Offers,
+        events: EventWriter,
+        metrics: Metrics,
+        wake: Callable[[Finding], None],
+    ) -> None:
+        self._installation = installation
+        self._clock = clock
+        self._cache = cache
+        self._reconcilers = reconcilers
+        self._offers = offers
+        self._events = events
+        self._metrics = metrics
+        self._wake = wake
+        self._by_scope: dict[Scope, SandboxInventory] = {}
+        self._scope_of: dict[Key, Scope] = {}
+
+    def use(self, scope: Scope, connection: Key, client: ListingClient) -> SandboxInventory:
+        """The inventory of ``scope``, which ``connection`` uses from now on, read with ``client``."""
+        self._scope_of[connection] = scope
+        inventory = self._by_scope.get(scope)
+        if inventory is None:
+            organization, sandbox, _ = scope
+            inventory = self._by_scope[scope] = SandboxInventory(
+                sandbox,
+                client,
+                self._clock,
+                self._installation.leader_since,
+                self._installation.create_grace,
+                lambda: self._known(scope),
+                lambda: self._offers.flow_spec_id(organization, sandbox),
+            )
+        return inventory
+
+    def saw(self, scope: Scope, remote_id: str, etag: str) -> None:
+        """Somebody here has read or written that version of an object of ``scope``."""
+        if scope in self._by_scope:
+            self._by_scope[scope].saw(remote_id, etag)
+
+    async def run(self) -> None:
+        """Poll for ever."""
+        while True:
+            await self._clock.sleep(self._installation.poll_interval)
+            for connection in [key for key in self._scope_of if self._cache.get(key) is None]:
+                del self._scope_of[connection]
+            in_use = set(self._scope_of.values())
+            for scope in [scope for scope in self._by_scope if scope not in in_use]:
+                del self._by_scope[scope]
+            for scope, inventory in list(self._by_scope.items()):
+                await self._poll(scope, inventory)
+
+    async def _poll(self, scope: Scope, inventory: SandboxInventory) -> None:
+        calls, pages = inventory.client.requests_made, inventory.client.pages_read
+        try:
+            findings, unknown = await inventory.poll()
+        except RemoteError as error:
+            log.warning("the listing of sandbox %s failed and is discarded: %s", scope[1], error)
+            self._metrics.poll_failures.inc()
+            return
+        except Exception:
+            log.exception("polling sandbox %s failed", scope[1])
+            return
+        orphans = self._orphans(unknown)
+        for finding in findings:
+            self._wake(finding)
+        self._metrics.poll_calls.labels(scope[0], scope[1]).set(inventory.client.requests_made - calls)
+        self._metrics.poll_pages.labels(scope[0], scope[1]).set(inventory.client.pages_read - pages)
+        self._metrics.poll_wakes.labels(scope[0], scope[1]).set(len(findings))
+        self._metrics.orphans.labels(scope[0], scope[1]).set(len(orphans))
+        await self._report(scope, inventory, orphans)
+
+    def _orphans(self, unknown: Sequence[Listed]) -> list[Listed]:
+        """Those that no resource of the cluster stands for. A resource may reach the sandbox with another
+        credential, or may not have reached it since the start, as while it is paused.
+        """
+        resources = self._cache.keys() if unknown else []
+        known = {
+            Identity(self._installation.instance, *key, uid="").key(slot)
+            for key in resources
+            for slot in self._reconcilers[key.kind].slots
+        }
+        return [item for item in unknown if key_in(item.name) not in known]
+
+    async def _report(self, scope: Scope, inventory: SandboxInventory, orphans: Iterable[Listed]) -> None:
+        """Tell each orphan once, on a connection of its sandbox; only a person collects them."""
+        news = [item for item in orphans if item.id not in inventory.reported_orphans]
+        inventory.reported_orphans = {item.id for item in orphans}
+        connection = next((key for key, used in sorted(self._scope_of.items()) if used == scope), None)
+        obj = self._cache.get(connection) if connection else None
+        for item in news:
+            note = (
+                f"{item.id} in sandbox {scope[1]} carries this installation's key ({item.name}), and no "
+                "resource "
+                "of the cluster stands for it. Delete it in Platform, or create the resource again."
+            )
+            log.warning("orphan: %s", note)
+            if obj is not None:
+                await self._events.write(obj, Event(EventType.WARNING, "OrphanFound", "Poll", note))
+
+    def _known(self, scope: Scope) -> Known:
+        claims: list[Claim] = []
+        owners: dict[str, Key] = {}
+        accepts_loss: set[str] = set()
+        ready_since: list[float] = []
+        for key in self._members(scope):
+            obj = self._cache.get(key)
+            if obj is None:
+                continue
+            metadata, status = obj["metadata"], obj.get("status") or {}
+            reconciler = self._reconcilers[key.kind]
+            claims += _claims(key, reconciler, status)
+            identity = Identity(
+                self._installation.instance, key.kind, key.namespace, key.name, metadata["uid"]
+            )
+            owners.update({identity.key(slot): key for slot in reconciler.slots})
+            accepted = (metadata.get("annotations") or {}).get(ACCEPT_LOSS)
+            if accepted:
+                accepts_loss.add(accepted)
+            ready = Conditions.from_status(status).get(READY)
+            if ready is not None and ready.status == TRUE:
+                ready_since.append(datetime.fromisoformat(ready.last_transition_time).timestamp())
+        return Known(tuple(claims), owners, frozenset(accepts_loss), max(ready_since, default=None))
+
+    def _members(self, scope: Scope) -> Iterable[Key]:
+        """The connections that use the scope, and their dataflows."""
+        for connection, used in list(self._scope_of.items()):
+            if used == scope:
+                yield connection
+                referrers = self._cache.referrers(
+                    ZOHO_SOURCE_CONNECTION.kind, connection.namespace, connection.name
+                )
+                yield from (key for key in referrers if key.kind == CRM_DATAFLOW.kind)
+
+
+def _claims(key: Key, reconciler: Reconciler, status: Mapping[str, Any]) -> Iterable[Claim]:
+    run = status.get("lastRun")
+    last_run = (run["id"], run.get("state", "")) if run else None
+    for slot, remote_id in reconciler.claimed(status).items():
+        yield Claim(key, reconciler.slots[slot], remote_id, last_run)

@@ -1,0 +1,285 @@
+"""Listings as the inventory reads them: what is asked for, page by page, and what counts as listed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from crmflow.aep.listings import IDS_PER_REQUEST, Collection, Listed
+from crmflow.aep.models import FieldMapping, LastRun, MappingSetRef, PatchOperation, Sandbox, SourceType
+from crmflow.transport.errors import ErrorClass, RemoteError
+from tests.unit.aep.fake import Fake, error
+
+FS = "/data/foundation/flowservice"
+ETAG = '"1a0037e4-0000-0200-0000-602e06f60000"'
+
+
+def page(*items: dict[str, Any], following: str | None = None) -> dict[str, Any]:
+    """A page, and the reference to the one after it."""
+    return {"items": list(items), "_links": {"next": {"href": following}} if following else {}}
+
+
+@pytest.mark.parametrize(
+    ("collection", "field"),
+    [
+        (Collection.CONNECTIONS, "connectionSpec.id"),
+        (Collection.SOURCE_CONNECTIONS, "connectionSpec.id"),
+        (Collection.TARGET_CONNECTIONS, "connectionSpec.id"),
+        (Collection.FLOWS, "flowSpec.id"),
+    ],
+)
+async def test_a_listing_asks_for_one_specification_in_one_order(collection: Collection, field: str) -> None:
+    fake = Fake(page())
+    assert await fake.client.list_by_spec(collection, "spec-1") == ()
+    assert fake.request.url.path == f"{FS}/{collection.value}"
+    assert dict(fake.request.url.params) == {
+        "property": f"{field}==spec-1",
+        "orderby": "createdAt",
+        "limit": "100",
+    }
+
+
+FLOW = {
+    "id": "f1",
+    "etag": ETAG,
+    "name": "Contacts [crmflow:prod:0123456789abcdef]",
+    "description": "All\nmanaged by crmflow prod crm/contacts uid-1",
+    "state": "enabled",
+    "createdAt": 1_612_310_475_905,
+    "sourceConnectionIds": ["s1"],
+    "targetConnectionIds": ["t1"],
+    "lastRunDetails": {
+        "id": "r1",
+        "state": "SUCCESS",
+        "startedAtUTC": 1_612_310_500_000,
+        "completedAtUTC": 1_612_310_560_000,
+    },
+}
+
+
+async def test_a_flow_is_listed_with_what_it_is_built_on_and_its_last_run() -> None:
+    [item] = await Fake(page(FLOW)).client.list_by_spec(Collection.FLOWS, "spec-1")
+    assert item == Listed(
+        id="f1",
+        etag=ETAG,
+        name="Contacts [crmflow:prod:0123456789abcdef]",
+        description="All\nmanaged by crmflow prod crm/contacts uid-1",
+        state="enabled",
+        created_at=1_612_310_475.905,
+        parents=("s1", "t1"),
+        last_run=LastRun("r1", "success", 1_612_310_500.0, 1_612_310_560.0),
+    )
+
+
+@pytest.mark.parametrize(
+    ("raw", "expected"),
+    [
+        pytest.param(
+            {"id": "s1", "etag": "e", "baseConnectionId": "b1", "createdAt": "1000"},
+            Listed("s1", "e", "", "", "", 1.0, ("b1",)),
+            id="source connection",
+        ),
+        pytest.param({"id": "b1", "version": "v"}, Listed("b1", "v", "", "", "", 0.0), id="version for etag"),
+        pytest.param(
+            {"id": "b1", "name": None, "description": 7, "createdAt": "soon", "lastRunDetails": {}},
+            Listed("b1", "", "", "7", "", 0.0),
+            id="odd values",
+        ),
+    ],
+)
+async def test_what_a_listing_lacks_is_empty(raw: dict[str, Any], expected: Listed) -> None:
+    assert await Fake(page(raw)).client.list_by_spec(Collection.CONNECTIONS, "x") == (expected,)
+
+
+@pytest.mark.parametrize("state", ["deleted", "Deleted", "DELETED"])
+async def test_what_was_deleted_is_not_listed_any_more(state: str) -> None:
+    fake = Fake(page({**FLOW, "state": state}, {**FLOW, "id": "f2", "state": "deleting"}))
+    assert [item.id for item in await fake.client.list_by_spec(Collection.FLOWS, "x")] == ["f2"]
+
+
+async def test_every_page_is_read_by_its_own_reference() -> None:
+    fake = Fake(
+        page({**FLOW, "id": "1"}, following="/flows?continuationToken=a%2Bb&limit=100"),
+        page({**FLOW, "id": "2"}, following="/flows?continuationToken=c"),
+        page({**FLOW, "id": "3"}),
+    )
+    assert [item.id for item in await fake.client.list_by_spec(Collection.FLOWS, "x")] == ["1", "2", "3"]
+    _, second, third = fake.requests
+    assert second.url.path == third.url.path == f"{FS}/flows"
+    assert dict(second.url.params) == {"continuationToken": "a+b", "limit": "100"}
+    assert dict(third.url.params) == {"continuationToken": "c"}
+    assert (fake.client.requests_made, fake.client.pages_read) == (3, 3)
+
+
+async def test_a_next_link_does_not_lead_elsewhere() -> None:
+    fake = Fake(page(following="https://elsewhere.example/x?continuationToken=t"), page())
+    assert await fake.client.list_by_spec(Collection.FLOWS, "x") == ()
+    assert str(fake.requests[1].url) == f"https://platform.example{FS}/flows?continuationToken=t"
+
+
+NEXT = "/flows?continuationToken=t"
+
+
+@pytest.mark.parametrize(
+    "second",
+    [
+        pytest.param(error("FLOW-1400-500"), id="refused"),
+        pytest.param((200, {}), id="no listing"),
+        pytest.param((200, "<html>"), id="no JSON"),
+        pytest.param((200, None), id="empty"),
+        pytest.param(page(FLOW, following=NEXT), id="the same page again"),
+    ],
+)
+@pytest.mark.parametrize("by_ids", [False, True])
+async def test_a_failed_page_fails_the_listing(second: Any, by_ids: bool) -> None:
+    client = Fake(page(FLOW, following=NEXT), second).client
+    if by_ids:
+        listing = client.list_by_ids(Collection.FLOWS, ("f1",))
+    else:
+        listing = client.list_by_spec(Collection.FLOWS, "x")
+    with pytest.raises(RemoteError) as raised:
+        await listing
+    assert raised.value.error_class is ErrorClass.TRANSIENT
+
+
+@pytest.mark.parametrize("count", [0, 1, IDS_PER_REQUEST, IDS_PER_REQUEST + 1, 2 * IDS_PER_REQUEST + 7])
+async def test_ids_are_asked_for_in_portions(count: int) -> None:
+    ids = tuple(f"id-{number}" for number in range(count))
+    portions = [ids[start : start + IDS_PER_REQUEST] for start in range(0, count, IDS_PER_REQUEST)]
+    fake = Fake(*(page({"id": portion[0]}) for portion in portions))
+    found = await fake.client.list_by_ids(Collection.TARGET_CONNECTIONS, ids)
+    assert [item.id for item in found] == [portion[0] for portion in portions]
+    assert [request.url.params["property"] for request in fake.requests] == [
+        f"id=={','.join(portion)}" for portion in portions
+    ]
+    assert {request.url.path for request in fake.requests} <= {f"{FS}/targetConnections"}
+
+
+async def test_an_id_that_was_deleted_does_not_exist() -> None:
+    assert await Fake(page({**FLOW, "state": "deleted"})).client.list_by_ids(Collection.FLOWS, ("f1",)) == ()
+
+
+# What is known of versions, and what it costs
+
+
+RENAME = [PatchOperation("replace", "/name", "n")]
+
+
+@pytest.mark.parametrize(
+    ("answer", "call", "arguments", "seen"),
+    [
+        (page(FLOW), "flow", ("f1",), [("f1", ETAG)]),
+        ({"id": "f1", "etag": "e2"}, "patch_flow", ("f1", ETAG, RENAME), [("f1", "e2")]),
+        ({"items": [{"id": "f1", "etag": "e2"}]}, "patch_flow", ("f1", ETAG, RENAME), [("f1", "e2")]),
+        ({"id": "f1", "etag": "e2"}, "set_flow_state", ("f1", True, ETAG), [("f1", "e2")]),
+        (
+            (201, {"id": "t1", "etag": "e1"}),
+            "create_target_connection",
+            ("n", "d", "s", "c", "x"),
+            [("t1", "e1")],
+        ),
+        ({"id": "f1"}, "patch_flow", ("f1", ETAG, RENAME), []),
+        (page(FLOW), "list_by_ids", (Collection.FLOWS, ("f1",)), []),
+        ((204, None), "delete_flow", ("f1",), []),
+    ],
+    ids=[
+        "read",
+        "patched",
+        "patched, in an envelope",
+        "state set",
+        "created",
+        "no etag",
+        "listed",
+        "deleted",
+    ],
+)
+async def test_versions_that_were_read_or_written_by_id_are_known(
+    answer: Any, call: str, arguments: tuple[Any, ...], seen: list[tuple[str, str]]
+) -> None:
+    fake = Fake(answer)
+    await getattr(fake.client, call)(*arguments)
+    assert fake.versions == seen
+
+
+async def test_every_request_counts_also_one_that_is_refused_or_repeated() -> None:
+    rejection = (401, {"error_code": "401013", "message": "Oauth token is not valid"})
+    fake = Fake(rejection, page(FLOW), error("FLOW-1400-500"))
+    await fake.client.flow("f1")
+    assert fake.client.requests_made == 2
+    with pytest.raises(RemoteError):
+        await fake.client.flow("f1")
+    assert fake.client.requests_made == 3
+    assert fake.client.pages_read == 0
+
+
+# Mapping sets by name
+
+NAME = "crmflow:prod:0a1b2c3d"
+
+
+@pytest.mark.parametrize(
+    ("data", "found"),
+    [
+        pytest.param([{"id": "m1", "name": NAME, "version": 0}], MappingSetRef("m1", 0), id="one"),
+        pytest.param(
+            [{"id": "m1", "name": NAME, "version": 3}, {"id": "m2", "name": NAME}],
+            MappingSetRef("m1", 3),
+            id="the first, which is the oldest",
+        ),
+        pytest.param(
+            [{"id": "m0", "name": f"{NAME}4"}, {"id": "m1", "name": NAME}],
+            MappingSetRef("m1", 0),
+            id="the name is compared, whatever the filter found",
+        ),
+        pytest.param([{"id": "m0", "name": NAME.upper()}], None, id="another case"),
+        pytest.param([{"name": NAME}], None, id="without id"),
+        pytest.param([], None, id="none"),
+    ],
+)
+async def test_a_mapping_set_is_found_by_its_exact_name(data: list[Any], found: MappingSetRef | None) -> None:
+    fake = Fake({"data": data, "_page": {}})
+    assert await fake.client.find_mapping_set(NAME) == found
+    assert fake.request.url.path == "/data/foundation/conversion/mappingSets"
+    assert dict(fake.request.url.params) == {
+        "name": NAME,
+        "limit": "20",
+        "start": "0",
+        "orderBy": "+createdDate",
+    }
+
+
+@pytest.mark.parametrize("answer", [{}, [], (200, None), (200, "<html>"), (500, None)])
+async def test_what_is_no_listing_is_not_taken_for_no_mapping_set(answer: Any) -> None:
+    with pytest.raises(RemoteError):
+        await Fake(answer).client.find_mapping_set(NAME)
+
+
+async def test_a_mapping_set_without_a_version_is_at_its_first() -> None:
+    mappings = [FieldMapping(SourceType.ATTRIBUTE, "Email", "personalEmail.address")]
+    assert await Fake({"id": "m"}).client.create_mapping_set(NAME, "s", "c", mappings) == MappingSetRef(
+        "m", 0
+    )
+
+
+# Sandboxes
+
+
+@pytest.mark.parametrize(
+    ("date", "modified_at"),
+    [
+        ("2026-01-31T08:00:00.000Z", 1_769_846_400.0),
+        ("2026-01-31T08:00:00Z", 1_769_846_400.0),
+        ("2026-01-31 08:00:00", 1_769_846_400.0),
+        ("2026-01-31T09:30:00+01:30", 1_769_846_400.0),
+        ("soon", None),
+        ("", None),
+        (None, None),
+        (1_769_846_400, None),
+    ],
+)
+async def test_when_a_sandbox_was_changed(date: Any, modified_at: float | None) -> None:
+    raw = {"name": "prod", "state": "active", "type": "production", "region": "VA7", "lastModifiedDate": date}
+    assert await Fake({"sandboxes": [raw]}).client.sandboxes() == (
+        Sandbox("prod", "active", "production", "VA7", modified_at),
+    )

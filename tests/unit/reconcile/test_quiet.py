@@ -1,0 +1,214 @@
+"""When listings are proof enough that nothing has to be done, and each thing that takes the proof away."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from crmflow.aep.listings import Collection
+from crmflow.aep.models import LastRun
+from crmflow.api.zohosourceconnection import BaseConnection
+from crmflow.reconcile.outcome import OutcomeClass
+from crmflow.transport.errors import ErrorClass, RemoteError
+from tests.unit.reconcile.fakes import remote_error
+from tests.unit.reconcile.world import CONNECTION_NAME, NAMESPACE, Resource, World
+
+Disturb = Callable[[World, Resource], Any]
+
+CONNECTIONS, FLOWS = Collection.CONNECTIONS, Collection.FLOWS
+SOURCES, TARGETS = Collection.SOURCE_CONNECTIONS, Collection.TARGET_CONNECTIONS
+
+
+async def ready(kind: str) -> tuple[World, Resource]:
+    """A resource that is Ready, and a timeline that begins now."""
+    world = World()
+    resource = world.resource(kind)
+    await resource.until_done()
+    world.timeline.clear()
+    return world, resource
+
+
+async def is_quiet(resource: Resource) -> bool:
+    return await resource.reconciler.quiet(resource.begin(full=False))
+
+
+def change(collection: Collection, **fields: Any) -> Disturb:
+    """The listing shows other values of the only object of ``collection``."""
+
+    def disturb(world: World, _: Resource) -> None:
+        held = world.platform.held(collection)
+        [(remote_id, remote)] = held.items()
+        held[remote_id] = replace(remote, **fields)
+
+    return disturb
+
+
+def drop(collection: Collection) -> Disturb:
+    """The listing does not show the only object of ``collection``."""
+    return lambda world, _: world.platform.held(collection).clear()
+
+
+def double(collection: Collection) -> Disturb:
+    """The listing shows two objects with the same key."""
+
+    def disturb(world: World, _: Resource) -> None:
+        held = world.platform.held(collection)
+        [remote] = held.values()
+        held["twin-99"] = replace(remote, id="twin-99")
+
+    return disturb
+
+
+def secret(name: str, key: str, value: str | None) -> Disturb:
+    """A Secret holds another value, or none."""
+
+    def disturb(world: World, _: Resource) -> None:
+        if value is None:
+            del world.secrets.data[NAMESPACE, name][key]
+        else:
+            world.secrets.data[NAMESPACE, name][key] = value
+
+    return disturb
+
+
+def view(**changes: Any) -> Disturb:
+    """The connection looks different to its dataflows."""
+
+    def disturb(world: World, _: Resource) -> None:
+        found = world.peers.connections[NAMESPACE, CONNECTION_NAME]
+        world.peers.connections[NAMESPACE, CONNECTION_NAME] = replace(found, **changes)
+
+    return disturb
+
+
+def other_base(world: World, _: Resource) -> None:
+    found = world.peers.connections[NAMESPACE, CONNECTION_NAME]
+    found.status = found.status.model_copy(update={"base_connection": BaseConnection(id="bc-9")})
+
+
+DISTURBED = [
+    pytest.param("connection", drop(CONNECTIONS), id="base connection missing"),
+    pytest.param("connection", change(CONNECTIONS, name="x"), id="base connection renamed"),
+    pytest.param("connection", change(CONNECTIONS, description=""), id="base connection without its line"),
+    pytest.param("connection", double(CONNECTIONS), id="two base connections"),
+    pytest.param("connection", secret("zoho-oauth", "clientSecret", "new"), id="Zoho secret rotated"),
+    pytest.param("connection", secret("zoho-oauth", "refreshToken", "new"), id="grant replaced"),
+    pytest.param("connection", secret("zoho-oauth", "refreshToken", None), id="grant gone"),
+    pytest.param("connection", secret("adobe-platform", "clientId", None), id="Adobe credential incomplete"),
+    pytest.param(
+        "connection", lambda world, _: world.secrets.data.pop((NAMESPACE, "zoho-oauth")), id="Secret gone"
+    ),
+    pytest.param("connection", lambda _, r: r.status.pop("token"), id="credentials not tested yet"),
+    *(
+        pytest.param("dataflow", disturb(collection), id=f"{collection.value}: {what}")
+        for collection in (FLOWS, SOURCES, TARGETS)
+        for what, disturb in {
+            "missing": drop,
+            "renamed": lambda where: change(where, name="x"),
+            "without its line": lambda where: change(where, description="Contacts"),
+            "two": double,
+        }.items()
+    ),
+    pytest.param("dataflow", change(FLOWS, state="disabled"), id="flow disabled"),
+    pytest.param("dataflow", change(FLOWS, state="failed"), id="flow failed"),
+    pytest.param("dataflow", change(FLOWS, state=""), id="flow without state"),
+    pytest.param("dataflow", change(FLOWS, source_connection_ids=("other-1",)), id="flow reads elsewhere"),
+    pytest.param("dataflow", change(FLOWS, target_connection_ids=("other-1",)), id="flow writes elsewhere"),
+    pytest.param("dataflow", change(FLOWS, source_connection_ids=()), id="flow reads nothing"),
+    pytest.param("dataflow", change(SOURCES, base_connection_id="bc-8"), id="source hangs elsewhere"),
+    pytest.param("dataflow", other_base, id="base connection was made anew"),
+    pytest.param("dataflow", view(ready=False), id="connection not Ready"),
+    pytest.param("dataflow", lambda world, _: world.peers.connections.clear(), id="connection gone"),
+    pytest.param("dataflow", lambda world, _: world.secrets.data.clear(), id="no way to Platform"),
+    pytest.param("dataflow", lambda _, r: r.status.pop("targetConnectionId"), id="target not recorded"),
+    pytest.param("dataflow", lambda _, r: r.status.pop("sourceConnectionId"), id="source not recorded"),
+    pytest.param("dataflow", lambda _, r: r.spec["ingestion"].update(enabled=False), id="to be disabled"),
+]
+
+
+@pytest.mark.parametrize(("kind", "disturb"), DISTURBED)
+async def test_this_is_not_quiet(kind: str, disturb: Disturb) -> None:
+    world, resource = await ready(kind)
+    assert await is_quiet(resource)
+    disturb(world, resource)
+    assert not await is_quiet(resource)
+    assert world.timeline == [], "it costs no call to see that"
+
+
+@pytest.mark.parametrize("kind", ["connection", "dataflow"])
+async def test_a_quiet_visit_calls_nothing_and_changes_nothing(kind: str) -> None:
+    _, resource = await ready(kind)
+    before = resource.status
+    result = await resource.visit(full=False)
+    assert result.step == "quiet"
+    assert result.calls == []
+    assert result.events == []
+    assert resource.status == before
+
+
+@pytest.mark.parametrize("spelled", ["Enabled", "ENABLED"])
+async def test_states_are_compared_without_case(spelled: str) -> None:
+    world, resource = await ready("dataflow")
+    change(FLOWS, state=spelled)(world, resource)
+    assert await is_quiet(resource)
+
+
+async def test_a_flow_that_is_disabled_as_asked_is_quiet() -> None:
+    world = World()
+    resource = world.dataflow(ingestion={"enabled": False})
+    await resource.until_done()
+    assert await is_quiet(resource)
+
+
+@pytest.mark.parametrize("kind", ["connection", "dataflow"])
+async def test_what_is_not_quiet_is_compared_in_the_same_visit(kind: str) -> None:
+    world, resource = await ready(kind)
+    change(CONNECTIONS if kind == "connection" else FLOWS, name="x")(world, resource)
+    result = await resource.visit(full=False)
+    assert result.outcome.is_done
+    assert result.checked
+    assert await is_quiet(resource)
+
+
+async def test_a_new_run_is_recorded_from_the_listing_alone() -> None:
+    world, resource = await ready("dataflow")
+    run = LastRun("r7", "failed", 1000.0, 1060.0)
+    change(FLOWS, last_run=run)(world, resource)
+    result = await resource.visit(full=False)
+    assert (result.step, result.calls) == ("quiet", [])
+    assert resource.status["lastRun"]["id"] == "r7"
+    assert resource.condition("RunsHealthy")[:2] == ("False", "Failed")
+
+
+@pytest.mark.parametrize("kind", ["connection", "dataflow"])
+async def test_without_a_listing_nothing_is_taken_for_granted(kind: str) -> None:
+    world, resource = await ready(kind)
+    world.inventory.fail("ensure", remote_error())
+    with pytest.raises(RemoteError):
+        await is_quiet(resource)
+    result = await resource.visit(full=False)
+    assert result.outcome.outcome_class is OutcomeClass.TRANSIENT
+    assert resource.condition("Ready")[0] == "True"
+
+
+@pytest.mark.parametrize("kind", ["connection", "dataflow"])
+async def test_a_credential_that_is_not_accepted_any_more_stalls(kind: str) -> None:
+    world, resource = await ready(kind)
+    world.access.fail("platform", remote_error(ErrorClass.TERMINAL, "PlatformCredentialsRejected"))
+    result = await resource.visit(full=False)
+    assert result.outcome.reason == "PlatformCredentialsRejected"
+    assert resource.condition("Ready")[0] == "False"
+
+
+async def test_a_duplicate_is_removed_by_the_visit_that_it_causes() -> None:
+    world, resource = await ready("dataflow")
+    [flow_id] = world.platform.flows
+    double(FLOWS)(world, resource)
+    result = await resource.visit(full=False)
+    assert result.outcome.is_done
+    assert list(world.platform.flows) == [flow_id]
+    assert [event.reason for event in result.events] == ["DuplicateRemoved"]
+    assert await is_quiet(resource)

@@ -1,0 +1,469 @@
+"""What is done about objects that somebody deleted, renamed or made before: for both kinds."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from crmflow.aep.listings import Collection
+from crmflow.aep.models import LastRun
+from crmflow.api.zohosourceconnection import BaseConnection
+from crmflow.observability.events import EventType
+from crmflow.reconcile.outcome import OutcomeClass
+from crmflow.reconcile.ports import Absence
+from tests.unit.reconcile.fakes import remote_error
+from tests.unit.reconcile.world import (
+    CONNECTION_NAME,
+    CREATE_GRACE,
+    NAMESPACE,
+    Resource,
+    World,
+    dataflow_spec,
+)
+
+STALLED, WAITING = OutcomeClass.STALLED, OutcomeClass.WAITING
+COLLECTIONS = {
+    "flow": Collection.FLOWS,
+    "source": Collection.SOURCE_CONNECTIONS,
+    "target": Collection.TARGET_CONNECTIONS,
+}
+RUN = LastRun("r1", "success", 1_759_999_000.0, 1_759_999_060.0)
+RUN_START = "2025-10-09T08:36:40Z"
+
+
+def once() -> dict[str, Any]:
+    return {"schedule": {"frequency": "Once"}, "ingestion": {}, "deltaColumn": None}
+
+
+async def ready_dataflow(world: World, *, is_once: bool = False, has_run: bool = False) -> Resource:
+    """A dataflow that is Ready, with or without a run."""
+    resource = world.dataflow(**(once() if is_once else {}))
+    if is_once:
+        del resource.spec["deltaColumn"]
+    await resource.until_done()
+    if has_run:
+        [flow] = world.platform.flows.values()
+        world.platform.flows[flow.id] = replace(flow, last_run=RUN)
+        assert (await resource.visit(full=False)).step == "quiet"
+        assert resource.status["lastRun"]["startTime"] == RUN_START
+    world.timeline.clear()
+    return resource
+
+
+def ids_of(resource: Resource) -> dict[str, str]:
+    status = resource.status
+    return {
+        "flow": status["flow"]["id"],
+        "source": status["sourceConnectionId"],
+        "target": status["targetConnectionId"],
+    }
+
+
+def lose(world: World, resource: Resource, slots: Sequence[str], absence: Absence) -> dict[str, str]:
+    """Somebody deletes what is in ``slots``; the ids of all."""
+    ids = ids_of(resource)
+    for slot in slots:
+        del world.platform.held(COLLECTIONS[slot])[ids[slot]]
+        world.inventory.absences[ids[slot]] = absence
+    return ids
+
+
+def backfills(world: World) -> list[Any]:
+    """``backfill`` of each flow that was created."""
+    return [arguments[8].get("backfill") for arguments in world.platform.arguments["create_flow"]]
+
+
+LOST = [
+    ("flow",),
+    ("source",),
+    ("target",),
+    ("flow", "source"),
+    ("source", "target"),
+    ("flow", "source", "target"),
+]
+
+
+@pytest.mark.parametrize(
+    ("lost", "absence", "is_once", "has_run"),
+    list(itertools.product(LOST, Absence, (False, True), (False, True))),
+)
+async def test_part_of_a_dataflow_is_gone(
+    lost: tuple[str, ...], absence: Absence, is_once: bool, has_run: bool
+) -> None:
+    world = World()
+    resource = await ready_dataflow(world, is_once=is_once, has_run=has_run)
+    before = lose(world, resource, lost, absence)
+    counts = world.platform.counts
+    kept = {
+        Absence.HIDDEN: "HiddenByLabel",
+        Absence.MASS_VANISH: "MassVanish",
+    }.get(absence)
+    if kept is None and is_once and has_run and absence is Absence.GONE:
+        kept = "ReplacementRequired"
+
+    result = await resource.visit()
+
+    if kept is not None:
+        assert (result.outcome.outcome_class, result.outcome.reason) == (STALLED, kept)
+        assert world.platform.counts == counts, "what is left is left alone"
+        assert ids_of(resource) == before
+        assert "gap" not in resource.status
+        assert "lastDrift" not in resource.status
+        return
+    assert result.outcome.is_done
+    assert resource.condition("Ready")[0] == "True"
+    assert world.platform.counts == (0, 1, 1, 1)
+    assert set(ids_of(resource).values()).isdisjoint(before.values())
+    left = [f"delete_{call}" for slot, call in CALLS.items() if slot not in lost]
+    assert [call for call in result.calls if call.startswith("delete_")] == left
+    assert resource.status["lastDrift"] == {"time": "2025-10-09T08:53:20Z", "fields": list(lost)}
+    first, *_ = result.events
+    assert (first.reason, first.type) == ("Vanished", EventType.WARNING)
+    assert ("reset" in first.note) is (absence is Absence.RESET)
+    if absence is Absence.RESET:
+        assert "gap" not in resource.status
+    else:
+        gap = {"until": resource.status["schedule"]["effectiveStartTime"]}
+        assert resource.status["gap"] == ({"since": RUN_START, **gap} if has_run else gap)
+    again = None if is_once else absence is Absence.RESET
+    assert backfills(world) == [None if is_once else True, again]
+
+
+CALLS = {"flow": "flow", "source": "source_connection", "target": "target_connection"}
+
+
+async def test_a_base_connection_that_is_gone_takes_the_dataflow_along() -> None:
+    """The source connection of the flow hangs on an id that will never come back."""
+    world = World()
+    world.hold_base_connection()
+    resource = await ready_dataflow(world, has_run=True)
+    before = ids_of(resource)
+    view = world.peers.connections[NAMESPACE, CONNECTION_NAME]
+    view.status = view.status.model_copy(update={"base_connection": BaseConnection(id="bc-9")})
+    del world.platform.connections["bc-0"]
+    assert (await resource.visit(full=False)).step != "quiet"
+    assert set(ids_of(resource).values()).isdisjoint(before.values())
+    assert world.platform.counts == (0, 1, 1, 1)
+    [source] = world.platform.source_connections.values()
+    assert source.base_connection_id == "bc-9"
+    assert resource.status["lastDrift"]["fields"] == ["source"]
+    assert resource.status["gap"]["since"] == RUN_START
+    assert backfills(world) == [True, False]
+    assert "absence" not in world.timeline
+
+
+async def test_a_cut_off_one_time_flow_that_had_run_waits_for_a_person() -> None:
+    world = World()
+    resource = await ready_dataflow(world, is_once=True, has_run=True)
+    view = world.peers.connections[NAMESPACE, CONNECTION_NAME]
+    view.status = view.status.model_copy(update={"base_connection": BaseConnection(id="bc-9")})
+    assert (await resource.visit()).outcome.reason == "ReplacementRequired"
+    assert world.platform.counts == (0, 1, 1, 1)
+
+
+async def test_backfill_is_left_out_once_and_each_loss_has_its_own_gap() -> None:
+    world = World()
+    resource = await ready_dataflow(world, has_run=True)
+    gaps = []
+    for _ in range(2):
+        lose(world, resource, ["flow"], Absence.GONE)
+        await resource.visit()
+        gaps.append(resource.status["gap"])
+        world.clock.time += 7200
+        [flow] = world.platform.flows.values()
+        world.platform.flows[flow.id] = replace(flow, last_run=replace(RUN, started_at=world.clock.time))
+        await resource.visit(full=False)
+    assert gaps[0]["since"] < gaps[1]["since"]
+    lose(world, resource, ["flow"], Absence.RESET)
+    await resource.visit()
+    assert backfills(world) == [True, False, False, True]
+    assert "gap" not in resource.status
+
+
+async def test_a_repair_whose_answer_was_lost_keeps_its_gap_and_closes_it() -> None:
+    world = World()
+    resource = await ready_dataflow(world, has_run=True)
+    lose(world, resource, ["flow"], Absence.GONE)
+    lost = remote_error(reason="Timeout", maybe_applied=True)
+    world.platform.fail("create_flow", lost, after=True, times=1)
+    await resource.visit()
+    assert resource.status["gap"] == {"since": RUN_START}
+    assert (await resource.visit()).outcome.is_done
+    start = resource.status["schedule"]["effectiveStartTime"]
+    assert resource.status["gap"] == {"since": RUN_START, "until": start}
+    assert backfills(world) == [True, False]
+
+
+async def test_a_repair_that_failed_is_gone_on_with_and_reads_nothing_again() -> None:
+    world = World()
+    resource = await ready_dataflow(world, has_run=True)
+    lose(world, resource, ["source"], Absence.GONE)
+    world.platform.fail("create_source_connection", remote_error(), times=1)
+    await resource.visit()
+    assert "flow" not in resource.status
+    assert (await resource.visit()).outcome.is_done
+    assert backfills(world) == [True, False]
+    assert world.platform.counts == (0, 1, 1, 1)
+    assert resource.status["gap"]["until"]
+
+
+async def test_a_loss_is_not_repaired_while_nothing_new_may_be_created() -> None:
+    world = World()
+    resource = await ready_dataflow(world)
+    lose(world, resource, ["flow"], Absence.GONE)
+    world.platform.flow_specs.clear()
+    world.clock.time += 700
+    assert (await resource.visit()).outcome.reason == "FlowSpecMissing"
+
+
+# Names and descriptions
+
+
+def edited(remote: Any, field: str) -> Any:
+    """As somebody left it who renamed it in Platform."""
+    return replace(remote, **{field: "edited by hand"})
+
+
+@pytest.mark.parametrize("slot", ["flow", "source", "target"])
+@pytest.mark.parametrize("field", ["name", "description"])
+async def test_a_remote_rename_is_undone_and_named(slot: str, field: str) -> None:
+    world = World()
+    resource = await ready_dataflow(world)
+    held = world.platform.held(COLLECTIONS[slot])
+    [(remote_id, remote)] = held.items()
+    held[remote_id] = edited(remote, field)
+    result = await resource.visit(full=False)
+    assert result.outcome.is_done
+    assert held[remote_id] == remote
+    assert [call for call in result.calls if call.startswith("patch_")] == [f"patch_{CALLS[slot]}"]
+    assert resource.status["lastDrift"]["fields"] == [f"{slot}.{field}"]
+    assert [(event.reason, event.note) for event in result.events] == [
+        ("DriftRepaired", f"Restored {slot}.{field}.")
+    ]
+    assert (await resource.visit(full=False)).step == "quiet"
+
+
+@pytest.mark.parametrize("field", ["name", "description"])
+async def test_a_remote_rename_of_the_base_connection_is_undone_and_named(field: str) -> None:
+    world = World()
+    resource = world.connection()
+    await resource.visit()
+    [(remote_id, remote)] = world.platform.connections.items()
+    world.platform.connections[remote_id] = edited(remote, field)
+    result = await resource.visit(full=False)
+    assert result.outcome.is_done
+    assert world.platform.connections[remote_id] == remote
+    assert resource.status["lastDrift"]["fields"] == [f"baseConnection.{field}"]
+    assert [event.reason for event in result.events] == ["DriftRepaired"]
+
+
+async def test_rotated_credentials_are_no_drift() -> None:
+    world = World()
+    resource = world.connection()
+    await resource.visit()
+    world.secrets.data[NAMESPACE, "zoho-oauth"]["clientSecret"] = "rotated"
+    result = await resource.visit()
+    assert [event.reason for event in result.events] == ["Updated"]
+    assert "lastDrift" not in resource.status
+
+
+# The base connection
+
+
+@pytest.mark.parametrize(
+    ("absence", "reason"),
+    [
+        (Absence.GONE, ""),
+        (Absence.RESET, ""),
+        (Absence.HIDDEN, "HiddenByLabel"),
+        (Absence.MASS_VANISH, "MassVanish"),
+    ],
+)
+async def test_a_base_connection_is_gone(absence: Absence, reason: str) -> None:
+    world = World()
+    resource = world.connection()
+    await resource.visit()
+    world.platform.connections.clear()
+    world.inventory.absences["bc-1"] = absence
+    result = await resource.visit()
+    if reason:
+        assert (result.outcome.outcome_class, result.outcome.reason) == (STALLED, reason)
+        assert "base connection bc-1" in result.outcome.message
+        assert world.platform.connections == {}
+        assert resource.status["baseConnection"]["id"] == "bc-1"
+        return
+    assert result.outcome.is_done
+    assert list(world.platform.connections) == ["bc-2"]
+    assert resource.status["baseConnection"] == {"id": "bc-2", "state": "enabled"}
+    assert resource.status["lastDrift"]["fields"] == ["baseConnection"]
+    assert "test_connection" in result.calls, "the new one has not been tested yet"
+    assert [event.reason for event in result.events] == ["Vanished", "Created"]
+
+
+# Taking over
+
+
+def successor(resource: Resource, **changes: Any) -> Resource:
+    """The same manifest applied again, after the resource was lost without being deleted."""
+    return Resource(
+        resource.world, resource.reconciler, resource.name, {**resource.spec, **changes}, uid="9f8e"
+    )
+
+
+def creates(calls: Sequence[str]) -> list[str]:
+    return [call for call in calls if call.startswith("create_")]
+
+
+@pytest.mark.parametrize("covers", [True, False], ids=["by the inventory", "by a look-up"])
+async def test_a_dataflow_is_taken_over_whole(covers: bool) -> None:
+    world = World()
+    before = await ready_dataflow(world)
+    after = successor(before)
+    world.inventory.covers_predecessors = covers
+    world.clock.time += 100_000
+    result = await after.visit()
+    assert result.outcome.is_done
+    assert creates(result.calls) == []
+    assert world.platform.counts == (0, 1, 1, 1)
+    assert len(world.platform.mapping_sets) == 1
+    for field in ("flow", "sourceConnectionId", "targetConnectionId", "mappingSet", "schema", "dataset"):
+        assert after.status[field] == before.status[field], field
+    assert after.status["columns"] == before.status["columns"]
+    assert after.status["schedule"] == before.status["schedule"]
+    assert "intents" not in after.status
+    assert [event.reason for event in result.events] == [*["TakenOver"] * 3, "Updated"]
+    for collection in COLLECTIONS.values():
+        for remote in world.platform.held(collection).values():
+            assert remote.description == after.identity.description(None)
+    assert (await after.visit(full=False)).step == "quiet"
+
+
+async def test_a_base_connection_is_taken_over_with_todays_credentials() -> None:
+    world = World()
+    before = world.connection()
+    await before.visit()
+    after = successor(before)
+    result = await after.visit()
+    assert result.outcome.is_done
+    assert creates(result.calls) == []
+    [(_, _, operations)] = world.platform.arguments["patch_connection"]
+    assert [operation.path for operation in operations] == ["/description", "/auth/params"]
+    assert "test_connection" in result.calls
+    assert [event.reason for event in result.events] == ["TakenOver", "Updated"]
+
+
+async def test_after_a_takeover_the_effective_start_is_the_remote_one() -> None:
+    world = World()
+    schedule = {"frequency": "Hour", "interval": 1, "backfill": True}
+    before = world.dataflow(schedule=schedule)
+    await before.visit()
+    world.clock.time += 100_000
+    after = successor(before)
+    assert (await after.visit()).outcome.is_done
+    assert after.status["schedule"] == before.status["schedule"]
+    assert "startTime" not in after.status["schedule"]
+
+
+SCHEDULE = dataflow_spec()["schedule"]
+EDITED = [
+    pytest.param({"schedule": {**SCHEDULE, "interval": 3}}, "spec.schedule.interval", id="schedule"),
+    pytest.param({"source": {"table": "Leads"}}, "spec.source.table", id="table"),
+    pytest.param(
+        {
+            "source": {
+                "table": "Contacts",
+                "columns": ["Email", "First_Name", "Modified_Time", "Created_Time"],
+            }
+        },
+        "spec.source.columns",
+        id="columns",
+    ),
+    pytest.param({"deltaColumn": {"name": "Created_Time"}}, "spec.deltaColumn", id="deltaColumn"),
+    pytest.param(
+        {"mapping": [{"target": "personalEmail.address", "value": "x"}]}, "spec.mapping", id="mapping"
+    ),
+]
+
+
+@pytest.mark.parametrize(("changes", "named"), EDITED)
+async def test_a_flow_that_does_not_fit_any_more_is_kept_and_said(
+    changes: dict[str, Any], named: str
+) -> None:
+    """Deleting what a flow is built on would only end it."""
+    world = World()
+    before = await ready_dataflow(world)
+    if "source" in changes and "columns" not in changes["source"]:
+        before.spec["source"].pop("columns")
+    if named == "spec.source.columns":
+        world.platform.column_list = world.platform.column_list[:4]
+    after = successor(before, **changes)
+    counts = world.platform.counts
+    for _ in range(2):
+        result = await after.visit()
+        assert (result.outcome.outcome_class, result.outcome.reason) == (STALLED, "UpdateNotSupported")
+        assert named in result.outcome.message
+        assert world.platform.counts == counts
+        assert creates(result.calls) in ([], ["create_mapping_set"])
+    after.edit(lambda spec: spec.update(copy_of(before)))
+    world.clock.time += CREATE_GRACE
+    assert (await after.visit()).outcome.is_done
+    assert world.platform.counts == counts
+    assert ids_of(after) == ids_of(before)
+
+
+def copy_of(resource: Resource) -> dict[str, Any]:
+    return {name: value for name, value in resource.spec.items() if name != "displayName"}
+
+
+async def test_what_a_predecessor_left_half_done_and_does_not_fit_is_made_anew() -> None:
+    world = World()
+    before = world.dataflow()
+    world.platform.fail("create_flow", remote_error(), times=1)
+    await before.visit()
+    after = successor(
+        before, source={"table": "Contacts", "columns": ["Email", "First_Name", "Created_Time"]}
+    )
+    after.spec["deltaColumn"] = {"name": "Created_Time"}
+    world.inventory.covers_predecessors = False
+    result = await after.visit()
+    assert (result.outcome.outcome_class, result.outcome.reason) == (WAITING, "CreatePending")
+    world.clock.time += CREATE_GRACE
+    assert (await after.until_done()).outcome.is_done
+    assert world.platform.counts == (0, 1, 1, 1)
+    [source] = world.platform.source_connections.values()
+    assert source.column_names == ("Email", "First_Name", "Created_Time")
+    assert after.status["columns"] == ["Email", "First_Name", "Created_Time"]
+
+
+async def test_of_two_source_connections_the_one_in_use_is_taken_over_and_the_other_goes() -> None:
+    world = World()
+    before = await ready_dataflow(world)
+    [(source_id, source)] = world.platform.source_connections.items()
+    spare = replace(source, id="sc-0")
+    world.platform.source_connections = {"sc-0": spare, source_id: source}
+    after = successor(before)
+    result = await after.visit()
+    assert result.outcome.is_done
+    assert ids_of(after) == ids_of(before)
+    assert list(world.platform.source_connections) == [source_id]
+    assert "DuplicateRemoved" in [event.reason for event in result.events]
+
+
+async def test_a_mapping_set_of_the_same_content_is_shared() -> None:
+    world = World()
+    first = await ready_dataflow(world)
+    second = Resource(world, first.reconciler, "contacts-2", first.spec)
+    result = await second.visit()
+    assert result.outcome.is_done
+    assert "find_mapping_set" in result.calls
+    assert "create_mapping_set" not in result.calls
+    assert second.status["mappingSet"] == first.status["mappingSet"]
+    other = Resource(
+        world, first.reconciler, "contacts-3", {**first.spec, "mapping": first.spec["mapping"][:1]}
+    )
+    assert "create_mapping_set" in (await other.visit()).calls
+    assert other.status["mappingSet"]["id"] != first.status["mappingSet"]["id"]
