@@ -31,7 +31,7 @@ def main() -> int:
 
 
 def _crash(options: argparse.Namespace, directory: Path) -> int:
-    scenarios = [scenario_named(name) for name in options.scenario] or [s for s in SCENARIOS if s.enabled]
+    scenarios = [scenario_named(name) for name in options.scenario] or list(SCENARIOS)
     with running_site(directory / "controlplane") as site:
         tally = run_campaign(
             site, directory, scenarios, every=options.every, point=options.point, benches=options.benches

@@ -47,7 +47,7 @@ class Difference(StrEnum):
     """What a crash may leave behind."""
 
     SPARE_MAPPING_SET = "one spare mapping set"
-    """Data Prep has no delete, and its listing may lag, so one whose answer was lost may stay (platform.md 8)."""
+    """Data Prep has no delete: one that is not found again by its name stays (platform.md 8)."""
     DRIFT_TOLD_OTHERWISE = "lastDrift names other fields"
     """What was put right before the crash is found right after it, and what it was about to delete is found
     gone: ``lastDrift`` is a record, as Events are.

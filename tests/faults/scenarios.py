@@ -29,7 +29,6 @@ class Scenario:
     prepare: Act = World.make_ready
     may_differ: frozenset[Difference] = frozenset()
     """What a crash may change; time and Events always may."""
-    enabled: bool = True
 
 
 def _create(world: World) -> None:
