@@ -7,6 +7,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 PYTEST := $(BIN)/pytest
+# Each worker has a control plane and emulators of its own; most tests wait more than they compute.
+SIDE_BY_SIDE := -n 3 --dist worksteal
 
 .PHONY: help setup lock generate format lint types layers check test test-unit test-contract test-cluster \
 	test-browser screenshots controlplane browser emulators demo demo-down crash cost clean
@@ -44,7 +46,7 @@ check: $(INSTALLED) lint types layers ## Check formatting, code, types, layers a
 	@$(BIN)/python hack/generate.py --check
 
 test: $(INSTALLED) controlplane browser ## Run all tests
-	@$(PYTEST) tests/unit tests/contract tests/cluster tests/browser
+	@$(PYTEST) $(SIDE_BY_SIDE) tests/unit tests/contract tests/cluster tests/browser tests/faults
 
 test-unit: $(INSTALLED) ## Run the tests that need nothing else
 	@$(PYTEST) tests/unit

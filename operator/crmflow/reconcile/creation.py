@@ -98,7 +98,7 @@ async def find_unrecorded(pass_: AnyPass, slot: str, collection: Collection) -> 
     intent = intents(pass_).get(slot)
     if intent is None:
         return ()
-    hits = await pass_.inventory.look_up(collection, pass_.identity.key(slot))
+    hits = await pass_.inventory.look_up(collection, pass_.identity.key(slot), lost=True)
     found = tuple(item.id for item in hits if judge(pass_.identity, item.description) is not Verdict.FOREIGN)
     if not found and (left := _seconds_left(pass_, intent.time)) > 0:
         raise NotCreatedError(_pending(f"The answer to creating the {slot} was lost.", left))
@@ -135,7 +135,12 @@ async def _hits(pass_: AnyPass, wanted: Wanted, *, fresh: bool) -> Sequence[List
     key = pass_.identity.key(wanted.slot)
     if fresh and pass_.inventory.covers_predecessors:
         return pass_.inventory.with_key(wanted.collection, key)
-    return await pass_.inventory.look_up(wanted.collection, key)
+    try:
+        return await pass_.inventory.look_up(wanted.collection, key, lost=not fresh)
+    except RemoteError:
+        if fresh:  # nothing was sent, so there is nothing to be looked for later
+            _settle(pass_, wanted.slot)
+        raise
 
 
 def _take(pass_: AnyPass, wanted: Wanted, hits: Sequence[Listed]) -> Listed | None:

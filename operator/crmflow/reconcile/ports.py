@@ -154,8 +154,10 @@ class Inventory(Protocol):
         """The objects that carry a lookup key, the oldest first."""
         ...
 
-    async def look_up(self, collection: Collection, key: str) -> Sequence[Listed]:
-        """The same, by a listing that begins now. May raise RemoteError."""
+    async def look_up(self, collection: Collection, key: str, *, lost: bool) -> Sequence[Listed]:
+        """The same, by a listing that begins now if a create of ours was ``lost``, else by one of this
+        process that is hardly older. May raise RemoteError.
+        """
         ...
 
     async def ensure(self) -> None:

@@ -65,6 +65,7 @@ class ObjectCache:
         self._claimed = claimed
         self._entries: dict[Key, _Entry] = {}
         self._referrers: dict[tuple[str, str, str], set[Key]] = {}
+        self._claimants: dict[str, Key] = {}
 
     def put(self, obj: dict[str, Any]) -> Change:
         """Take over an object from a listing, a watch or the answer to an own write, unless a newer one is
@@ -104,6 +105,10 @@ class ObjectCache:
         """The resources whose spec names that object."""
         return sorted(self._referrers.get((kind, namespace, name), ()))
 
+    def claimant(self, remote_id: str) -> Key | None:
+        """The resource whose status records that remote object."""
+        return self._claimants.get(remote_id)
+
     def keys(self) -> list[Key]:
         """All keys."""
         return list(self._entries)
@@ -134,6 +139,11 @@ class ObjectCache:
         )
 
     def _reindex(self, key: Key, before: _Entry | None, after: _Entry | None) -> None:
+        for _, remote_id in before.claims if before else ():
+            if self._claimants.get(remote_id) == key:
+                del self._claimants[remote_id]
+        for _, remote_id in after.claims if after else ():
+            self._claimants.setdefault(remote_id, key)
         old = set(before.references) if before else set()
         new = set(after.references) if after else set()
         for kind, name in old - new:

@@ -77,6 +77,7 @@ class Inventories:
                 self._installation.leader_since,
                 self._installation.create_grace,
                 lambda: self._known(scope),
+                self._cache.claimant,
                 lambda: self._offers.flow_spec_id(organization, sandbox),
             )
         return inventory
@@ -184,5 +185,6 @@ class Inventories:
 def _claims(key: Key, reconciler: Reconciler, status: Mapping[str, Any]) -> Iterable[Claim]:
     run = status.get("lastRun")
     last_run = (run["id"], run.get("state", "")) if run else None
+    is_ready = Conditions.from_status(status).is_true(READY)
     for slot, remote_id in reconciler.claimed(status).items():
-        yield Claim(key, reconciler.slots[slot], remote_id, last_run)
+        yield Claim(key, reconciler.slots[slot], remote_id, last_run, is_ready)

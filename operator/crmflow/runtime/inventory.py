@@ -27,6 +27,9 @@ RECENT_SECONDS = 60.0
 """A listing no older than this is proof enough that an object is gone, beside the 404: ids don't come back.
 """
 
+JUST_NOW_SECONDS = 5.0
+"""So many creates may share a listing, as long as none of them is about a lost answer."""
+
 log = logging.getLogger("crmflow.inventory")
 
 Scope = tuple[str, str, str]
@@ -60,6 +63,8 @@ class Claim:
     id: str
     last_run: tuple[str, str] | None = None
     """Id and state of the run that status shows; of flows only."""
+    takes_runs: bool = False
+    """True if a new run is of interest: the resource is Ready, and a visit will record it."""
 
 
 @dataclass(frozen=True)
@@ -75,12 +80,29 @@ class Known:
     """When a resource last became Ready, of those that are Ready: then everything that it records existed."""
 
 
-@dataclass(frozen=True)
 class Snapshot:
-    """A complete listing of a sandbox."""
+    """A complete listing of a sandbox, indexed for what is asked of it."""
 
-    begun_at: float
-    items: Mapping[Collection, Mapping[str, Listed]]
+    def __init__(self, begun_at: float, items: Mapping[Collection, Mapping[str, Listed]]) -> None:
+        self.begun_at = begun_at
+        self.items = items
+        self._by_key: dict[tuple[Collection, str], list[Listed]] = {}
+        self._built_on: dict[str, list[str]] = {}
+        for collection, listed in items.items():
+            for item in listed.values():
+                key = key_in(item.name)
+                if key is not None:
+                    self._by_key.setdefault((collection, key), []).append(item)
+                for parent in item.parents:
+                    self._built_on.setdefault(parent, []).append(item.id)
+
+    def with_key(self, collection: Collection, key: str) -> Sequence[Listed]:
+        """The objects of a collection whose name ends in ``key``."""
+        return self._by_key.get((collection, key), ())
+
+    def built_on(self, remote_id: str) -> Sequence[str]:
+        """Ids of the objects that name ``remote_id`` as what they are built on."""
+        return self._built_on.get(remote_id, ())
 
     def count(self) -> int:
         """How many objects it holds."""
@@ -107,6 +129,7 @@ class SandboxInventory:
         leader_since: float,
         grace: float,
         known: Callable[[], Known],
+        claimant: Callable[[str], Key | None],
         flow_spec_id: Callable[[], str],
     ) -> None:
         self.client = client
@@ -115,6 +138,7 @@ class SandboxInventory:
         self._leader_since = leader_since
         self._grace = grace
         self._known = known
+        self._claimant = claimant
         self._flow_spec_id = flow_spec_id
         self._snapshot: Snapshot | None = None
         self._listing: tuple[float, asyncio.Task[Snapshot]] | None = None
@@ -151,16 +175,25 @@ class SandboxInventory:
 
     def item(self, collection: Collection, remote_id: str) -> Listed | None:
         """The object in the latest listing, own writes laid over it."""
-        return self._view(collection).get(remote_id)
+        if remote_id in self._deleted:
+            return None
+        listed = self._snapshot.items[collection].get(remote_id) if self._snapshot else None
+        return listed or self._own(collection).get(remote_id)
 
     def with_key(self, collection: Collection, key: str) -> list[Listed]:
         """The objects whose name ends in ``key``, the oldest first."""
-        found = [item for item in self._view(collection).values() if key_in(item.name) == key]
-        return sorted(found, key=lambda item: (item.created_at, item.id))
+        listed = self._snapshot.with_key(collection, key) if self._snapshot else ()
+        own = (item for item in self._own(collection).values() if key_in(item.name) == key)
+        found = {item.id: item for item in (*own, *listed) if item.id not in self._deleted}
+        return sorted(found.values(), key=lambda item: (item.created_at, item.id))
 
-    async def look_up(self, collection: Collection, key: str) -> list[Listed]:
-        """As :meth:`with_key`, by a listing that begins now. Raises RemoteError."""
-        await self.list_since(self._clock.now())
+    async def look_up(self, collection: Collection, key: str, *, lost: bool) -> list[Listed]:
+        """As :meth:`with_key`, by a listing that begins now if a create of ours was ``lost``; for what an
+        earlier process may have made, one that this process began a moment ago does as well. Raises
+        RemoteError.
+        """
+        now = self._clock.now()
+        await self.list_since(now if lost else max(self._leader_since, now - JUST_NOW_SECONDS))
         return self.with_key(collection, key)
 
     async def ensure(self) -> None:
@@ -170,13 +203,13 @@ class SandboxInventory:
 
     def is_built_on(self, remote_id: str) -> bool:
         """True if a listed object names this one as what it is built on."""
-        return any(
-            remote_id in item.parents for collection in Collection for item in self._view(collection).values()
-        )
+        listed = self._snapshot.built_on(remote_id) if self._snapshot else ()
+        return any(child not in self._deleted for child in listed)
 
     def holder_of(self, remote_id: str) -> str | None:
         """The resource of the cluster that records this object as its own."""
-        return next((str(claim.key) for claim in self._known().claims if claim.id == remote_id), None)
+        key = self._claimant(remote_id)
+        return str(key) if key else None
 
     async def absence(self, collection: Collection, remote_id: str) -> Absence:
         """Why a read of ``remote_id`` was answered with 404. Absence is never taken for deletion without
@@ -233,10 +266,11 @@ class SandboxInventory:
             if when + self._grace > snapshot.begun_at
         }
 
-    def _view(self, collection: Collection) -> dict[str, Listed]:
-        listed = self._snapshot.items[collection] if self._snapshot else {}
-        own = {i: item for i, (where, item, _) in self._created.items() if where is collection}
-        return {i: item for i, item in {**own, **listed}.items() if i not in self._deleted}
+    def _own(self, collection: Collection) -> dict[str, Listed]:
+        """Own creates that no listing shows yet; there are never many."""
+        return {
+            remote_id: item for remote_id, (where, item, _) in self._created.items() if where is collection
+        }
 
     # Polling
 
@@ -268,7 +302,7 @@ class SandboxInventory:
             self._versions[item.id] = item.etag
             if version is not None and version != item.etag:
                 yield Finding(claim.key, recheck=True)
-            elif item.last_run and (item.last_run.id, item.last_run.state) != claim.last_run:
+            elif claim.takes_runs and item.last_run and (item.last_run.id, item.last_run.state) != claim.last_run:
                 yield Finding(claim.key, recheck=False)
 
     def _missing(self, known: Known, snapshot: Snapshot) -> list[Claim]:
