@@ -419,6 +419,22 @@ def copy_of(resource: Resource) -> dict[str, Any]:
     return {name: value for name, value in resource.spec.items() if name != "displayName"}
 
 
+async def test_what_a_predecessor_left_half_done_and_fits_is_gone_on_with() -> None:
+    world = World()
+    before = world.dataflow(source={"table": "Contacts"})
+    world.platform.fail("create_flow", remote_error(), times=1)
+    await before.visit()
+    columns = before.status["columns"]
+    after = successor(before)
+    result = await after.visit()
+    assert result.outcome.is_done
+    assert creates(result.calls) == ["create_flow"]
+    assert after.status["columns"] == columns
+    assert after.status["sourceConnectionId"] == before.status["sourceConnectionId"]
+    world.platform.column_list = world.platform.column_list[:3]
+    assert (await after.visit()).outcome.is_done, "later columns are not taken"
+
+
 async def test_what_a_predecessor_left_half_done_and_does_not_fit_is_made_anew() -> None:
     world = World()
     before = world.dataflow()
