@@ -302,7 +302,11 @@ class SandboxInventory:
             self._versions[item.id] = item.etag
             if version is not None and version != item.etag:
                 yield Finding(claim.key, recheck=True)
-            elif claim.takes_runs and item.last_run and (item.last_run.id, item.last_run.state) != claim.last_run:
+            elif (
+                claim.takes_runs
+                and item.last_run
+                and (item.last_run.id, item.last_run.state) != claim.last_run
+            ):
                 yield Finding(claim.key, recheck=False)
 
     def _missing(self, known: Known, snapshot: Snapshot) -> list[Claim]:

@@ -477,7 +477,7 @@ class FakeInventory(Failing):
         return sorted(found, key=lambda item: item.created_at)
 
     @remote
-    async def look_up(self, collection: Collection, key: str) -> Sequence[Listed]:
+    async def look_up(self, collection: Collection, key: str, *, lost: bool) -> Sequence[Listed]:
         return self.with_key(collection, key)
 
     async def ensure(self) -> None:

@@ -181,13 +181,15 @@ async def test_an_intent_outlives_a_post_that_may_have_worked(fresh: bool, maybe
     assert stage.slots == ([Slot.CONNECTION] if maybe_applied else [])
 
 
-async def test_without_a_listing_nothing_is_created() -> None:
-    stage = begin([])
+@pytest.mark.parametrize("fresh", [True, False])
+async def test_without_a_listing_nothing_is_created(fresh: bool) -> None:
+    """A new intent goes with it: nothing was sent, so nothing has to be looked for when the listing is back."""
+    stage = begin([], age=0.0 if fresh else 10.0)
     stage.world.inventory.covers_predecessors = False
     stage.world.inventory.fail("look_up", remote_error())
     with pytest.raises(RemoteError):
-        await stage.ensure(fresh=True)
-    assert stage.posts == 0
+        await stage.ensure(fresh=fresh)
+    assert (stage.posts, stage.slots) == (0, [] if fresh else [Slot.CONNECTION])
 
 
 async def test_an_own_create_is_known_before_listings_show_it() -> None:

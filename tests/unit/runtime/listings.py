@@ -94,8 +94,19 @@ class Stage:
         self.client = FakeListings()
         self.known = Known()
         self.inventory = SandboxInventory(
-            "prod", self.client, self.clock, START, GRACE, lambda: self.known, lambda: FLOW_SPEC_ID
+            "prod",
+            self.client,
+            self.clock,
+            START,
+            GRACE,
+            lambda: self.known,
+            self.claimant,
+            lambda: FLOW_SPEC_ID,
         )
+
+    def claimant(self, remote_id: str) -> Key | None:
+        """The resource that records the object."""
+        return next((claim.key for claim in self.known.claims if claim.id == remote_id), None)
 
     def claim(self, *ids: str, collection: Collection = FLOWS, run: LastRun | None = None) -> None:
         """The sandbox holds flows, and a resource of its own records each of them."""
@@ -104,7 +115,7 @@ class Stage:
             identity = replace(IDENTITY, name=remote_id)
             key = Key("CRMDataflow", "crm", remote_id)
             self.client.hold(collection, listed(remote_id, identity=identity, last_run=run))
-            claims.append(Claim(key, collection, remote_id, (run.id, run.state) if run else None))
+            claims.append(Claim(key, collection, remote_id, (run.id, run.state) if run else None, True))
             owners[identity.key("flow")] = key
         self.known = replace(self.known, claims=tuple(claims), owners=owners)
 

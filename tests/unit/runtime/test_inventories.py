@@ -233,10 +233,13 @@ async def test_the_last_run_in_status_is_no_news(stage: Stage, state: str, woken
 
 
 async def test_a_dataflow_of_another_connection_belongs_to_another_scope(stage: Stage) -> None:
-    inventory = stage.inventories.use(SCOPE, ZOHO, stage.client)
     spec = dataflow_spec(connectionRef={"name": "zoho-us"})
-    stage.cache.put(make_object(name="leads", version=99, spec=spec, status={"flow": {"id": "f7"}}))
-    assert inventory.holder_of("f7") is None
+    status = {**ready("True"), "flow": {"id": "f7"}}
+    stage.cache.put(make_object(name="leads", version=99, spec=spec, status=status))
+    stage.client.hold(FLOWS, listed("f7", last_run=LastRun("r1", "success", None, None)))
+    async with stage.polling():
+        await stage.poll()
+        assert Key("CRMDataflow", "crm", "leads") not in {finding.key for finding in stage.woken}
 
 
 @pytest.mark.parametrize(

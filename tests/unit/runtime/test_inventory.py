@@ -61,7 +61,7 @@ async def test_a_listing_that_began_too_early_serves_only_who_can_take_it(stage:
     early = asyncio.create_task(stage.inventory.list_since(START))
     await settle()
     stage.clock.jump(1.0)
-    late = [asyncio.create_task(stage.inventory.look_up(FLOWS, FLOW_KEY)) for _ in range(5)]
+    late = [asyncio.create_task(stage.inventory.look_up(FLOWS, FLOW_KEY, lost=True)) for _ in range(5)]
     await settle()
     assert stage.client.listings == 1
     stage.client.hold(FLOWS, listed("f1"))
@@ -92,10 +92,10 @@ async def test_a_failed_page_discards_the_listing_and_keeps_the_one_before(
     stage.client.errors[collection] = remote_error()
     stage.clock.jump(1.0)
     with pytest.raises(RemoteError):
-        await stage.inventory.look_up(FLOWS, FLOW_KEY)
+        await stage.inventory.look_up(FLOWS, FLOW_KEY, lost=True)
     assert [item.id for item in stage.inventory.with_key(FLOWS, FLOW_KEY)] == ["f1"]
     stage.client.errors.clear()
-    assert [item.id for item in await stage.inventory.look_up(FLOWS, FLOW_KEY)] == ["f1", "f2"]
+    assert [item.id for item in await stage.inventory.look_up(FLOWS, FLOW_KEY, lost=True)] == ["f1", "f2"]
 
 
 @pytest.mark.parametrize(
@@ -141,20 +141,21 @@ async def test_an_own_create_is_laid_over_listings_until_they_show_it(stage: Sta
     stage.inventory.created(FLOWS, listed("f1", etag="posted"))
     for _ in range(3):
         stage.clock.jump(GRACE / 4)
-        assert [item.id for item in await stage.inventory.look_up(FLOWS, FLOW_KEY)] == ["f1"]
+        assert [item.id for item in await stage.inventory.look_up(FLOWS, FLOW_KEY, lost=True)] == ["f1"]
     stage.client.hold(FLOWS, listed("f1", etag="indexed"))
     stage.clock.jump(1.0)
-    [item] = await stage.inventory.look_up(FLOWS, FLOW_KEY)
+    [item] = await stage.inventory.look_up(FLOWS, FLOW_KEY, lost=True)
     assert item.etag == "indexed"
     stage.lose("f1")
     stage.clock.jump(1.0)
-    assert await stage.inventory.look_up(FLOWS, FLOW_KEY) == [], "once listed, listings are believed"
+    found = await stage.inventory.look_up(FLOWS, FLOW_KEY, lost=True)
+    assert found == [], "once listed, listings are believed"
 
 
 async def test_an_own_create_that_no_listing_shows_after_the_grace_is_gone(stage: Stage) -> None:
     stage.inventory.created(FLOWS, listed("f1"))
     stage.clock.jump(GRACE)
-    assert await stage.inventory.look_up(FLOWS, FLOW_KEY) == []
+    assert await stage.inventory.look_up(FLOWS, FLOW_KEY, lost=True) == []
 
 
 async def test_an_own_delete_is_laid_over_listings_until_the_grace_is_over(stage: Stage) -> None:
@@ -165,9 +166,9 @@ async def test_an_own_delete_is_laid_over_listings_until_the_grace_is_over(stage
         assert stage.inventory.with_key(FLOWS, FLOW_KEY) == []
         assert stage.inventory.item(FLOWS, "f1") is None
         stage.clock.jump(GRACE / 4)
-        await stage.inventory.look_up(FLOWS, FLOW_KEY)
+        await stage.inventory.look_up(FLOWS, FLOW_KEY, lost=True)
     stage.clock.jump(GRACE / 4)
-    assert [item.id for item in await stage.inventory.look_up(FLOWS, FLOW_KEY)] == ["f1"]
+    assert [item.id for item in await stage.inventory.look_up(FLOWS, FLOW_KEY, lost=True)] == ["f1"]
 
 
 async def test_what_was_created_and_deleted_is_not_there(stage: Stage) -> None:
@@ -189,6 +190,29 @@ async def test_the_holder_of_an_object_is_the_resource_that_records_it(stage: St
     stage.claim("f1")
     assert stage.inventory.holder_of("f1") == "CRMDataflow/crm/f1"
     assert stage.inventory.holder_of("f2") is None
+
+
+async def test_creates_share_a_listing_unless_an_answer_was_lost(stage: Stage) -> None:
+    await stage.inventory.look_up(FLOWS, FLOW_KEY, lost=False)
+    asked = len(stage.client.asked)
+    stage.clock.jump(4.0)
+    await stage.inventory.look_up(FLOWS, FLOW_KEY, lost=False)
+    assert len(stage.client.asked) == asked, "hardly older"
+    await stage.inventory.look_up(FLOWS, FLOW_KEY, lost=True)
+    assert len(stage.client.asked) == 2 * asked, "what was lost may have appeared since"
+    stage.clock.jump(6.0)
+    await stage.inventory.look_up(FLOWS, FLOW_KEY, lost=False)
+    assert len(stage.client.asked) == 3 * asked
+
+
+async def test_a_resource_that_is_not_ready_is_not_woken_for_a_run(stage: Stage) -> None:
+    """It would compare everything at each poll, and record nothing."""
+    stage.claim("f1")
+    stage.known = replace(
+        stage.known, claims=tuple(replace(claim, takes_runs=False) for claim in stage.known.claims)
+    )
+    stage.client.change(FLOWS, "f1", last_run=RUN)
+    assert (await stage.poll())[0] == {}
 
 
 # Whom a poll wakes
