@@ -183,7 +183,7 @@ async def test_an_intent_outlives_a_post_that_may_have_worked(fresh: bool, maybe
 
 @pytest.mark.parametrize("fresh", [True, False])
 async def test_without_a_listing_nothing_is_created(fresh: bool) -> None:
-    """A new intent goes with it: nothing was sent, so nothing has to be looked for when the listing is back."""
+    """A new intent goes too: nothing was sent, so nothing has to be looked for when listings are back."""
     stage = begin([], age=0.0 if fresh else 10.0)
     stage.world.inventory.covers_predecessors = False
     stage.world.inventory.fail("look_up", remote_error())
