@@ -22,6 +22,7 @@ from crmflow.reconcile.offer import DATA_LAKE_CONNECTION_SPEC_ID, ZOHO_CONNECTIO
 from crmflow.reconcile.ownership import key_in
 from crmflow.reconcile.ports import Absence
 from crmflow.runtime.keys import Key
+from crmflow.runtime.snapshot import Snapshot
 
 RECENT_SECONDS = 60.0
 """A listing no older than this is proof enough that an object is gone, beside the 404: ids don't come back.
@@ -78,35 +79,6 @@ class Known:
     """Values of the annotation ``crmflow.io/accept-loss`` on connections of the scope."""
     all_there_at: float | None = None
     """When a resource last became Ready, of those that are Ready: then everything that it records existed."""
-
-
-class Snapshot:
-    """A complete listing of a sandbox, indexed for what is asked of it."""
-
-    def __init__(self, begun_at: float, items: Mapping[Collection, Mapping[str, Listed]]) -> None:
-        self.begun_at = begun_at
-        self.items = items
-        self._by_key: dict[tuple[Collection, str], list[Listed]] = {}
-        self._built_on: dict[str, list[str]] = {}
-        for collection, listed in items.items():
-            for item in listed.values():
-                key = key_in(item.name)
-                if key is not None:
-                    self._by_key.setdefault((collection, key), []).append(item)
-                for parent in item.parents:
-                    self._built_on.setdefault(parent, []).append(item.id)
-
-    def with_key(self, collection: Collection, key: str) -> Sequence[Listed]:
-        """The objects of a collection whose name ends in ``key``."""
-        return self._by_key.get((collection, key), ())
-
-    def built_on(self, remote_id: str) -> Sequence[str]:
-        """Ids of the objects that name ``remote_id`` as what they are built on."""
-        return self._built_on.get(remote_id, ())
-
-    def count(self) -> int:
-        """How many objects it holds."""
-        return sum(len(items) for items in self.items.values())
 
 
 @dataclass(frozen=True)
