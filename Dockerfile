@@ -11,8 +11,8 @@ RUN python -m venv /build && /build/bin/pip install --require-hashes -r requirem
     && python -m venv --without-pip /opt/crmflow \
     && /build/bin/pip --python /opt/crmflow/bin/python install --only-binary :all: --require-hashes -r requirements/runtime.txt
 COPY pyproject.toml README.md LICENSE ./
-# The plugin's command goes: what it needs is not in the image, since people run it on their own machines.
 COPY operator/ operator/
+# The plugin's command goes: what it needs is not in the image, since people run it on their own machines.
 RUN /build/bin/pip wheel --no-deps --no-build-isolation --wheel-dir /wheels . \
     && /build/bin/pip --python /opt/crmflow/bin/python install --no-deps --no-index /wheels/*.whl \
     && rm /opt/crmflow/bin/kubectl-crmflow \
