@@ -99,12 +99,33 @@ class Application:
         while True:
             try:
                 missing = wanted - await kubernetes.served_kinds()
-                if not missing:
-                    return self._settings.instance or await kubernetes.namespace_uid("kube-system")
-                self._wait_for(f"the CustomResourceDefinitions of {', '.join(sorted(missing))}")
+                if missing:
+                    self._wait_for(f"the CustomResourceDefinitions of {', '.join(sorted(missing))}")
+                elif (instance := await self.instance(kubernetes)) is not None:
+                    return instance
             except KubernetesError as error:
                 self._wait_for(f"the API server: {error}")
             await asyncio.sleep(RETRY_SECONDS)
+
+    async def instance(self, kubernetes: Kubernetes) -> str | None:
+        """The name of this installation; None where it has to be set and is not. Raises KubernetesError."""
+        if self._settings.instance:
+            return self._settings.instance
+        try:
+            return await kubernetes.namespace_uid("kube-system")
+        except KubernetesError as error:
+            if error.status != 403:
+                raise
+            self._wait_for(
+                "CRMFLOW_INSTANCE, the name of this installation: it has to be set, since the operator may not "
+                "read the namespace kube-system, whose UID would stand for it"
+            )
+            return None
+
+    @property
+    def waiting_for(self) -> str | None:
+        """What keeps the operator from being ready, as /readyz tells it."""
+        return self._waiting_for
 
     def _wait_for(self, what: str) -> None:
         if what != self._waiting_for:
