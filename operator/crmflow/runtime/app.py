@@ -117,8 +117,8 @@ class Application:
             if error.status != 403:
                 raise
             self._wait_for(
-                "CRMFLOW_INSTANCE, the name of this installation: it has to be set, since the operator may not "
-                "read the namespace kube-system, whose UID would stand for it"
+                "CRMFLOW_INSTANCE, the name of this installation: set it, since the operator may not read "
+                "the namespace kube-system, whose UID would stand for it"
             )
             return None
 
