@@ -113,7 +113,11 @@ MAXIMAL: dict[str, Resource] = {
                 "startTime": "2026-01-31T09:00:00Z",
                 "completionTime": "2026-01-31T09:05:00Z",
             },
-            "gap": {"since": "2026-01-31T09:00:00Z", "until": "2026-01-31T11:00:00Z"},
+            "gap": {
+                "noticedTime": "2026-01-31T10:00:00Z",
+                "since": "2026-01-31T09:00:00Z",
+                "until": "2026-01-31T11:00:00Z",
+            },
             "lastDrift": {"time": "2026-01-31T10:00:00Z", "fields": ["flow"]},
             "intents": [INTENT],
         },

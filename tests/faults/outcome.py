@@ -31,6 +31,7 @@ _INCIDENTAL = frozenset(
         "lastOperation",
         "lastTransitionTime",
         "modifiedDate",
+        "noticedTime",
         "since",
         "startTime",
         "time",

@@ -278,6 +278,8 @@ class Gap(Model):
     successor begins
     with the next tick."""
 
+    noticed_time: Timestamp
+    """When the loss was noticed."""
     since: Timestamp | None = None
     """When the lost flow last read; absent if it never did."""
     until: Timestamp | None = None

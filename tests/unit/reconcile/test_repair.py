@@ -33,6 +33,7 @@ COLLECTIONS = {
 }
 RUN = LastRun("r1", "success", 1_759_999_000.0, 1_759_999_060.0)
 RUN_START = "2025-10-09T08:36:40Z"
+NOTICED = "2025-10-09T08:53:20Z"
 
 
 def once() -> dict[str, Any]:
@@ -120,14 +121,14 @@ async def test_part_of_a_dataflow_is_gone(
     assert set(ids_of(resource).values()).isdisjoint(before.values())
     left = [f"delete_{call}" for slot, call in CALLS.items() if slot not in lost]
     assert [call for call in result.calls if call.startswith("delete_")] == left
-    assert resource.status["lastDrift"] == {"time": "2025-10-09T08:53:20Z", "fields": list(lost)}
+    assert resource.status["lastDrift"] == {"time": NOTICED, "fields": list(lost)}
     first, *_ = result.events
     assert (first.reason, first.type) == ("Vanished", EventType.WARNING)
     assert ("reset" in first.note) is (absence is Absence.RESET)
     if absence is Absence.RESET:
         assert "gap" not in resource.status
     else:
-        gap = {"until": resource.status["schedule"]["effectiveStartTime"]}
+        gap = {"noticedTime": NOTICED, "until": resource.status["schedule"]["effectiveStartTime"]}
         assert resource.status["gap"] == ({"since": RUN_START, **gap} if has_run else gap)
     again = None if is_once else absence is Absence.RESET
     assert backfills(world) == [None if is_once else True, again]
@@ -184,6 +185,18 @@ async def test_backfill_is_left_out_once_and_each_loss_has_its_own_gap() -> None
     assert "gap" not in resource.status
 
 
+async def test_a_flow_that_never_ran_keeps_its_gap_through_a_checkpoint() -> None:
+    """A gap without a beginning is still one: what the new flow reads hangs on it."""
+    world = World()
+    resource = await ready_dataflow(world, has_run=False)
+    lose(world, resource, ["flow"], Absence.GONE)
+    world.platform.fail("create_source_connection", remote_error(), times=1)
+    await resource.visit()
+    assert resource.status["gap"] == {"noticedTime": NOTICED}
+    assert (await resource.visit()).outcome.is_done
+    assert backfills(world) == [True, False]
+
+
 async def test_a_repair_whose_answer_was_lost_keeps_its_gap_and_closes_it() -> None:
     world = World()
     resource = await ready_dataflow(world, has_run=True)
@@ -191,10 +204,10 @@ async def test_a_repair_whose_answer_was_lost_keeps_its_gap_and_closes_it() -> N
     lost = remote_error(reason="Timeout", maybe_applied=True)
     world.platform.fail("create_flow", lost, after=True, times=1)
     await resource.visit()
-    assert resource.status["gap"] == {"since": RUN_START}
+    assert resource.status["gap"] == {"noticedTime": NOTICED, "since": RUN_START}
     assert (await resource.visit()).outcome.is_done
     start = resource.status["schedule"]["effectiveStartTime"]
-    assert resource.status["gap"] == {"since": RUN_START, "until": start}
+    assert resource.status["gap"] == {"noticedTime": NOTICED, "since": RUN_START, "until": start}
     assert backfills(world) == [True, False]
 
 

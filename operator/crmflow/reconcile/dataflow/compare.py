@@ -93,7 +93,7 @@ async def _give_up(pass_: DataflowPass, lost: list[str], remotes: Remotes) -> Ou
     pass_.record(
         mapping_set=None,
         schedule=None,
-        gap=None if was_reset else Gap(since=_last_read(pass_)),
+        gap=None if was_reset else Gap(noticed_time=pass_.utcnow, since=_last_read(pass_)),
         last_drift=LastDrift(time=pass_.utcnow, fields=tuple(lost)),
     )
     why = "the sandbox was reset" if was_reset else f"its {' and '.join(lost)} was deleted from outside"
@@ -160,7 +160,7 @@ def _complete_status(pass_: DataflowPass, source: SourceConnection, flow: Flow) 
             )
         )
     if gap is not None and gap.until is None:
-        pass_.record(gap=Gap(since=gap.since, until=start))
+        pass_.record(gap=gap.model_copy(update={"until": start}))
 
 
 async def _recognise_mapping(pass_: DataflowPass, flow: Flow) -> None:

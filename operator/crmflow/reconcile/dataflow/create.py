@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
 from crmflow.aep.models import Created, MappingSetRef
-from crmflow.api.crmdataflow import Frequency, Gap, MappingSetStatus, ScheduleStatus
+from crmflow.api.crmdataflow import Frequency, MappingSetStatus, ScheduleStatus
 from crmflow.reconcile import creation
 from crmflow.reconcile.dataflow.compare import compare
 from crmflow.reconcile.dataflow.mapping import content_hash, content_type, entries
@@ -158,7 +158,7 @@ async def _post_flow(pass_: DataflowPass, offer: Offer, mapping_set: MappingSetR
         )
     )
     if gap is not None and gap.until is None:
-        pass_.record(gap=Gap(since=gap.since, until=start))
+        pass_.record(gap=gap.model_copy(update={"until": start}))
     pass_.tell("Created", "Create", f"Created flow {created.id} with its source and target connection.")
     return created
 
