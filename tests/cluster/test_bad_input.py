@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.cluster.support import manifests
-from tests.cluster.support.cluster import condition
+from tests.cluster.support.cluster import Object, condition
 from tests.cluster.support.world import COLLECTIONS, CONNECTION, DATAFLOW, NOTHING, ONE_OF_EACH, World
 
 Act = Callable[[World], object]
@@ -319,6 +319,8 @@ def test_bad_input_is_named_and_heals(world: World, case: Case) -> None:
     assert ready["reason"] == case.reason
     assert case.says in ready["message"]
     assert (condition(spoilt, "Stalled") is not None) is case.stalled
+    for kind in (CONNECTION, DATAFLOW):
+        world.cluster.wait(kind, world.name_of(kind), world.namespace, is_looked_at, what="finished pass")
     world.check()
     assert_no_tight_loop(world)
     if case.kind == DATAFLOW:
@@ -329,6 +331,12 @@ def test_bad_input_is_named_and_heals(world: World, case: Case) -> None:
     world.wait_ready(DATAFLOW)
     sandbox = world.get(CONNECTION)["spec"]["platform"]["sandbox"]
     assert {collection: len(world.held(collection, sandbox)) for collection in ONE_OF_EACH} == ONE_OF_EACH
+
+
+def is_looked_at(obj: Object) -> bool:
+    """A first pass over it has ended."""
+    ready = condition(obj, "Ready")
+    return ready is not None and ready["status"] != "Unknown"
 
 
 def assert_no_tight_loop(world: World) -> None:

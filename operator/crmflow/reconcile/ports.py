@@ -173,7 +173,7 @@ class Inventory(Protocol):
         ...
 
     def deleted(self, remote_id: str) -> None:
-        """An own delete."""
+        """An own delete, or an object that was let go: it is not ours, whatever older listings show."""
         ...
 
     def is_built_on(self, remote_id: str) -> bool:

@@ -85,6 +85,7 @@ async def orphan_object(pass_: AnyPass, collection: Collection, remote_id: str, 
     except RemoteError as error:
         if error.error_class not in (ErrorClass.NOT_FOUND, ErrorClass.TERMINAL):
             raise
+    pass_.inventory.deleted(remote_id)  # an older listing still shows it with our key
     pass_.tell("Orphaned", "Orphan", f"Left the {what} {remote_id} in place, as spec.deletionPolicy asks.")
 
 

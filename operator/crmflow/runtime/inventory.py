@@ -133,7 +133,7 @@ class SandboxInventory:
         self._created[item.id] = (collection, item, self._clock.now())
 
     def deleted(self, remote_id: str) -> None:
-        """An own delete, which listings may not show yet."""
+        """An own delete, or an object that was let go, which listings may not show yet."""
         self._deleted[remote_id] = self._clock.now()
         self._created.pop(remote_id, None)
         self._versions.pop(remote_id, None)

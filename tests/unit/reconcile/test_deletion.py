@@ -83,6 +83,7 @@ async def test_orphans_stay_and_lose_our_key(kind: str, objects: list[str]) -> N
     assert world.platform.counts == counts
     assert [call for call in result.calls if call.startswith("delete")] == []
     assert [event.reason for event in result.events] == ["Orphaned"] * len(objects)
+    assert len(world.inventory.deletions) == len(objects), "older listings still show our key"
     for collection in objects:
         for remote in getattr(world.platform, collection).values():
             assert remote.name == resource.spec["displayName"]
