@@ -60,8 +60,8 @@ class Decision:
 
     summary: dict[str, Finding] | None
     observes_generation: bool
-    after: float | None
-    """Seconds until the next visit; None: only an event wakes it."""
+    at: float | None
+    """The instant of the next visit; None: only an event wakes it."""
     priority: Priority
 
 
@@ -72,14 +72,14 @@ def decide(
     was_ready: bool,
     was_observed: bool,
     now: float,
-    resync_after: float,
+    next_check_at: float,
     ready_message: str,
     jitter: random.Random,
 ) -> Decision:
     """Look ``outcome`` up in the table and keep ``streak`` up to date.
 
     ``was_ready``: this generation was found Ready before. ``was_observed``: this generation has had a result
-    before. ``resync_after``: seconds until a Ready resource is compared completely again.
+    before. ``next_check_at``: when a Ready resource is compared completely again.
     """
     if outcome.outcome_class not in (OutcomeClass.TRANSIENT, OutcomeClass.BUG):
         streak.failures, streak.failing_since = 0, None
@@ -89,37 +89,39 @@ def decide(
     match outcome.outcome_class:
         case OutcomeClass.DONE:
             summary = {READY: Finding(TRUE, SUCCEEDED, ready_message)}
-            return Decision(summary, True, resync_after * jitter.uniform(0.95, 1.05), Priority.POLL)
+            return Decision(summary, True, next_check_at, Priority.POLL)
         case OutcomeClass.WAITING:
             if outcome.transition:
                 streak.transition_reads += 1
             return Decision(
                 _reconciling(outcome.reason, outcome.message),
                 True,
-                _patience(outcome, streak),
+                now + _patience(outcome, streak),
                 Priority.RETRY,
             )
         case OutcomeClass.STALLED:
             finding = Finding(FALSE, outcome.reason, outcome.message)
             summary = {READY: finding, STALLED: Finding(TRUE, outcome.reason, outcome.message)}
-            return Decision(summary, True, STALLED_NET_SECONDS * jitter.uniform(0.9, 1.0), Priority.POLL)
+            return Decision(
+                summary, True, now + STALLED_NET_SECONDS * jitter.uniform(0.9, 1.0), Priority.POLL
+            )
         case OutcomeClass.PAUSED:
             paused = None if was_observed else {READY: Finding(FALSE, outcome.reason, outcome.message)}
             return Decision(paused, False, None, Priority.POLL)
         case OutcomeClass.TRANSIENT | OutcomeClass.BUG:
             streak.failures += 1
             streak.failing_since = now if streak.failing_since is None else streak.failing_since
-            after = _backoff(outcome, streak, jitter)
+            again_at = now + _backoff(outcome, streak, jitter)
             if (
                 was_ready
                 and outcome.outcome_class is OutcomeClass.TRANSIENT
                 and not _has_failed_for_long(streak, now)
             ):
-                return Decision(None, False, after, Priority.RETRY)
+                return Decision(None, False, again_at, Priority.RETRY)
             reason = (
                 PROGRESSING_WITH_RETRY if outcome.outcome_class is OutcomeClass.TRANSIENT else outcome.reason
             )
-            return Decision(_reconciling(reason, outcome.message), False, after, Priority.RETRY)
+            return Decision(_reconciling(reason, outcome.message), False, again_at, Priority.RETRY)
 
 
 def _reconciling(reason: str, message: str) -> dict[str, Finding]:

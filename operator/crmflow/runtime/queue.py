@@ -62,9 +62,8 @@ class WorkQueue:
         heapq.heappush(self._heap, (priority, ticket, key))
         self._wake.set()
 
-    def schedule(self, key: Key, after: float, priority: Priority) -> None:
-        """Have ``key`` looked at in ``after`` seconds, instead of whenever it was to be visited later."""
-        at = self._clock.now() + after
+    def schedule(self, key: Key, at: float, priority: Priority) -> None:
+        """Have ``key`` looked at at the instant ``at``, instead of whenever it was to be visited later."""
         self._later[key] = _Later(at, priority)
         heapq.heappush(self._timers, (at, next(self._tickets), key))
         self._wake.set()

@@ -36,6 +36,9 @@ from crmflow.transport.errors import RemoteError
 
 AnyPass = Pass[Any, Any]
 
+RESYNC_SHARE = (0.9, 1.0)
+"""The part of the resync interval after which a resource is compared again: at the latest when it is over."""
+
 
 @dataclass(frozen=True)
 class Desk:
@@ -148,29 +151,32 @@ class Visit:
 
     async def finish(self, outcome: Outcome) -> Decision:
         """Write what the outcome asks for; when to come back."""
-        decision = self._decide(outcome)
+        memory = self._memory
+        now = self._desk.clock.now()
+        next_check_at = memory.next_check_at
+        if self.pass_.full or next_check_at is None:
+            next_check_at = now + self._resync * self._desk.jitter.uniform(*RESYNC_SHARE)
+        decision = self._decide(outcome, now, next_check_at)
         self._note_stalled(outcome)
         await self._write(
             decision.summary, self.generation if decision.observes_generation else self.observed
         )
-        self._memory.settling = outcome.transition
+        memory.settling = outcome.transition
         if self.pass_.checked and self.pass_.full:  # only now: later visits rely on what this one wrote
-            self._memory.checked_generation = self.generation
-            self._memory.next_check_at = self._desk.clock.now() + self._resync
-            self._memory.answered = self._asked
+            memory.checked_generation = self.generation
+            memory.next_check_at = next_check_at
+            memory.answered = self._asked
         await self.tell()
         return decision
 
-    def _decide(self, outcome: Outcome) -> Decision:
-        memory, now = self._memory, self._desk.clock.now()
-        is_quiet = not self.pass_.full and memory.next_check_at is not None
+    def _decide(self, outcome: Outcome, now: float, next_check_at: float) -> Decision:
         return decide(
             outcome,
             self._memory.streak,
             was_ready=self.previous.is_ready(self.generation, self.observed),
             was_observed=self.observed == self.generation,
             now=now,
-            resync_after=memory.next_check_at - now if is_quiet and memory.next_check_at else self._resync,
+            next_check_at=next_check_at,
             ready_message=self._reconciler.ready_message(self.pass_),
             jitter=self._desk.jitter,
         )

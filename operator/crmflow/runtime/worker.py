@@ -46,6 +46,7 @@ class Worker:
         self._jitter = random.Random()  # noqa: S311 - spreads load, no secret
         self._desk = Desk(settings, instance, clock, services, writer, events, self._jitter)
         self._queue = queue
+        self._clock = clock
         self._cache = cache
         self._reconcilers = reconcilers
         self._writer = writer
@@ -59,7 +60,7 @@ class Worker:
                 await self._visit(key)
             except Exception:
                 log.exception("a pass ended unexpectedly", extra={"object": str(key)})
-                self._queue.schedule(key, 30.0, Priority.RETRY)
+                self._retry(key, 30.0)
             finally:
                 self._queue.done(key)
 
@@ -73,6 +74,9 @@ class Worker:
         """The resource is gone."""
         self._memories.pop(key, None)
         self._queue.forget(key)
+
+    def _retry(self, key: Key, after: float) -> None:
+        self._queue.schedule(key, self._clock.now() + after, Priority.RETRY)
 
     async def _visit(self, key: Key) -> None:
         obj = self._cache.get(key)
@@ -88,10 +92,10 @@ class Worker:
             self.forget(key)
         except (StaleError, ReplacedError):
             # The watch is about to bring the newer object; should it not, this brings us back.
-            self._queue.schedule(key, 0.2, Priority.RETRY)
+            self._retry(key, 0.2)
         except (KubernetesError, PassInterruptedError) as error:
             log.warning("%s", error, extra={"object": str(key)})
-            self._queue.schedule(key, self._jitter.uniform(2.0, 6.0), Priority.RETRY)
+            self._retry(key, self._jitter.uniform(2.0, 6.0))
 
     async def _reconcile(self, key: Key, reconciler: Reconciler, obj: Object) -> None:
         metadata = obj["metadata"]
@@ -125,10 +129,10 @@ class Worker:
             await self._writer.remove_finalizer(reconciler, visit.obj)
             return self.forget(key)
         decision = await visit.finish(outcome)
-        if decision.after is None:
+        if decision.at is None:
             self._queue.forget(key)
         else:
-            self._queue.schedule(key, decision.after, decision.priority)
+            self._queue.schedule(key, decision.at, decision.priority)
         return None
 
     def _memory(self, key: Key, uid: str) -> Memory:

@@ -88,7 +88,7 @@ async def test_within_the_grace_an_object_that_is_not_found_is_waited_for(
     result = await resource.visit()
     assert (result.outcome.outcome_class, result.outcome.reason) == (OutcomeClass.WAITING, "CreatePending")
     assert slot in result.outcome.message
-    assert result.decision.after == pytest.approx(4.0)
+    assert result.pause == pytest.approx(4.0)
     assert world.timeline.count(call) == 1
 
 

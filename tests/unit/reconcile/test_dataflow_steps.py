@@ -492,7 +492,7 @@ async def test_a_flow_that_is_not_to_run_is_disabled_by_action_and_back() -> Non
     resource = world.dataflow(ingestion={"enabled": False})
     result = await resource.visit()
     assert (result.outcome.outcome_class, result.outcome.reason) == (WAITING, "FlowSettling")
-    assert result.decision.after == 0.5
+    assert result.pause == 0.5
     assert world.platform.arguments["set_flow_state"][-1][1] is False
     assert (await resource.visit(full=False)).calls == ["flow"]
     assert resource.condition("Ready")[0] == "True"
@@ -509,7 +509,7 @@ async def test_a_transition_is_waited_for_and_never_fought() -> None:
     world = World()
     resource = world.dataflow()
     world.platform.flow_states = ["draft", "enabling", "enabling", "ENABLED"]
-    pauses = [(await resource.visit(full=index == 0)).decision.after for index in range(3)]
+    pauses = [(await resource.visit(full=index == 0)).pause for index in range(3)]
     assert pauses == [0.5, 1.0, 2.0]
     assert resource.condition("Synced")[:2] == ("False", "FlowSettling")
     assert (await resource.visit(full=False)).outcome.is_done

@@ -28,7 +28,7 @@ from crmflow.reconcile.outcome import (
 )
 from crmflow.transport.errors import ErrorClass, RemoteError
 
-RESYNC = 3600.0
+NEXT_CHECK = 3600.0
 TRANSITION = waiting("FlowSettling", "settling", transition=True)
 WAITING = waiting("SecretNotFound", "no Secret")
 STALLED = stalled("TableNotFound", "no table")
@@ -51,7 +51,7 @@ def look_up(
         was_ready=ready,
         was_observed=ready if observed is None else observed,
         now=now,
-        resync_after=RESYNC,
+        next_check_at=NEXT_CHECK,
         ready_message="all is well",
         jitter=random.Random(seed),
     )
@@ -119,49 +119,54 @@ def test_ready_carries_reason_and_message(outcome: Outcome, reason: str, message
     assert (summary["Ready"].reason, summary["Ready"].message) == (reason, message)
 
 
-def test_a_ready_resource_is_checked_again_with_a_little_jitter() -> None:
-    pauses = [look_up(DONE, seed=seed).after for seed in range(200)]
-    assert all(pause is not None and RESYNC * 0.95 <= pause <= RESYNC * 1.05 for pause in pauses)
-    assert len(set(pauses)) > 100
+def test_a_ready_resource_is_visited_when_its_next_check_is_due() -> None:
+    assert look_up(DONE, now=1000.0).at == NEXT_CHECK
+
+
+def test_a_visit_counts_from_the_instant_of_the_decision() -> None:
+    for outcome in (WAITING, TRANSITION, STALLED, TRANSIENT, BUG):
+        at, later = look_up(outcome).at, look_up(outcome, now=1000.0).at
+        assert at is not None
+        assert later == pytest.approx(at + 1000.0)
 
 
 def test_a_stalled_resource_is_looked_at_hourly() -> None:
-    pauses = [look_up(STALLED, seed=seed).after for seed in range(200)]
+    pauses = [look_up(STALLED, seed=seed).at for seed in range(200)]
     assert all(
         pause is not None and STALLED_NET_SECONDS * 0.9 <= pause <= STALLED_NET_SECONDS for pause in pauses
     )
 
 
 def test_a_waiting_resource_has_a_net_and_takes_what_it_is_told() -> None:
-    assert look_up(WAITING).after == WAITING_NET_SECONDS == 300.0
-    assert look_up(waiting("CreatePending", "", retry_after=4.0)).after == 4.0
+    assert look_up(WAITING).at == WAITING_NET_SECONDS == 300.0
+    assert look_up(waiting("CreatePending", "", retry_after=4.0)).at == 4.0
 
 
 def test_a_paused_resource_is_woken_by_its_spec_alone() -> None:
-    assert look_up(PAUSED).after is None
+    assert look_up(PAUSED).at is None
 
 
 def test_a_transition_is_read_again_after_growing_pauses() -> None:
     streak = Streak()
-    pauses = [look_up(TRANSITION, streak).after for _ in range(9)]
+    pauses = [look_up(TRANSITION, streak).at for _ in range(9)]
     assert pauses == [0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0, 30.0]
 
 
 def test_a_transition_may_last_for_days() -> None:
-    assert look_up(TRANSITION, Streak(transition_reads=100_000)).after == 30.0
+    assert look_up(TRANSITION, Streak(transition_reads=100_000)).at == 30.0
 
 
 def test_a_transition_obeys_retry_after() -> None:
     outcome = waiting("InTransition", "", transition=True, retry_after=12.0)
-    assert look_up(outcome).after == 12.0
-    assert look_up(outcome, Streak(transition_reads=6)).after == 30.0
+    assert look_up(outcome).at == 12.0
+    assert look_up(outcome, Streak(transition_reads=6)).at == 30.0
 
 
 @pytest.mark.parametrize("between", [DONE, WAITING, STALLED, TRANSIENT, PAUSED, BUG])
 def test_each_other_outcome_ends_the_transition(between: Outcome) -> None:
     streak = Streak(transition_reads=5)
     look_up(between, streak)
-    assert look_up(TRANSITION, streak).after == 0.5
+    assert look_up(TRANSITION, streak).at == 0.5
 
 
 @pytest.mark.parametrize("outcome", [TRANSIENT, BUG], ids=["transient", "bug"])
@@ -169,7 +174,7 @@ def test_each_other_outcome_ends_the_transition(between: Outcome) -> None:
 def test_failures_back_off_exponentially_with_jitter(outcome: Outcome, failures: int) -> None:
     longest = min(300.0, 2.0 ** min(failures - 1, 16))
     pauses = [
-        look_up(outcome, Streak(failures=failures - 1, failing_since=0.0), seed=seed).after
+        look_up(outcome, Streak(failures=failures - 1, failing_since=0.0), seed=seed).at
         for seed in range(200)
     ]
     assert all(pause is not None and longest / 2 <= pause <= longest for pause in pauses)
@@ -177,10 +182,8 @@ def test_failures_back_off_exponentially_with_jitter(outcome: Outcome, failures:
 
 
 def test_a_failure_obeys_retry_after_but_never_hurries() -> None:
-    assert look_up(transient("TokenThrottled", "", retry_after=600.0)).after == 600.0
-    pause = look_up(
-        transient("RateLimited", "", retry_after=1.0), Streak(failures=9, failing_since=0.0)
-    ).after
+    assert look_up(transient("TokenThrottled", "", retry_after=600.0)).at == 600.0
+    pause = look_up(transient("RateLimited", "", retry_after=1.0), Streak(failures=9, failing_since=0.0)).at
     assert pause is not None
     assert pause >= 150.0
 

@@ -157,7 +157,7 @@ async def test_in_use_at_platform_is_waited_for(kind: str, call: str, left: tupl
     result = await resource.visit(deleting=True)
     assert (result.outcome.outcome_class, result.outcome.reason) == (WAITING, "InUse")
     assert "flow f1 uses it" in result.outcome.message
-    assert result.decision.after == 0.5
+    assert result.pause == 0.5
     assert world.platform.counts == left
     world.platform.heal()
     assert (await resource.visit(deleting=True)).outcome.is_done

@@ -105,6 +105,12 @@ class Result:
     """Remote calls and checkpoints of this pass alone."""
     events: list[Event]
     checked: bool
+    decided_at: float
+
+    @property
+    def pause(self) -> float | None:
+        """Seconds until the next visit."""
+        return None if self.decision.at is None else round(self.decision.at - self.decided_at, 3)
 
 
 class World:
@@ -205,7 +211,13 @@ class Resource:
         if not (deleting and outcome.is_done):  # then the finalizer goes, and nothing is written any more
             self._write(pass_, decision, previous)
         return Result(
-            outcome, step, decision, self.world.timeline[before:], list(pass_.events), pass_.checked
+            outcome,
+            step,
+            decision,
+            self.world.timeline[before:],
+            list(pass_.events),
+            pass_.checked,
+            self.world.clock.now(),
         )
 
     async def _work(self, pass_: Pass[Any, Any]) -> tuple[Outcome, str]:
@@ -250,7 +262,7 @@ class Resource:
             was_ready=previous.is_ready(self.generation, observed),
             was_observed=observed == self.generation,
             now=self.world.clock.now(),
-            resync_after=3600.0,
+            next_check_at=self.world.clock.now() + 3600.0,
             ready_message=self.reconciler.ready_message(pass_),
             jitter=random.Random(1),
         )

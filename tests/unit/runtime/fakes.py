@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any, cast
 
 from crmflow.api.kinds import Kind
@@ -116,6 +116,8 @@ class FakeKubernetes:
         self.statuses: list[dict[str, Any]] = []
         self.written_events: list[tuple[str, str, dict[str, Any]]] = []
         self.watch_events: list[list[tuple[str, dict[str, Any]] | Exception]] = []
+        self.on_apply: Callable[[], None] | None = None
+        """Called while a status is on its way."""
 
     @property
     def port(self) -> Kubernetes:
@@ -130,6 +132,8 @@ class FakeKubernetes:
         self, kind: Kind, obj: Mapping[str, Any], status: Mapping[str, Any]
     ) -> dict[str, Any]:
         self._call("apply_status")
+        if self.on_apply is not None:
+            self.on_apply()
         self.statuses.append(copy.deepcopy(dict(status)))
         return self._store(status=dict(status))
 

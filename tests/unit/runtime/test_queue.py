@@ -110,7 +110,7 @@ async def test_many_workers_never_share_a_key(queue: WorkQueue) -> None:
 
 
 async def test_a_later_visit_comes_when_its_time_has(queue: WorkQueue, clock: JumpingClock) -> None:
-    queue.schedule(A, 10.0, RETRY)
+    queue.schedule(A, clock.now() + 10.0, RETRY)
     getting = asyncio.create_task(queue.get())
     clock.jump(9.9)
     await settle()
@@ -120,8 +120,8 @@ async def test_a_later_visit_comes_when_its_time_has(queue: WorkQueue, clock: Ju
 
 
 async def test_a_new_schedule_replaces_the_old_one(queue: WorkQueue, clock: JumpingClock) -> None:
-    queue.schedule(A, 10.0, RETRY)
-    queue.schedule(A, 30.0, POLL)
+    queue.schedule(A, clock.now() + 10.0, RETRY)
+    queue.schedule(A, clock.now() + 30.0, POLL)
     getting = asyncio.create_task(queue.get())
     clock.jump(29.0)
     await settle()
@@ -129,8 +129,8 @@ async def test_a_new_schedule_replaces_the_old_one(queue: WorkQueue, clock: Jump
     clock.jump(1.0)
     assert await getting == A
     queue.done(A)
-    queue.schedule(A, 30.0, POLL)
-    queue.schedule(A, 1.0, RETRY)
+    queue.schedule(A, clock.now() + 30.0, POLL)
+    queue.schedule(A, clock.now() + 1.0, RETRY)
     clock.jump(1.0)
     assert await queue.get() == A
     queue.done(A)
@@ -140,8 +140,8 @@ async def test_a_new_schedule_replaces_the_old_one(queue: WorkQueue, clock: Jump
 
 
 async def test_a_scheduled_visit_keeps_its_priority(queue: WorkQueue, clock: JumpingClock) -> None:
-    queue.schedule(A, 1.0, POLL)
-    queue.schedule(B, 2.0, RETRY)
+    queue.schedule(A, clock.now() + 1.0, POLL)
+    queue.schedule(B, clock.now() + 2.0, RETRY)
     clock.jump(5.0)
     assert [await queue.get(), await queue.get()] == [B, A]
 
@@ -151,7 +151,7 @@ async def test_a_visit_that_falls_due_while_the_key_is_worked_on_runs_afterwards
 ) -> None:
     queue.add(A, CHANGE)
     await queue.get()
-    queue.schedule(A, 1.0, RETRY)
+    queue.schedule(A, clock.now() + 1.0, RETRY)
     clock.jump(2.0)
     getting = asyncio.create_task(queue.get())
     await settle()
@@ -161,9 +161,9 @@ async def test_a_visit_that_falls_due_while_the_key_is_worked_on_runs_afterwards
 
 
 async def test_a_forgotten_visit_does_not_come(queue: WorkQueue, clock: JumpingClock) -> None:
-    queue.schedule(A, 1.0, RETRY)
+    queue.schedule(A, clock.now() + 1.0, RETRY)
     queue.forget(A)
-    queue.schedule(B, 2.0, RETRY)
+    queue.schedule(B, clock.now() + 2.0, RETRY)
     clock.jump(5.0)
     assert await queue.get() == B
     assert queue.depth == 0
@@ -173,7 +173,7 @@ async def test_several_idle_workers_are_woken_one_per_visit(queue: WorkQueue, cl
     workers = [asyncio.create_task(queue.get()) for _ in range(3)]
     await settle()
     for key, after in ((A, 1.0), (B, 2.0), (C, 3.0)):
-        queue.schedule(key, after, RETRY)
+        queue.schedule(key, clock.now() + after, RETRY)
     await settle()
     for count in (1, 2, 3):
         clock.jump(1.0)

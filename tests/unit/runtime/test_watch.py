@@ -141,7 +141,7 @@ async def test_who_asks_for_attention_is_compared_completely(
 async def test_an_object_that_went_is_not_visited_later(stage: Stage) -> None:
     stage.observer.seen(flow())
     await stage.woken()
-    stage.queue.schedule(FLOW, 10.0, Priority.POLL)
+    stage.queue.schedule(FLOW, stage.clock.now() + 10.0, Priority.POLL)
     stage.observer.gone(flow())
     stage.clock.jump(20.0)
     stage.queue.add(LEADS, Priority.POLL)
@@ -166,7 +166,7 @@ async def test_the_answer_to_dropping_the_last_finalizer_does_not_bring_the_obje
 async def test_the_late_end_of_a_predecessor_does_not_touch_its_successor(stage: Stage) -> None:
     stage.observer.seen(flow(version=20, uid="new"))
     await stage.woken()
-    stage.queue.schedule(FLOW, 10.0, Priority.RETRY)
+    stage.queue.schedule(FLOW, stage.clock.now() + 10.0, Priority.RETRY)
     stage.observer.gone(flow(version=15, uid="old"))
     assert stage.cache.get(FLOW) is not None
     stage.clock.jump(10.0)
