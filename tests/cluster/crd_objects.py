@@ -59,6 +59,7 @@ MAXIMAL: dict[str, Resource] = {
             "tables": 12,
             "lastDrift": {"time": "2026-01-31T10:00:00Z", "fields": ["baseConnection.name"]},
             "intents": [INTENT],
+            "lastHandledReconcileAt": "2026-01-31T10:00:00Z",
         },
     },
     CRM_DATAFLOW.kind: {
@@ -120,6 +121,7 @@ MAXIMAL: dict[str, Resource] = {
             },
             "lastDrift": {"time": "2026-01-31T10:00:00Z", "fields": ["flow"]},
             "intents": [INTENT],
+            "lastHandledReconcileAt": "2026-01-31T10:00:00Z",
         },
     },
 }

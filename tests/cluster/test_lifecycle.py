@@ -240,11 +240,28 @@ def test_a_restart_changes_nothing(world: World) -> None:
     assert changes == []
 
 
-def test_an_annotation_asks_for_another_look(world: World) -> None:
+@pytest.mark.parametrize("kind", [CONNECTION, DATAFLOW])
+def test_a_request_has_everything_checked_at_once_and_is_echoed(world: World, kind: str) -> None:
     world.make_ready()
-    looks = world.metric("crmflow_reconcile_total", kind=CONNECTION)
-    world.cluster.annotate(CONNECTION, manifests.CONNECTION, world.namespace, reconcile_requested_at="now")
-    _until(lambda: world.metric("crmflow_reconcile_total", kind=CONNECTION) > looks)
+    mark = world.mark()
+    world.request(kind, "ticket 4711")
+    world.wait_answer(kind, "ticket 4711")
+    reads = {call["path"].rsplit("/", 2)[-2] for call in world.calls_since(mark) if call["method"] == "GET"}
+    checked = {"connections"} if kind == CONNECTION else {"flows", "sourceConnections", "targetConnections"}
+    assert checked <= reads
+    world.wait_ready(kind)
+
+
+def test_a_paused_resource_answers_a_request_once_it_is_resumed(world: World) -> None:
+    world.make_ready()
+    world.edit(DATAFLOW, paused=True)
+    world.wait_reason(DATAFLOW, "Ready", "Paused")
+    world.request(DATAFLOW, "one")
+    world.request(CONNECTION, "one")
+    world.wait_answer(CONNECTION, "one")
+    assert "lastHandledReconcileAt" not in world.get(DATAFLOW)["status"]
+    world.edit(DATAFLOW, paused=False)
+    world.wait_answer(DATAFLOW, "one")
 
 
 def _until(met: Any, seconds: float = 15) -> None:

@@ -68,6 +68,9 @@ RemoteId = Annotated[str, Field(max_length=256)]
 RemoteState = Annotated[str, Field(max_length=64)]
 """A state as the remote service spells it."""
 
+RECONCILE_REQUEST_LENGTH = 256
+ReconcileRequest = Annotated[str, Field(max_length=RECONCILE_REQUEST_LENGTH)]
+"""What somebody wrote into the annotation that asks for a complete check, or its beginning."""
 
 Duration = Annotated[str, Field(max_length=32)]
 """A length of time such as 90m, 1h or 1h30m."""

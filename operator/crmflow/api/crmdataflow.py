@@ -19,6 +19,7 @@ from crmflow.api.base import (
     LastDrift,
     LocalObjectReference,
     Model,
+    ReconcileRequest,
     RemoteId,
     RemoteState,
     Timestamp,
@@ -332,3 +333,5 @@ class CRMDataflowStatus(Model):
     """What was last changed from outside and put right."""
     intents: Intents | None = None
     """Remote objects whose creation was begun and not yet confirmed."""
+    last_handled_reconcile_at: ReconcileRequest | None = None
+    """The value of the annotation crmflow.io/reconcile-requested-at that a complete check last followed."""

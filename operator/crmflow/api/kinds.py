@@ -13,6 +13,8 @@ GROUP = "crmflow.io"
 VERSION = "v1alpha1"
 API_VERSION = f"{GROUP}/{VERSION}"
 CATEGORIES = ("crmflow",)
+RECONCILE_REQUESTED_AT = f"{GROUP}/reconcile-requested-at"
+"""Annotation: a new value, of any form, asks for a complete check at once."""
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from crmflow.api.base import DeletionPolicy
+from crmflow.api.base import RECONCILE_REQUEST_LENGTH, DeletionPolicy
+from crmflow.api.kinds import RECONCILE_REQUESTED_AT
 from crmflow.clock import Clock
 from crmflow.observability.events import EventType
 from crmflow.reconcile.conditions import (
@@ -104,6 +105,8 @@ class Visit:
         interval = getattr(spec, "resync_interval", None)
         self._resync = parse_duration(interval) if interval else desk.settings.resync_interval
         self._asked = memory.asked
+        requested = (metadata.get("annotations") or {}).get(RECONCILE_REQUESTED_AT)
+        self._request: str | None = requested[:RECONCILE_REQUEST_LENGTH] if requested else None
         if memory.next_check_at is None and self.pass_.was_ready:
             # After a restart the listing is enough at first; the complete checks are spread over the
             # interval.
@@ -115,7 +118,8 @@ class Visit:
         """True if this generation was compared completely, nobody asked for it since, and it is not due."""
         memory = self._memory
         return (
-            memory.checked_generation == self.generation
+            self._request in (None, self.pass_.status.last_handled_reconcile_at)
+            and memory.checked_generation == self.generation
             and memory.answered == memory.asked
             and memory.next_check_at is not None
             and self._desk.clock.now() < memory.next_check_at
@@ -158,6 +162,8 @@ class Visit:
             next_check_at = now + self._resync * self._desk.jitter.uniform(*RESYNC_SHARE)
         decision = self._decide(outcome, now, next_check_at)
         self._note_stalled(outcome)
+        if self._request is not None and outcome.outcome_class is not OutcomeClass.PAUSED:
+            self.pass_.record(last_handled_reconcile_at=self._request)
         await self._write(
             decision.summary, self.generation if decision.observes_generation else self.observed
         )

@@ -84,6 +84,21 @@ class World:
         """The name that the manifests give it."""
         return manifests.CONNECTION if kind == CONNECTION else manifests.DATAFLOW
 
+    def request(self, kind: str, value: str) -> None:
+        """Ask for a complete check at once."""
+        self.cluster.annotate(kind, self.name_of(kind), self.namespace, reconcile_requested_at=value)
+
+    def wait_answer(self, kind: str, value: str, seconds: float = 20) -> Object:
+        """Wait until such a request was answered."""
+        return self.cluster.wait(
+            kind,
+            self.name_of(kind),
+            self.namespace,
+            lambda obj: obj.get("status", {}).get("lastHandledReconcileAt") == value,
+            what=f"the answer to request {value}",
+            seconds=seconds,
+        )
+
     def make_ready(self, **dataflow: Any) -> None:
         """The whole main job, up to both being Ready."""
         self.apply_secrets()

@@ -403,6 +403,66 @@ async def test_a_full_check_that_was_asked_for_is_owed_until_one_succeeds() -> N
         assert stage.visits == ["full", "full", "full", "quiet"]
 
 
+REQUESTED = "crmflow.io/reconcile-requested-at"
+
+
+async def test_a_request_is_echoed_once_a_full_check_followed_it() -> None:
+    script = Script(DONE)
+    stage = Stage(flow(), script)
+    async with stage.working():
+        assert "lastHandledReconcileAt" not in stage.status
+        stage.edit(annotations={REQUESTED: "one"})
+        await settle()
+        assert stage.visits == ["full", "full"]
+        assert stage.status["lastHandledReconcileAt"] == "one"
+        await stage.visit()
+        assert stage.visits[2:] == ["quiet"], "it is answered"
+
+
+@pytest.mark.parametrize("outcome", [waiting("W", "w"), stalled("S", "s"), transient("T", "t"), bug("b")])
+async def test_a_check_that_failed_answers_a_request_as_well(outcome: Outcome) -> None:
+    stage = Stage(flow(annotations={REQUESTED: "one"}), Script(outcome))
+    async with stage.working():
+        assert stage.status["lastHandledReconcileAt"] == "one"
+
+
+async def test_a_ready_object_answers_a_request_during_an_outage_and_stays_ready() -> None:
+    stage = Stage(flow(), Script(DONE, transient("T", "t")))
+    async with stage.working():
+        stage.edit(annotations={REQUESTED: "one"})
+        await settle()
+        assert stage.status["lastHandledReconcileAt"] == "one"
+        assert stage.condition("Ready") == ("True", "Succeeded")
+
+
+async def test_a_request_made_while_the_operator_was_away_is_answered() -> None:
+    stage = Stage(flow(status=ready("True"), annotations={REQUESTED: "one"}), Script(DONE))
+    async with stage.working():
+        assert stage.visits == ["full"]
+        assert stage.status["lastHandledReconcileAt"] == "one"
+
+
+async def test_a_paused_object_answers_no_request_until_it_is_resumed() -> None:
+    obj = flow(annotations={REQUESTED: "one"})
+    obj["spec"]["paused"] = True
+    stage = Stage(obj, Script(DONE))
+    async with stage.working():
+        assert "lastHandledReconcileAt" not in stage.status
+        assert stage.kubernetes.stored is not None
+        stage.kubernetes.stored["spec"]["paused"] = False
+        stage.edit(generation=2)
+        await settle()
+        assert stage.status["lastHandledReconcileAt"] == "one"
+
+
+async def test_a_long_request_is_answered_by_its_beginning() -> None:
+    stage = Stage(flow(annotations={REQUESTED: "x" * 1000}), Script(DONE))
+    async with stage.working():
+        assert stage.status["lastHandledReconcileAt"] == "x" * 256
+        await stage.visit()
+        assert stage.visits == ["full", "quiet"]
+
+
 async def test_asking_for_a_resource_that_nobody_has_seen_is_no_error() -> None:
     stage = Stage(flow(finalizers=[FINALIZER]), Script(DONE))
     stage.worker.recheck(Key("CRMDataflow", "crm", "unknown"))
