@@ -67,6 +67,9 @@ class Settings(BaseModel):
     """How long a create whose answer was lost may take to show up before it is tried again (design: longer
     than any
     request and any index lag)."""
+    ip_allow_list: str | None = None
+    """File with the addresses that Platform's sources connect from, in place of the packaged one; read anew
+    when it changes (``aep/egress.py``)."""
     shutdown_grace: Seconds = 20.0
     """How long running passes may go on after SIGTERM before they are cut off."""
     listen: str = Field(default="0.0.0.0:8080", pattern=r"^\S*:[0-9]{1,5}$")

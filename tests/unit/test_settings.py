@@ -22,6 +22,7 @@ GOOD: list[tuple[str, str, Any]] = [
     ("POLL_INTERVAL", "90s", 90.0),
     ("RESYNC_INTERVAL", "1h30m", 5400.0),
     ("CREATE_GRACE", "500ms", 0.5),
+    ("IP_ALLOW_LIST", "ranges.json", "ranges.json"),
     ("SHUTDOWN_GRACE", "1.5m", 90.0),
     ("LISTEN", "127.0.0.1:0", "127.0.0.1:0"),
     ("LISTEN_FILE", "address", "address"),
