@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from crmflow.api.zohosourceconnection import DataCenter
 from crmflow.cli import oauth_client, zoho
-from crmflow.cli.cluster import Cluster, Connection, ForbiddenError
+from crmflow.cli.api_server import ForbiddenError
+from crmflow.cli.cluster import Cluster
+from crmflow.cli.connection import Connection
 from crmflow.cli.consent import Consent
 from crmflow.cli.destination import Destination
 from crmflow.cli.exchange import Exchange
@@ -30,7 +32,7 @@ async def authorize(options: AuthorizeOptions) -> None:
         connection = await cluster.connection(options.name)
         stored = await _stored(cluster, connection, options)
         client = oauth_client.choose(
-            options.client_id, options.client_secret_file, stored, connection.secret_name
+            options.client_id, options.client_secret_file, stored, connection.zoho_secret
         )
         destination = Destination(cluster, connection, stored, print_only=options.print_only)
         await destination.check(client)
@@ -61,7 +63,7 @@ async def _obtain(options: AuthorizeOptions, exchange: Exchange, seconds: float)
 
 async def _stored(cluster: Cluster, connection: Connection, options: AuthorizeOptions) -> StoredSecret | None:
     try:
-        return await cluster.secret(connection.secret_name)
+        return await cluster.secret(connection.zoho_secret)
     except ForbiddenError:
         # Who brings the client along need not be able to read what is there.
         if options.client_id is None or options.client_secret_file is None:

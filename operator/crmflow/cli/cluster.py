@@ -1,56 +1,32 @@
-"""The API server with the person's own kubeconfig: read the connection, read and write its Secret."""
+"""The API server with the person's own kubeconfig: read connections, read and write their Secrets."""
 
 from __future__ import annotations
 
 import base64
-import json
-from collections.abc import Awaitable, Mapping
-from dataclasses import dataclass
-from typing import Any, TypeVar
+import re
+from collections.abc import Mapping
+from typing import Any
 
-import aiohttp
 from kubernetes.aio import client, config
-from kubernetes.aio.client.exceptions import ApiException
-from pydantic import SecretStr, ValidationError
+from pydantic import SecretStr
 
 from crmflow.api.kinds import GROUP, VERSION, ZOHO_SOURCE_CONNECTION
-from crmflow.api.zohosourceconnection import DataCenter, Environment, ZohoSourceConnectionSpec
+from crmflow.cli.api_server import REQUEST_SECONDS, call
+from crmflow.cli.connection import Connection
 from crmflow.cli.problem import Problem
 from crmflow.cli.secret import StoredSecret
-from crmflow.observability.redaction import register, sanitise
+from crmflow.observability.redaction import register
 
 FIELD_MANAGER = "kubectl-crmflow"
-_REQUEST_SECONDS = 30.0
 
-T = TypeVar("T")
-
-
-class ForbiddenError(Problem):
-    """The person's rights do not allow it."""
-
-
-class UnansweredError(Problem):
-    """The API server did not answer: a write may have been carried out or not."""
-
-
-@dataclass(frozen=True)
-class Connection:
-    """What a ZohoSourceConnection says about its grant."""
-
-    namespace: str
-    name: str
-    data_center: DataCenter
-    environment: Environment
-    secret_name: str
-    organization_id: str | None
-    """The Zoho organization that the operator has pinned in its status."""
+_SECRET_KEY = re.compile(r"secret|token|password", re.IGNORECASE)
 
 
 class Cluster:
     """The calls that the command makes. Each raises Problem when it fails."""
 
     def __init__(self, api: client.ApiClient, namespace: str) -> None:
-        self._api = api
+        self.api = api
         self._core = client.CoreV1Api(api)
         self._objects = client.CustomObjectsApi(api)
         self.namespace = namespace
@@ -77,18 +53,18 @@ class Cluster:
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._api.close()  # type: ignore[no-untyped-call]
+        await self.api.close()  # type: ignore[no-untyped-call]
 
     async def connection(self, name: str) -> Connection:
         """The ZohoSourceConnection of that name."""
-        found: Any = await _call(
+        found: Any = await call(
             self._objects.get_namespaced_custom_object(
                 GROUP,
                 VERSION,
                 self.namespace,
                 ZOHO_SOURCE_CONNECTION.plural,
                 name,
-                _request_timeout=_REQUEST_SECONDS,
+                _request_timeout=REQUEST_SECONDS,
             ),
             f'ZohoSourceConnection "{name}"',
         )
@@ -97,36 +73,40 @@ class Cluster:
                 f'there is no ZohoSourceConnection "{name}" in namespace "{self.namespace}"',
                 "Apply it first, or name its namespace with -n; it may name a Secret that does not exist yet",
             )
-        try:
-            zoho = ZohoSourceConnectionSpec.model_validate(found["spec"]).zoho
-        except ValidationError as error:
-            raise Problem(
-                f'this command can\'t read ZohoSourceConnection "{name}"', "Use a newer kubectl-crmflow"
-            ) from error
-        pinned = found.get("status", {}).get("zohoOrganization", {})
-        return Connection(
-            self.namespace,
-            name,
-            zoho.data_center,
-            zoho.environment,
-            zoho.credentials_secret_ref.name,
-            pinned.get("id"),
+        return Connection.of(found)
+
+    async def connections(self) -> list[Connection]:
+        """Every ZohoSourceConnection of the namespace, by name."""
+        found: Any = await call(
+            self._objects.list_namespaced_custom_object(
+                GROUP,
+                VERSION,
+                self.namespace,
+                ZOHO_SOURCE_CONNECTION.plural,
+                _request_timeout=REQUEST_SECONDS,
+            ),
+            "the ZohoSourceConnections",
         )
+        items = () if found is None else found["items"]
+        return [Connection.of(item) for item in sorted(items, key=lambda item: item["metadata"]["name"])]
 
     async def secret(self, name: str) -> StoredSecret | None:
         """A Secret, None if it does not exist. Raises ForbiddenError without the right to read it."""
-        found: Any = await _call(
-            self._core.read_namespaced_secret(name, self.namespace, _request_timeout=_REQUEST_SECONDS),
+        found: Any = await call(
+            self._core.read_namespaced_secret(name, self.namespace, _request_timeout=REQUEST_SECONDS),
             f'Secret "{name}"',
         )
         if found is None:
             return None
         controllers = [owner for owner in found.metadata.owner_references or () if owner.controller]
+        data = {
+            key: base64.b64decode(value).decode(errors="replace") for key, value in (found.data or {}).items()
+        }
+        for key, value in data.items():
+            if _SECRET_KEY.search(key):
+                register(value.strip())
         return StoredSecret(
-            {
-                key: SecretStr(base64.b64decode(value).decode(errors="replace"))
-                for key, value in (found.data or {}).items()
-            },
+            {key: SecretStr(value) for key, value in data.items()},
             next((f"{owner.kind} {owner.name}" for owner in controllers), None),
         )
 
@@ -146,7 +126,7 @@ class Cluster:
             "data": data,
         }
         dry: dict[str, Any] = {"dry_run": "All"} if dry_run else {}
-        await _call(
+        await call(
             self._core.patch_namespaced_secret(
                 name,
                 self.namespace,
@@ -154,34 +134,8 @@ class Cluster:
                 field_manager=FIELD_MANAGER,
                 force=True,
                 _content_type="application/apply-patch+yaml",
-                _request_timeout=_REQUEST_SECONDS,
+                _request_timeout=REQUEST_SECONDS,
                 **dry,
             ),
             f'Secret "{name}"',
         )
-
-
-async def _call(request: Awaitable[T], what: str) -> T | None:
-    """The answer, None for a 404."""
-    try:
-        return await request
-    except ApiException as error:
-        if error.status == 404:
-            return None
-        message = f"the API server refused {what}: {_message(error)}"
-        if error.status in (401, 403):
-            raise ForbiddenError(message, "Ask whoever manages the namespace for this right") from None
-        raise Problem(message) from None
-    except (aiohttp.ClientError, TimeoutError) as error:
-        raise UnansweredError(
-            f"the API server did not answer ({type(error).__name__})", "Check it with `kubectl cluster-info`"
-        ) from None
-
-
-def _message(error: ApiException) -> str:
-    try:
-        status = json.loads(error.body or "")
-        text = str(status["message"])
-    except (TypeError, ValueError, KeyError):
-        text = str(error.reason or "")
-    return f"{error.status} {sanitise(text)}"

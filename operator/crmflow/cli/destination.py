@@ -7,7 +7,8 @@ from collections.abc import Mapping
 
 from pydantic import SecretStr
 
-from crmflow.cli.cluster import Cluster, Connection
+from crmflow.cli.cluster import Cluster
+from crmflow.cli.connection import Connection
 from crmflow.cli.oauth_client import OAuthClient
 from crmflow.cli.problem import Problem
 from crmflow.cli.secret import StoredSecret, manifest, with_spelling
@@ -30,7 +31,7 @@ class Destination:
             return
         if self._stored is not None and self._stored.owner is not None:
             raise Problem(
-                f'Secret "{self._connection.secret_name}" is written by {self._stored.owner}, which would '
+                f'Secret "{self._connection.zoho_secret}" is written by {self._stored.owner}, which would '
                 "undo the change",
                 "Print the new values with --print, and put them where that takes them from",
             )
@@ -40,18 +41,18 @@ class Destination:
         """Write or print it; says so in a sentence. Raises Problem."""
         if self._print_only:
             values = self._values(client, refresh_token)
-            sys.stdout.write(manifest(self._connection.namespace, self._connection.secret_name, values))
+            sys.stdout.write(manifest(self._connection.namespace, self._connection.zoho_secret, values))
             sys.stdout.flush()
             return "The Secret was printed; the operator goes on once it is in the cluster."
         await self._apply(client, refresh_token, dry_run=False)
         return (
-            f'Secret "{self._connection.secret_name}" in namespace "{self._connection.namespace}" holds the '
+            f'Secret "{self._connection.zoho_secret}" in namespace "{self._connection.namespace}" holds the '
             "new refresh token; the operator takes it from there."
         )
 
     async def _apply(self, client: OAuthClient, refresh_token: SecretStr, *, dry_run: bool) -> None:
         values = self._values(client, refresh_token)
-        await self._cluster.apply_secret(self._connection.secret_name, values, dry_run=dry_run)
+        await self._cluster.apply_secret(self._connection.zoho_secret, values, dry_run=dry_run)
 
     def _values(self, client: OAuthClient, refresh_token: SecretStr) -> Mapping[str, SecretStr]:
         # All three each time: an apply takes away what the same manager set before and leaves out now.

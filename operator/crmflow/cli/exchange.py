@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from pydantic import SecretStr
 
-from crmflow.cli.cluster import Connection, UnansweredError
+from crmflow.cli.api_server import UnansweredError
+from crmflow.cli.connection import Connection
 from crmflow.cli.destination import Destination
 from crmflow.cli.oauth_client import OAuthClient
 from crmflow.cli.problem import Problem
@@ -65,7 +66,7 @@ class Exchange:
 
 def _maybe_written(connection: Connection) -> Problem:
     return Problem(
-        f'nobody knows whether Secret "{connection.secret_name}" holds the new refresh token: the write was '
+        f'nobody knows whether Secret "{connection.zoho_secret}" holds the new refresh token: the write was '
         "not confirmed",
         f"See whether {connection.name} becomes Ready; if not, run the command again",
     )

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pydantic import SecretStr
 
 from crmflow.api.zohosourceconnection import Environment
-from crmflow.cli.cluster import Connection
+from crmflow.cli.connection import Connection
 from crmflow.cli.problem import Problem, sentence
 from crmflow.transport.errors import RemoteError
 from crmflow.zoho.accounts import AccessToken

@@ -9,8 +9,7 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
-from crmflow.api.zohosourceconnection import DataCenter, Environment
-from crmflow.cli.cluster import Connection, UnansweredError
+from crmflow.cli.api_server import UnansweredError
 from crmflow.cli.destination import Destination
 from crmflow.cli.exchange import Exchange
 from crmflow.cli.oauth_client import OAuthClient
@@ -23,8 +22,9 @@ from crmflow.zoho.crm import ZohoCRM
 from crmflow.zoho.datacenters import ZohoEndpoints
 from crmflow.zoho.grants import ZohoGrants
 from crmflow.zoho.scopes import DEFAULT_SCOPES
+from tests.unit.cli.connections import connection
 
-CONNECTION = Connection("team", "zoho-eu", DataCenter.EU, Environment.PRODUCTION, "zoho-oauth", None)
+CONNECTION = connection()
 CODE = SecretStr("1000.eeee.ffff")
 TOKENS = {
     "access_token": "1000.aaaa.bbbb",

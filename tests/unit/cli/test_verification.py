@@ -8,17 +8,18 @@ import pytest
 from pydantic import SecretStr
 
 from crmflow.api.zohosourceconnection import DataCenter, Environment
-from crmflow.cli.cluster import Connection
+from crmflow.cli.connection import Connection
 from crmflow.cli.problem import Problem
 from crmflow.cli.verification import Verified, verify
 from crmflow.transport.errors import ErrorClass, RemoteError
 from crmflow.zoho.accounts import AccessToken
 from crmflow.zoho.crm import Organization, User, ZohoCRM
 from crmflow.zoho.scopes import DEFAULT_SCOPES, SOURCE_SCOPES
+from tests.unit.cli.connections import connection
 
 T = TypeVar("T")
 
-CONNECTION = Connection("team", "zoho-eu", DataCenter.EU, Environment.PRODUCTION, "zoho-oauth", None)
+CONNECTION = connection()
 ORGANIZATION = Organization("1", "2", "Nordlicht", "production", "enterprise")
 USER = User("3", "data@example.com", "Data Pipeline", "active", "Integration")
 
@@ -128,8 +129,8 @@ async def test_what_may_be_cured_later_warns(reason: str) -> None:
 
 
 async def test_another_organization_than_the_pinned_one() -> None:
-    pinned = Connection("team", "zoho-eu", DataCenter.EU, Environment.PRODUCTION, "zoho-oauth", "77")
+    pinned = connection({"zohoOrganization": {"id": "77"}})
     with pytest.raises(Problem, match=r"Nordlicht \(1\).*organization 77"):
         await verified(connection=pinned)
-    same = Connection("team", "zoho-eu", DataCenter.EU, Environment.PRODUCTION, "zoho-oauth", "1")
+    same = connection({"zohoOrganization": {"id": "1"}})
     assert (await verified(connection=same)).organization == ORGANIZATION

@@ -1,0 +1,77 @@
+"""A ZohoSourceConnection as the plugin's commands see it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+
+from crmflow.api.zohosourceconnection import (
+    DataCenter,
+    Environment,
+    ZohoSourceConnectionSpec,
+    ZohoSourceConnectionStatus,
+)
+from crmflow.cli.problem import Problem
+
+
+@dataclass(frozen=True)
+class Connection:
+    """What it says, and what the operator says about it."""
+
+    namespace: str
+    name: str
+    spec: ZohoSourceConnectionSpec
+    status: ZohoSourceConnectionStatus
+    generation: int = 1
+    created_at: str = ""
+    """RFC 3339."""
+    deleting: bool = False
+
+    @classmethod
+    def of(cls, obj: Mapping[str, Any]) -> Connection:
+        """Read the object. Raises Problem for one that this version does not understand."""
+        metadata = obj["metadata"]
+        try:
+            return cls(
+                metadata["namespace"],
+                metadata["name"],
+                ZohoSourceConnectionSpec.model_validate(obj["spec"]),
+                ZohoSourceConnectionStatus.model_validate(obj.get("status") or {}),
+                metadata.get("generation", 1),
+                metadata.get("creationTimestamp", ""),
+                "deletionTimestamp" in metadata,
+            )
+        except ValidationError as error:
+            raise Problem(
+                f'this command can\'t read ZohoSourceConnection "{metadata["name"]}"',
+                "Use a newer kubectl-crmflow",
+            ) from error
+
+    @property
+    def data_center(self) -> DataCenter:
+        """Where the Zoho organization lives."""
+        return self.spec.zoho.data_center
+
+    @property
+    def environment(self) -> Environment:
+        """The environment that the grant must belong to."""
+        return self.spec.zoho.environment
+
+    @property
+    def zoho_secret(self) -> str:
+        """Name of the Secret with the OAuth client and the grant."""
+        return self.spec.zoho.credentials_secret_ref.name
+
+    @property
+    def platform_secret(self) -> str:
+        """Name of the Secret with Adobe's credential."""
+        return self.spec.platform.credentials_secret_ref.name
+
+    @property
+    def organization_id(self) -> str | None:
+        """The Zoho organization that the operator has pinned in the status."""
+        pinned = self.status.zoho_organization
+        return pinned.id if pinned else None
