@@ -11,7 +11,7 @@ PYTEST := $(BIN)/pytest
 SIDE_BY_SIDE := -n 3 --dist worksteal
 
 .PHONY: help setup lock generate format lint types layers check test test-unit test-contract test-cluster \
-	test-browser screenshots controlplane browser emulators demo demo-down crash cost clean
+	test-browser screenshots controlplane helm browser emulators demo demo-down crash cost clean
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -65,6 +65,9 @@ screenshots: $(INSTALLED) controlplane browser ## Take the documentation's pictu
 
 controlplane: $(INSTALLED) ## Build etcd, kube-apiserver, kube-controller-manager and kubectl, once
 	@$(BIN)/python -m hack.controlplane build >/dev/null
+
+helm: $(INSTALLED) ## Build Helm, once
+	@$(BIN)/python -m hack.helm >/dev/null
 
 browser: $(INSTALLED) ## Find Chromium for the browser tests; as root on Debian, install it
 	@$(BIN)/python -m hack.browser >/dev/null

