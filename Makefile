@@ -11,7 +11,7 @@ PYTEST := $(BIN)/pytest
 SIDE_BY_SIDE := -n 3 --dist worksteal
 
 .PHONY: help setup lock generate format lint types layers check test test-unit test-contract test-cluster \
-	test-browser screenshots controlplane helm browser emulators demo demo-down crash cost clean
+	test-browser screenshots testdata controlplane helm browser emulators demo demo-down crash cost clean
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -62,6 +62,9 @@ test-browser: $(INSTALLED) controlplane browser ## Run the tests in a real brows
 
 screenshots: $(INSTALLED) controlplane browser ## Take the documentation's pictures anew
 	@SCREENSHOTS=docs/images/authorize $(PYTEST) tests/browser
+
+testdata: $(INSTALLED) controlplane ## Record the objects that the scripts for Argo CD are tested with
+	@ARGOCD_TESTDATA=1 $(PYTEST) tests/cluster/test_argocd.py
 
 controlplane: $(INSTALLED) ## Build etcd, kube-apiserver, kube-controller-manager and kubectl, once
 	@$(BIN)/python -m hack.controlplane build >/dev/null

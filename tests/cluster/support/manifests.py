@@ -47,14 +47,24 @@ def dataflow(namespace: str, name: str = DATAFLOW, **spec: Any) -> Object:
     return _manifest("4-crmdataflow.yaml", namespace, name, spec)
 
 
+def load(text: str) -> Any:
+    """A YAML document as kubectl reads it."""
+    return yaml.load(text, Loader=_TimesAsText)
+
+
+def load_all(text: str) -> list[Object]:
+    """Each of several."""
+    return list(yaml.load_all(text, Loader=_TimesAsText))
+
+
 def _manifest(file: str, namespace: str, name: str, spec: dict[str, Any]) -> Object:
-    obj: Object = yaml.load((_DEMO / file).read_text(), Loader=_TimesAsText)
+    obj: Object = load((_DEMO / file).read_text())
     obj["metadata"] |= {"name": name, "namespace": namespace}
-    obj["spec"] = _merged(obj["spec"], spec)
+    obj["spec"] = merged(obj["spec"], spec)
     return obj
 
 
-def _merged(base: Any, change: Any) -> Any:
+def merged(base: Any, change: Any) -> Any:
     """JSON merge patch (RFC 7396)."""
     if not isinstance(change, dict):
         return change
@@ -63,7 +73,7 @@ def _merged(base: Any, change: Any) -> Any:
         if value is None:
             result.pop(key, None)
         else:
-            result[key] = _merged(result.get(key), value)
+            result[key] = merged(result.get(key), value)
     return result
 
 

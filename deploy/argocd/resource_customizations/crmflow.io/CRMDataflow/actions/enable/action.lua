@@ -1,0 +1,3 @@
+obj.spec.ingestion = obj.spec.ingestion or {}
+obj.spec.ingestion.enabled = true
+return obj
