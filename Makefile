@@ -10,8 +10,9 @@ PYTEST := $(BIN)/pytest
 # Each worker has a control plane and emulators of its own; most tests wait more than they compute.
 SIDE_BY_SIDE := -n 3 --dist worksteal
 
-.PHONY: help setup lock generate format lint types layers check test test-unit test-contract test-cluster \
-	test-browser screenshots testdata controlplane helm browser emulators demo demo-down crash cost clean
+.PHONY: help setup lock generate format lint types layers check test test-unit test-chart test-contract \
+	test-cluster test-browser screenshots testdata snapshots controlplane helm browser emulators demo demo-down \
+	crash cost clean
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -45,8 +46,8 @@ check: $(INSTALLED) lint types layers ## Check formatting, code, types, layers a
 	@$(BIN)/ruff format --check .
 	@$(BIN)/python hack/generate.py --check
 
-test: $(INSTALLED) controlplane browser ## Run all tests
-	@$(PYTEST) $(SIDE_BY_SIDE) tests/unit tests/contract tests/cluster tests/browser tests/faults
+test: $(INSTALLED) controlplane helm browser ## Run all tests
+	@$(PYTEST) $(SIDE_BY_SIDE) tests/unit tests/chart tests/contract tests/cluster tests/browser tests/faults
 
 test-unit: $(INSTALLED) ## Run the tests that need nothing else
 	@$(PYTEST) tests/unit
@@ -54,7 +55,10 @@ test-unit: $(INSTALLED) ## Run the tests that need nothing else
 test-contract: $(INSTALLED) ## Run the tests that hold the emulators to the remote services' rules
 	@$(PYTEST) tests/contract
 
-test-cluster: $(INSTALLED) controlplane ## Run the tests on a real API server
+test-chart: $(INSTALLED) controlplane helm ## Run the tests of the Helm chart and of Kustomize, without a cluster
+	@$(PYTEST) tests/chart
+
+test-cluster: $(INSTALLED) controlplane helm ## Run the tests on a real API server
 	@$(PYTEST) tests/cluster
 
 test-browser: $(INSTALLED) controlplane browser ## Run the tests in a real browser
@@ -65,6 +69,9 @@ screenshots: $(INSTALLED) controlplane browser ## Take the documentation's pictu
 
 testdata: $(INSTALLED) controlplane ## Record the objects that the scripts for Argo CD are tested with
 	@ARGOCD_TESTDATA=1 $(PYTEST) tests/cluster/test_argocd.py
+
+snapshots: $(INSTALLED) helm ## Render the chart's snapshots anew
+	@SNAPSHOTS=write $(PYTEST) tests/chart/test_render.py -k what_it_was
 
 controlplane: $(INSTALLED) ## Build etcd, kube-apiserver, kube-controller-manager and kubectl, once
 	@$(BIN)/python -m hack.controlplane build >/dev/null

@@ -64,9 +64,8 @@ class Settings(BaseModel):
     resync_interval: Seconds = 3600.0
     """How often a resource that is Ready is checked completely."""
     create_grace: Seconds = 60.0
-    """How long a create whose answer was lost may take to show up before it is tried again (design: longer
-    than any
-    request and any index lag)."""
+    """How long a create whose answer was lost may take to show up before it is tried again: longer than
+    any request and any lag of an index."""
     ip_allow_list: str | None = None
     """File with the addresses that Platform's sources connect from, in place of the packaged one; read anew
     when it changes (``aep/egress.py``)."""

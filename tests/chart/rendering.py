@@ -1,0 +1,54 @@
+"""The chart, rendered: what Helm would send to the API server."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from hack.helm import Helm, find_helm
+from hack.install import NAMESPACE, ROOT
+
+Object = dict[str, Any]
+
+CHART = ROOT / "charts" / "crmflow"
+VALUES = {path.stem: path for path in sorted((Path(__file__).parent / "values").glob("*.yaml"))}
+"""The sets of values that everything about the chart is tried with."""
+
+
+@cache
+def local_helm() -> Helm:
+    """Helm without a cluster."""
+    return Helm(find_helm(), ROOT / "build" / "helm")
+
+
+def manifest(*options: str, values: str | None = None) -> str:
+    """The rendered chart as text. ``options`` are Helm's; ``values`` names one of :data:`VALUES`."""
+    chosen = ["--values", str(VALUES[values])] if values else []
+    return local_helm()("template", "crmflow", str(CHART), f"--namespace={NAMESPACE}", *chosen, *options)
+
+
+def objects(*options: str, values: str | None = None, **sets: object) -> list[Object]:
+    """The rendered objects. ``sets`` are values by their first key."""
+    given = [f"--set-json={key}={json.dumps(value)}" for key, value in sets.items()]
+    return [obj for obj in yaml.safe_load_all(manifest(*options, *given, values=values)) if obj]
+
+
+def one(kind: str, rendered: list[Object]) -> Object:
+    """The only object of a kind."""
+    (found,) = of_kind(kind, rendered)
+    return found
+
+
+def of_kind(kind: str, rendered: list[Object]) -> list[Object]:
+    """All objects of a kind."""
+    return [obj for obj in rendered if obj["kind"] == kind]
+
+
+def environment(deployment: Object) -> dict[str, Any]:
+    """The container's variables: a value, or where it comes from."""
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    return {entry["name"]: entry.get("value", entry.get("valueFrom")) for entry in container["env"]}
