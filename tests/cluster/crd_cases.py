@@ -72,6 +72,10 @@ SCALAR_RULES: Mapping[str, Values] = {
         ("", "Prod", "prod sandbox", "-prod", "prod/x", "prod\n"),
         ("prod", "dev-2", "dev_2", "0"),
     ),
+    "spec.connectionId": Values(
+        ("", "My connection", "-5f2e", "5f2e/7a6c", "5f2e\n", "5f2e;7a6c"),
+        ("5f2e7a6c-0b1d-4c3e-8a9f-1b2c3d4e5f60",),
+    ),
     "spec.target.schema.id": Values(
         (
             "",
@@ -170,6 +174,26 @@ def _immutable(path: str, other: Any, *also: Edit) -> list[Case]:
     return [Case(((path, other), *also), path, text, _set("spec.displayName", "Other"), transition=True)]
 
 
+def _set_once(path: str) -> list[Case]:
+    """A stored resource keeps the value at ``path``: another one is refused, and so is none."""
+    text = f"{path.rsplit('.', 1)[1]} cannot change or go once it is set"
+    manage = ("spec.managementPolicy", "Manage")
+    kept = _set("spec.displayName", "Other")
+    return [
+        Case(((path, "other"),), path, text, kept, transition=True),
+        Case(((path, REMOVED), manage), path, text, kept, transition=True),
+    ]
+
+
+def _needed_to_observe(path: str) -> list[Case]:
+    text = f"{path.rsplit('.', 1)[1]} is required when managementPolicy is Observe"
+    gone: Edit = (path, REMOVED)
+    return [
+        Case((gone,), path, text, (gone, ("spec.managementPolicy", "Manage"))),
+        Case((gone,), path, text, (gone, ("spec.managementPolicy", REMOVED))),
+    ]
+
+
 OBJECT_RULES: Mapping[tuple[str, str], list[Case]] = {
     ("spec", "endpoint must be a host of zoho.dataCenter"): [
         *(
@@ -190,6 +214,8 @@ OBJECT_RULES: Mapping[tuple[str, str], list[Case]] = {
             _set(_AUTH_PARAMS, REMOVED),
         ),
     ],
+    ("spec", "connectionId cannot change or go"): _set_once("spec.connectionId"),
+    ("spec", "connectionId is required"): _needed_to_observe("spec.connectionId"),
     ("spec.zoho", "dataCenter cannot change"): _immutable(
         "spec.zoho.dataCenter", "US", (_ENDPOINT, "crm.zoho.com")
     ),

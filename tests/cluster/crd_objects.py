@@ -40,14 +40,17 @@ MAXIMAL: dict[str, Resource] = {
                 "credentialsSecretRef": {"name": "adobe-platform"},
                 "authParams": {"usePeerVerification": "true", "endpoint": "crm.zoho.eu/crm/private"},
             },
+            "connectionId": "5f2e7a6c-0b1d-4c3e-8a9f-1b2c3d4e5f60",
             "resyncInterval": "1h30m",
             "paused": True,
+            "managementPolicy": "Observe",
             "deletionPolicy": "Orphan",
         },
         "status": {
             "observedGeneration": 1,
             "conditions": [CONDITION],
             "baseConnection": {"id": "5f2e7a6c", "state": "enabled"},
+            "adopted": True,
             "deletionPolicy": "Orphan",
             "zohoOrganization": {
                 "id": "12345",

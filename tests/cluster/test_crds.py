@@ -160,6 +160,7 @@ def test_the_largest_dataflow_fits(server: Server) -> None:
     [
         (KINDS[0], ("zoho", "environment"), "Production"),
         (KINDS[0], ("paused",), False),
+        (KINDS[0], ("managementPolicy",), "Manage"),
         (KINDS[1], ("ingestion",), {"enabled": True}),
         (KINDS[1], ("paused",), False),
     ],

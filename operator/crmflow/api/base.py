@@ -94,6 +94,45 @@ class DeletionPolicy(StrEnum):
     ORPHAN = "Orphan"
 
 
+class ManagementPolicy(StrEnum):
+    """Whether the operator changes anything in Adobe Experience Platform."""
+
+    MANAGE = "Manage"
+    OBSERVE = "Observe"
+
+
+AdoptedId = Annotated[
+    str,
+    Field(max_length=64),
+    Rule(
+        "self.matches('^[0-9A-Za-z][0-9A-Za-z-]*$')",
+        "must be the ID, letters, digits and '-' as the API and the address of the object's page in Adobe "
+        "Experience Platform show it, not its name",
+    ),
+]
+"""The identifier of an object that was there before the resource."""
+
+
+def set_once(field: str, instead: str) -> Rule:
+    """The optional ``field`` may be added later, and stays from then on."""
+    return Rule(
+        f"!has(oldSelf.{field}) || (has(self.{field}) && self.{field} == oldSelf.{field})",
+        f"{field} cannot change or go once it is set: set it back, and {instead}",
+        field_path=f".{field}",
+        reason="FieldValueForbidden",
+    )
+
+
+def observed_by(field: str) -> Rule:
+    """Only what exists can be observed."""
+    return Rule(
+        f"self.managementPolicy != 'Observe' || has(self.{field})",
+        f"{field} is required when managementPolicy is Observe: name what is to be observed",
+        field_path=f".{field}",
+        reason="FieldValueRequired",
+    )
+
+
 class ConditionStatus(StrEnum):
     """Whether a condition holds."""
 
@@ -124,10 +163,10 @@ Conditions = Annotated[tuple[Condition, ...], ListMap("type"), Field(max_length=
 
 
 class LastDrift(Model):
-    """What somebody changed in Adobe Experience Platform, and the operator put right."""
+    """What somebody changed in Adobe Experience Platform."""
 
     time: Timestamp
-    """When it was put right."""
+    """When the operator put it right, or, with managementPolicy Observe, first saw it."""
     fields: Annotated[tuple[Annotated[str, Field(max_length=128)], ...], Field(max_length=32)]
     """What was changed, by remote object and field, such as flow.name; an object alone was deleted."""
 

@@ -18,6 +18,7 @@ from crmflow.api.base import (
     Intents,
     LastDrift,
     LocalObjectReference,
+    ManagementPolicy,
     Model,
     ReconcileRequest,
     RemoteId,
@@ -226,6 +227,16 @@ class CRMDataflowSpec(Model):
         ),
     )
 
+    @property
+    def adopts(self) -> str | None:
+        """The id of the flow that was there before the resource."""
+        return None
+
+    @property
+    def management_policy(self) -> ManagementPolicy:
+        """Whether the operator changes anything in Adobe Experience Platform."""
+        return ManagementPolicy.MANAGE
+
 
 class FlowStatus(Model):
     """The flow in Adobe Experience Platform."""
@@ -330,7 +341,7 @@ class CRMDataflowStatus(Model):
     gap: Gap | None = None
     """The time that a flow which was deleted from outside left unread."""
     last_drift: LastDrift | None = None
-    """What was last changed from outside and put right."""
+    """What was last changed from outside."""
     intents: Intents | None = None
     """Remote objects whose creation was begun and not yet confirmed."""
     last_handled_reconcile_at: ReconcileRequest | None = None

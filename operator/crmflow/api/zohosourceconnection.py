@@ -9,6 +9,7 @@ from pydantic import Field
 
 from crmflow.api.base import (
     RESYNC_INTERVAL,
+    AdoptedId,
     Conditions,
     DeletionPolicy,
     Description,
@@ -17,10 +18,13 @@ from crmflow.api.base import (
     Intents,
     LastDrift,
     LocalObjectReference,
+    ManagementPolicy,
     Model,
     ReconcileRequest,
     RemoteId,
     RemoteState,
+    observed_by,
+    set_once,
 )
 from crmflow.api.endpoint import ENDPOINT_OF_DATA_CENTER
 from crmflow.api.schema import Rule
@@ -163,6 +167,9 @@ class ZohoSourceConnectionSpec(Model):
     """The Zoho CRM organization to read from."""
     platform: Platform
     """The sandbox of Adobe Experience Platform to write to."""
+    connection_id: AdoptedId | None = None
+    """The ID of a base connection that exists and is to stand for this resource. It keeps its name and
+    description; its authentication parameters become those of this resource. Once set, it stays."""
     resync_interval: Annotated[Duration, RESYNC_INTERVAL] | None = None
     """How often everything is compared with Adobe Experience Platform, beside the listings that notice most
     changes sooner: at
@@ -170,11 +177,24 @@ class ZohoSourceConnectionSpec(Model):
     paused: bool = False
     """While true, the operator neither reads nor changes the remote side. Deleting the resource still
     works."""
+    management_policy: ManagementPolicy = ManagementPolicy.MANAGE
+    """Observe compares the base connection that connectionId names and reports differences, but never changes
+    or deletes anything."""
     deletion_policy: DeletionPolicy | None = None
     """What deleting the resource does to the base connection: Delete removes it, Orphan leaves it. Left out,
-    it is removed; the status shows what applies."""
+    one that the operator created is removed, and one that connectionId names is left. With managementPolicy
+    Observe it is always left. The status shows what applies."""
 
-    rules: ClassVar[tuple[Rule, ...]] = (ENDPOINT_OF_DATA_CENTER,)
+    rules: ClassVar[tuple[Rule, ...]] = (
+        ENDPOINT_OF_DATA_CENTER,
+        set_once("connectionId", "create another ZohoSourceConnection for another base connection"),
+        observed_by("connectionId"),
+    )
+
+    @property
+    def adopts(self) -> str | None:
+        """The id of the base connection that was there before the resource."""
+        return self.connection_id
 
 
 class BaseConnection(Model):
@@ -216,6 +236,8 @@ class ZohoSourceConnectionStatus(Model):
     """The state of the resource, by type."""
     base_connection: BaseConnection | None = None
     """The base connection in Adobe Experience Platform."""
+    adopted: bool | None = None
+    """True if the base connection was there before the resource: it keeps its name and description."""
     deletion_policy: DeletionPolicy | None = None
     """What deleting the resource will do to the base connection."""
     zoho_organization: ZohoOrganization | None = None
@@ -225,7 +247,7 @@ class ZohoSourceConnectionStatus(Model):
     tables: Annotated[int, Field(ge=0)] | None = None
     """How many tables Adobe Experience Platform sees through the base connection."""
     last_drift: LastDrift | None = None
-    """What was last changed from outside and put right."""
+    """What was last changed from outside."""
     intents: Intents | None = None
     """Remote objects whose creation was begun and not yet confirmed."""
     last_handled_reconcile_at: ReconcileRequest | None = None

@@ -11,7 +11,9 @@ from typing import Any, Generic, TypeVar, cast
 
 from pydantic import BaseModel
 
+from crmflow.api.base import DeletionPolicy
 from crmflow.observability.events import Event, EventType
+from crmflow.reconcile import policies
 from crmflow.reconcile.conditions import FALSE, SUCCEEDED, TRUE, UNKNOWN, Conditions, ConditionType, Finding
 from crmflow.reconcile.identity import Identity
 from crmflow.reconcile.offer import Offers
@@ -30,7 +32,7 @@ from crmflow.transport.errors import RemoteError
 
 log = logging.getLogger("crmflow.reconcile")
 
-SpecT = TypeVar("SpecT", bound=BaseModel)
+SpecT = TypeVar("SpecT", bound=policies.Policies)
 StatusT = TypeVar("StatusT", bound=BaseModel)
 P = TypeVar("P", bound="Pass[Any, Any]")
 
@@ -73,6 +75,26 @@ class Pass(Generic[SpecT, StatusT]):
     sandbox_inventory: Inventory | None = None
     checked: bool = False
     """True once everything has been compared with the spec; the next visits may be polls."""
+
+    @property
+    def recorded_id(self) -> str | None:
+        """The id of the remote object that an adoption names, as status records it; each kind knows where."""
+        raise NotImplementedError
+
+    @property
+    def observes(self) -> bool:
+        """True if nothing remote may be changed."""
+        return policies.observes(self.spec)
+
+    @property
+    def adopts(self) -> bool:
+        """True if what stands for the resource was there before it: its name and description stay."""
+        return policies.adopts(self.spec, self.recorded_id)
+
+    @property
+    def deletion_policy(self) -> DeletionPolicy:
+        """What deleting the resource does."""
+        return policies.effective_deletion_policy(self.spec, self.recorded_id)
 
     @property
     def platform(self) -> Platform:
@@ -183,8 +205,7 @@ async def _attempt(pass_: P, step: Step[P]) -> Outcome:
 
 
 def _context(pass_: P, step: Step[P], **more: object) -> dict[str, object]:
-    identity = pass_.identity
-    return {"object": f"{identity.kind}/{identity.namespace}/{identity.name}", "step": step.name, **more}
+    return {"object": str(pass_.identity), "step": step.name, **more}
 
 
 def _finding(outcome: Outcome) -> Finding:

@@ -40,6 +40,10 @@ class Identity:
     name: str
     uid: str
 
+    def __str__(self) -> str:
+        """As messages name the resource within its cluster."""
+        return f"{self.kind}/{self.namespace}/{self.name}"
+
     def key(self, slot: str) -> str:
         """The bracket that marks this resource's object in ``slot``."""
         text = "\n".join((self.instance, self.kind, self.namespace, self.name, slot))

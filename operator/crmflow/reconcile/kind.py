@@ -31,6 +31,8 @@ class Reconciler:
     """The remote objects that a resource has, and the collections that they are in."""
     claimed: Callable[[Mapping[str, Any]], Mapping[str, str]]
     """Slot → remote id of what a ``status`` records as its own."""
+    adopts: Callable[[Mapping[str, Any]], str | None]
+    """The remote id that a ``spec`` names as what is to stand for the resource."""
     quiet: Callable[[Any], Awaitable[bool]]
     """Whether the listings prove that a Ready resource needs no look at its remote objects. May record what
     the listings show, and may raise RemoteError.

@@ -42,6 +42,16 @@ def key_in(name: str) -> str | None:
     return found[0].rstrip() if found else None
 
 
+def without_key(name: str) -> str:
+    """The part of a remote name that people chose."""
+    return _KEY.sub("", name).rstrip()
+
+
+def without_owner(description: str) -> str:
+    """The part of a description that people wrote."""
+    return _MANAGED_BY.sub("", description).rstrip()
+
+
 def owner_in(description: str) -> Owner | None:
     """The owner that the last such line of a description names; users' text comes before it."""
     lines = _MANAGED_BY.findall(description)

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol
 
@@ -184,6 +185,12 @@ class Inventory(Protocol):
         """The resource of the cluster that records this object as its own."""
         ...
 
+    async def readers_of(self, connection_id: str) -> Sequence[str]:
+        """Ids of the flows that read through a base connection, by a listing of a moment ago. May raise
+        RemoteError.
+        """
+        ...
+
 
 class Zoho(Protocol):
     """Zoho CRM as seen with one grant; keeps the access token fresh. Methods may raise RemoteError."""
@@ -241,11 +248,23 @@ class ConnectionView(Protocol):
     def status(self) -> ZohoSourceConnectionStatus: ...
 
 
+@dataclass(frozen=True)
+class Dataflow:
+    """A ``CRMDataflow`` as its connection sees it."""
+
+    name: str
+    deleting: bool
+
+
 class Peers(Protocol):
     """Other resources of the cluster, from the cache."""
 
     def connection(self, namespace: str, name: str) -> ConnectionView | None: ...
-    def dataflows_of(self, namespace: str, connection: str) -> Sequence[str]: ...
+    def dataflows_of(self, namespace: str, connection: str) -> Sequence[Dataflow]: ...
+
+    def owner_of(self, remote_id: str) -> str | None:
+        """The resource that records a remote object as its own, else the oldest one whose spec names it."""
+        ...
 
 
 class Journal(Protocol):

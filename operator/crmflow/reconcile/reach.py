@@ -11,6 +11,7 @@ from crmflow.api.zohosourceconnection import ZohoSourceConnectionSpec
 from crmflow.reconcile.credentials import MissingKeysError, PlatformCredentials, SecretData
 from crmflow.reconcile.engine import Pass
 from crmflow.reconcile.outcome import DONE, Outcome, explain, stalled, waiting
+from crmflow.reconcile.read_only import read_only
 from crmflow.transport.errors import ErrorClass, RemoteError
 
 C = TypeVar("C")
@@ -65,7 +66,8 @@ async def reach_platform(pass_: Pass[Any, Any], connection: str, spec: ZohoSourc
         return credentials
     who = holder(pass_.identity.namespace, connection)
     access, platform = pass_.services.access, spec.platform
-    pass_.platform_client = await access.platform(who, platform.organization, platform.sandbox, credentials)
+    client = await access.platform(who, platform.organization, platform.sandbox, credentials)
+    pass_.platform_client = read_only(client) if pass_.observes else client
     pass_.sandbox_inventory = access.inventory(who)
     return DONE
 

@@ -8,8 +8,8 @@ from typing import Any
 from crmflow.aep.listings import Collection
 from crmflow.aep.models import PatchOperation
 from crmflow.reconcile.engine import Pass
-from crmflow.reconcile.identity import plain_name
 from crmflow.reconcile.outcome import Outcome, stalled
+from crmflow.reconcile.ownership import key_in, without_key, without_owner
 from crmflow.reconcile.ports import Absence, Platform
 from crmflow.transport.errors import ErrorClass, RemoteError
 
@@ -67,26 +67,29 @@ async def delete_object(pass_: AnyPass, collection: Collection, remote_id: str) 
     pass_.inventory.deleted(remote_id)
 
 
-async def orphan_object(pass_: AnyPass, collection: Collection, remote_id: str, what: str) -> None:
-    """Take our key out of name and description. What can't be reached any more is left as it is."""
+async def orphan_object(pass_: AnyPass, slot: str, collection: Collection, remote_id: str) -> None:
+    """Leave the object in place, without our key in name and description. One that is not named by our key
+    stays untouched, and so does what can't be reached any more.
+    """
+    pass_.tell("Orphaned", "Orphan", f"Left the {slot} {remote_id} in place: deletionPolicy is Orphan.")
     if pass_.platform_client is None:
         return
-    name = plain_name(pass_.spec.display_name or pass_.identity.default_display_name)
     try:
         remote = await reader(pass_.platform, collection)(remote_id)
-        await patcher(pass_.platform, collection)(
-            remote_id,
-            remote.etag,
-            [
-                PatchOperation("replace", "/name", name),
-                PatchOperation("add", "/description", pass_.spec.description or ""),
-            ],
-        )
+        if key_in(remote.name) == pass_.identity.key(slot):
+            await patcher(pass_.platform, collection)(
+                remote_id,
+                remote.etag,
+                [
+                    PatchOperation("replace", "/name", without_key(remote.name)),
+                    PatchOperation("add", "/description", without_owner(remote.description)),
+                ],
+            )
     except RemoteError as error:
         if error.error_class not in (ErrorClass.NOT_FOUND, ErrorClass.TERMINAL):
             raise
-    pass_.inventory.deleted(remote_id)  # an older listing still shows it with our key
-    pass_.tell("Orphaned", "Orphan", f"Left the {what} {remote_id} in place, as spec.deletionPolicy asks.")
+    if not pass_.adopts:
+        pass_.inventory.deleted(remote_id)  # an older listing still shows it with our key
 
 
 def kept_by(absence: Absence, what: str) -> Outcome | None:

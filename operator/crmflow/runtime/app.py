@@ -164,10 +164,7 @@ class _Parts:
         http: HttpClient,
     ) -> None:
         self.queue = WorkQueue(clock, metrics.queue_wait_seconds.observe)
-        self.cache = ObjectCache(
-            {kind: reconciler.references for kind, reconciler in RECONCILERS.items()},
-            {kind: reconciler.claimed for kind, reconciler in RECONCILERS.items()},
-        )
+        self.cache = ObjectCache(RECONCILERS)
         self.secrets = SecretReader(kubernetes)
         self.observer = Observer(
             self.cache,

@@ -6,15 +6,18 @@ objects at once (who refers to whom, who is being deleted) is kept beside the by
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 
 from crmflow.api.kinds import GROUP
 from crmflow.reconcile.conditions import READY, Conditions
+from crmflow.reconcile.kind import Reconciler
 from crmflow.runtime.keys import Key
+
+Item = TypeVar("Item", str, tuple[str, str, str])
 
 Reference = tuple[str, str]
 """Kind and name of something in the same namespace."""
@@ -25,12 +28,24 @@ class _Entry:
     data: bytes
     version: int
     uid: str
+    created: str
     generation: int
     deleting: bool
     requests: tuple[tuple[str, str], ...]
     ready: bool
     claims: tuple[tuple[str, str], ...]
+    adopts: str | None
     references: tuple[Reference, ...]
+
+    @property
+    def recorded(self) -> set[str]:
+        """The remote ids that status records."""
+        return {remote_id for _, remote_id in self.claims}
+
+    @property
+    def wanted(self) -> set[str]:
+        """Those; of a resource that has none yet, the one that its spec names."""
+        return self.recorded or ({self.adopts} if self.adopts else set())
 
 
 @dataclass(frozen=True)
@@ -55,17 +70,12 @@ NOTHING = Change()
 class ObjectCache:
     """Every resource of the served namespaces."""
 
-    def __init__(
-        self,
-        references: Mapping[str, Callable[[dict[str, Any]], Sequence[Reference]]],
-        claimed: Mapping[str, Callable[[Mapping[str, Any]], Mapping[str, str]]],
-    ) -> None:
-        """``references`` tells for each kind what a spec refers to, ``claimed`` what a status records."""
-        self._references = references
-        self._claimed = claimed
+    def __init__(self, reconcilers: Mapping[str, Reconciler]) -> None:
+        """``reconcilers`` tell for each kind what a spec refers to, and what of it stands remotely."""
+        self._reconcilers = reconcilers
         self._entries: dict[Key, _Entry] = {}
         self._referrers: dict[tuple[str, str, str], set[Key]] = {}
-        self._claimants: dict[str, Key] = {}
+        self._claimants: dict[str, set[Key]] = {}
 
     def put(self, obj: dict[str, Any]) -> Change:
         """Take over an object from a listing, a watch or the answer to an own write, unless a newer one is
@@ -106,8 +116,31 @@ class ObjectCache:
         return sorted(self._referrers.get((kind, namespace, name), ()))
 
     def claimant(self, remote_id: str) -> Key | None:
-        """The resource whose status records that remote object."""
-        return self._claimants.get(remote_id)
+        """The oldest resource whose status records that remote object."""
+        keys = (key for key in self._claimants.get(remote_id, ()) if self._records(key, remote_id))
+        return min(keys, key=self._age, default=None)
+
+    def owner(self, remote_id: str) -> Key | None:
+        """The same; where there is none, the oldest resource whose spec names the object."""
+        return self.claimant(remote_id) or min(
+            self._claimants.get(remote_id, ()), key=self._age, default=None
+        )
+
+    def rivals(self, key: Key) -> list[Key]:
+        """The other resources that record or name one of the remote objects that ``key`` records or names."""
+        entry = self._entries.get(key)
+        wanted = entry.wanted if entry else set()
+        return sorted({rival for remote_id in wanted for rival in self._claimants[remote_id]} - {key})
+
+    def adopts(self, key: Key) -> str | None:
+        """The remote object that the resource's spec names."""
+        entry = self._entries.get(key)
+        return entry.adopts if entry else None
+
+    def is_deleting(self, key: Key) -> bool:
+        """True if somebody has asked for the resource's deletion."""
+        entry = self._entries.get(key)
+        return entry is not None and entry.deleting
 
     def keys(self) -> list[Key]:
         """All keys."""
@@ -118,12 +151,14 @@ class ObjectCache:
         return sum(1 for key in self._entries if key.kind == kind)
 
     def _entry(self, key: Key, obj: dict[str, Any]) -> _Entry:
-        metadata, status = obj["metadata"], obj.get("status") or {}
+        metadata, spec, status = obj["metadata"], obj.get("spec") or {}, obj.get("status") or {}
+        reconciler = self._reconcilers[key.kind]
         slim = {**obj, "metadata": {k: v for k, v in metadata.items() if k != "managedFields"}}
         return _Entry(
             data=orjson.dumps(slim),
             version=int(metadata["resourceVersion"]),
             uid=metadata["uid"],
+            created=metadata.get("creationTimestamp", ""),
             generation=metadata.get("generation", 0),
             deleting="deletionTimestamp" in metadata,
             requests=tuple(
@@ -134,25 +169,35 @@ class ObjectCache:
                 )
             ),
             ready=Conditions.from_status(status).is_true(READY),
-            claims=tuple(sorted(self._claimed[key.kind](status).items())),
-            references=tuple(self._references[key.kind](obj.get("spec") or {})),
+            claims=tuple(sorted(reconciler.claimed(status).items())),
+            adopts=reconciler.adopts(spec),
+            references=tuple(reconciler.references(spec)),
         )
 
     def _reindex(self, key: Key, before: _Entry | None, after: _Entry | None) -> None:
-        for _, remote_id in before.claims if before else ():
-            if self._claimants.get(remote_id) == key:
-                del self._claimants[remote_id]
-        for _, remote_id in after.claims if after else ():
-            self._claimants.setdefault(remote_id, key)
-        old = set(before.references) if before else set()
-        new = set(after.references) if after else set()
-        for kind, name in old - new:
-            referrers = self._referrers[kind, key.namespace, name]
-            referrers.discard(key)
-            if not referrers:
-                del self._referrers[kind, key.namespace, name]
-        for kind, name in new - old:
-            self._referrers.setdefault((kind, key.namespace, name), set()).add(key)
+        _move(self._claimants, key, before.wanted if before else set(), after.wanted if after else set())
+        _move(self._referrers, key, _named(key, before), _named(key, after))
+
+    def _records(self, key: Key, remote_id: str) -> bool:
+        return remote_id in self._entries[key].recorded
+
+    def _age(self, key: Key) -> tuple[str, Key]:
+        """Orders resources by age, and those of the same second by name."""
+        return self._entries[key].created, key
+
+
+def _named(key: Key, entry: _Entry | None) -> set[tuple[str, str, str]]:
+    return {(kind, key.namespace, name) for kind, name in entry.references} if entry else set()
+
+
+def _move(index: dict[Item, set[Key]], key: Key, old: set[Item], new: set[Item]) -> None:
+    """Have ``index`` list ``key`` under ``new`` instead of ``old``."""
+    for item in old - new:
+        index[item].discard(key)
+        if not index[item]:
+            del index[item]
+    for item in new - old:
+        index.setdefault(item, set()).add(key)
 
 
 def _needs_attention(obj: dict[str, Any]) -> bool:

@@ -127,9 +127,12 @@ class Inventories:
         known = {
             Identity(self._installation.instance, *key, uid="").key(slot)
             for key in resources
+            if not self._cache.adopts(key)
             for slot in self._reconcilers[key.kind].slots
         }
-        return [item for item in unknown if key_in(item.name) not in known]
+        return [
+            item for item in unknown if key_in(item.name) not in known and self._cache.owner(item.id) is None
+        ]
 
     async def _report(self, scope: Scope, inventory: SandboxInventory, orphans: Iterable[Listed]) -> None:
         """Tell each orphan once, on a connection of its sandbox; only a person collects them."""
@@ -150,6 +153,7 @@ class Inventories:
     def _known(self, scope: Scope) -> Known:
         claims: list[Claim] = []
         owners: dict[str, Key] = {}
+        adopting: set[Key] = set()
         accepts_loss: set[str] = set()
         ready_since: list[float] = []
         for key in self._members(scope):
@@ -163,13 +167,21 @@ class Inventories:
                 self._installation.instance, key.kind, key.namespace, key.name, metadata["uid"]
             )
             owners.update({identity.key(slot): key for slot in reconciler.slots})
+            if self._cache.adopts(key):
+                adopting.add(key)
             accepted = (metadata.get("annotations") or {}).get(ACCEPT_LOSS)
             if accepted:
                 accepts_loss.add(accepted)
             ready = Conditions.from_status(status).get(READY)
             if ready is not None and ready.status == TRUE:
                 ready_since.append(datetime.fromisoformat(ready.last_transition_time).timestamp())
-        return Known(tuple(claims), owners, frozenset(accepts_loss), max(ready_since, default=None))
+        return Known(
+            tuple(claims),
+            owners,
+            frozenset(adopting),
+            frozenset(accepts_loss),
+            max(ready_since, default=None),
+        )
 
     def _members(self, scope: Scope) -> Iterable[Key]:
         """The connections that use the scope, and their dataflows."""

@@ -75,6 +75,8 @@ class Known:
     claims: tuple[Claim, ...] = ()
     owners: Mapping[str, Key] = field(default_factory=dict)
     """Lookup key → the resource that it belongs to."""
+    adopting: frozenset[Key] = frozenset()
+    """Those that have adopted what stands for them: an object with their key is not theirs."""
     accepts_loss: frozenset[str] = frozenset()
     """Values of the annotation ``crmflow.io/accept-loss`` on connections of the scope."""
     all_there_at: float | None = None
@@ -182,6 +184,19 @@ class SandboxInventory:
         """The resource of the cluster that records this object as its own."""
         key = self._claimant(remote_id)
         return str(key) if key else None
+
+    async def readers_of(self, connection_id: str) -> list[str]:
+        """The flows that are built on a base connection's source connections, by a recent listing. Raises
+        RemoteError.
+        """
+        snapshot = await self.list_since(self._clock.now() - JUST_NOW_SECONDS)
+        flows = {
+            flow
+            for source in snapshot.built_on(connection_id)
+            for flow in snapshot.built_on(source)
+            if flow not in self._deleted
+        }
+        return sorted(flows)
 
     async def absence(self, collection: Collection, remote_id: str) -> Absence:
         """Why a read of ``remote_id`` was answered with 404. Absence is never taken for deletion without
@@ -311,8 +326,9 @@ class SandboxInventory:
                 key = key_in(item.name)
                 if key is None or item.id in claimed or item.id in self._created or item.id in self._deleted:
                     continue
-                if key in known.owners:
-                    strays.add(known.owners[key])
+                owner = known.owners.get(key)
+                if owner is not None and owner not in known.adopting:
+                    strays.add(owner)
                 elif key.rsplit(":", 1)[0] in instances and item.created_at < oldest:
                     orphans.append(item)
         return strays, orphans

@@ -8,6 +8,7 @@ from typing import Any
 from crmflow.api.kinds import CRM_DATAFLOW, ZOHO_SOURCE_CONNECTION
 from crmflow.api.zohosourceconnection import ZohoSourceConnectionSpec, ZohoSourceConnectionStatus
 from crmflow.reconcile.conditions import READY, Conditions
+from crmflow.reconcile.ports import Dataflow
 from crmflow.runtime.cache import ObjectCache
 from crmflow.runtime.keys import Key
 
@@ -48,7 +49,16 @@ class CachedPeers:
         obj = self._cache.get(Key(ZOHO_SOURCE_CONNECTION.kind, namespace, name))
         return CachedConnection.of(obj) if obj else None
 
-    def dataflows_of(self, namespace: str, connection: str) -> list[str]:
-        """Names of the dataflows that use the connection."""
+    def dataflows_of(self, namespace: str, connection: str) -> list[Dataflow]:
+        """The dataflows that use the connection."""
         referrers = self._cache.referrers(ZOHO_SOURCE_CONNECTION.kind, namespace, connection)
-        return [key.name for key in referrers if key.kind == CRM_DATAFLOW.kind]
+        return [
+            Dataflow(key.name, self._cache.is_deleting(key))
+            for key in referrers
+            if key.kind == CRM_DATAFLOW.kind
+        ]
+
+    def owner_of(self, remote_id: str) -> str | None:
+        """The resource that a remote object belongs to."""
+        key = self._cache.owner(remote_id)
+        return str(key) if key else None

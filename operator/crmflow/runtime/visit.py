@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from crmflow.api.base import RECONCILE_REQUEST_LENGTH, DeletionPolicy
+from crmflow.api.base import RECONCILE_REQUEST_LENGTH
 from crmflow.api.kinds import RECONCILE_REQUESTED_AT
 from crmflow.clock import Clock
 from crmflow.observability.events import EventType
@@ -84,8 +84,6 @@ class Visit:
         self.observed: int | None = status.get("observedGeneration")
         self.previous = Conditions.from_status(status)
         spec = reconciler.kind.spec.model_validate(obj["spec"])
-        draft = reconciler.kind.status.model_validate(status)
-        policy = getattr(spec, "deletion_policy", None) or DeletionPolicy.DELETE
         self.pass_: AnyPass = reconciler.make_pass(
             services=desk.services,
             identity=Identity(
@@ -97,11 +95,12 @@ class Visit:
             ),
             generation=self.generation,
             spec=spec,
-            status=draft.model_copy(update={"deletion_policy": policy}),
+            status=reconciler.kind.status.model_validate(status),
             conditions=self.previous,
             observed_generation=self.observed,
             journal=self,
         )
+        self.pass_.record(deletion_policy=self.pass_.deletion_policy)
         interval = getattr(spec, "resync_interval", None)
         self._resync = parse_duration(interval) if interval else desk.settings.resync_interval
         self._asked = memory.asked

@@ -57,11 +57,12 @@ class Observer:
         elif change.is_new:
             self._queue.add(key, Priority.FIRST_SIGHT)
         if change.concerns_dependents:
-            self._wake(self._cache.referrers(*key))
+            self._wake([*self._cache.referrers(*key), *self._cache.rivals(key)])
 
     def gone(self, obj: dict[str, Any]) -> None:
         """An object was deleted: what it used may be waiting for that."""
         key = Key.of(obj)
+        rivals = self._cache.rivals(key)
         references = self._cache.remove(key, obj["metadata"]["uid"])
         if self._cache.get(key) is None:  # else it has a successor of the same name already
             self._forget(key)
@@ -70,6 +71,7 @@ class Observer:
             for kind, name in references
             if kind in self._reconcilers and self._cache.get(Key(kind, key.namespace, name))
         )
+        self._wake(rivals)
 
     def secret_changed(self, namespace: str, name: str) -> None:
         """A Secret appeared, changed or went."""

@@ -43,7 +43,7 @@ from crmflow.api.zohosourceconnection import (
 from crmflow.reconcile.credentials import PlatformCredentials, ZohoCredentials
 from crmflow.reconcile.offer import FLOW_SPEC_NAME, ZOHO_CONNECTION_SPEC_ID
 from crmflow.reconcile.ownership import key_in
-from crmflow.reconcile.ports import Absence, Platform, Zoho
+from crmflow.reconcile.ports import Absence, Dataflow, Platform, Zoho
 from crmflow.transport.errors import ErrorClass, RemoteError
 from crmflow.zoho.crm import Organization
 
@@ -503,6 +503,16 @@ class FakeInventory(Failing):
     def holder_of(self, remote_id: str) -> str | None:
         return self.holders.get(remote_id)
 
+    @remote
+    async def readers_of(self, connection_id: str) -> Sequence[str]:
+        sources = [
+            item.id
+            for item in self._view(Collection.SOURCE_CONNECTIONS).values()
+            if connection_id in item.parents
+        ]
+        flows = self._view(Collection.FLOWS).values()
+        return [flow.id for flow in flows if set(sources) & set(flow.parents)]
+
     def _view(self, collection: Collection) -> dict[str, Listed]:
         held = self._platform.held(collection)
         listed = [_listed(found) for found in held.values() if found.name not in self._platform.hidden_names]
@@ -605,10 +615,15 @@ class FakePeers:
 
     def __init__(self) -> None:
         self.connections: dict[tuple[str, str], View] = {}
-        self.dataflows: list[str] = []
+        self.dataflows: list[Dataflow] = []
+        self.owners: dict[str, str] = {}
+        """Remote id → the resource that it belongs to."""
 
     def connection(self, namespace: str, name: str) -> View | None:
         return self.connections.get((namespace, name))
 
-    def dataflows_of(self, namespace: str, connection: str) -> Sequence[str]:
+    def dataflows_of(self, namespace: str, connection: str) -> Sequence[Dataflow]:
         return self.dataflows
+
+    def owner_of(self, remote_id: str) -> str | None:
+        return self.owners.get(remote_id)

@@ -6,7 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
+from crmflow.api.zohosourceconnection import BaseConnection
 from crmflow.reconcile.outcome import Outcome, OutcomeClass
+from crmflow.reconcile.ports import Dataflow
 from crmflow.transport.errors import ErrorClass
 from tests.unit.reconcile.fakes import remote_error
 from tests.unit.reconcile.world import CONNECTION_NAME, NAMESPACE, Resource, World
@@ -122,22 +124,49 @@ async def test_orphaning_never_needs_access(kind: str, lose: Callable[[World], N
 async def test_a_connection_waits_for_its_dataflows_and_names_them() -> None:
     world = World()
     resource = await created(world, "connection")
-    world.peers.dataflows = [f"flow-{number}" for number in range(7)]
+    world.peers.dataflows = [Dataflow(f"flow-{number}", deleting=False) for number in range(7)]
     result = await resource.visit(deleting=True)
     assert (result.outcome.outcome_class, result.outcome.reason) == (WAITING, "InUse")
     assert "CRMDataflows flow-0, flow-1, flow-2, flow-3, flow-4 and 2 more." in result.outcome.message
     assert "set spec.deletionPolicy to Orphan" in result.outcome.message
     assert result.calls == []
-    world.peers.dataflows = ["contacts"]
+    world.peers.dataflows = [Dataflow("contacts", deleting=False)]
     assert "Used by CRMDataflow contacts." in (await resource.visit(deleting=True)).outcome.message
     world.peers.dataflows = []
     assert (await resource.visit(deleting=True)).outcome.is_done
 
 
+async def test_a_connection_outlives_the_dataflows_that_are_being_deleted_whatever_becomes_of_it() -> None:
+    """They reach Platform through it."""
+    world = World()
+    resource = await created(world, "connection")
+    orphan(resource)
+    world.peers.dataflows = [Dataflow("contacts", deleting=True), Dataflow("leads", deleting=False)]
+    result = await resource.visit(deleting=True)
+    assert (result.outcome.outcome_class, result.outcome.reason) == (WAITING, "InUse")
+    assert "CRMDataflow contacts, being deleted, still needs" in result.outcome.message
+    world.peers.dataflows = [Dataflow("leads", deleting=False)]
+    assert (await resource.visit(deleting=True)).outcome.is_done
+
+
+async def test_the_flows_that_hold_a_base_connection_are_named() -> None:
+    world = World()
+    resource = await created(world, "connection")
+    connection_id = resource.status["baseConnection"]["id"]
+    flow = world.dataflow()
+    view = world.peers.connections[NAMESPACE, CONNECTION_NAME]
+    view.status = view.status.model_copy(update={"base_connection": BaseConnection(id=connection_id)})
+    await flow.until_done()
+    world.platform.fail("delete_connection", remote_error(ErrorClass.IN_USE, "InUse", "in use"))
+    outcome = (await resource.visit(deleting=True)).outcome
+    assert outcome.reason == "InUse"
+    assert f"while flow {flow.status['flow']['id']} uses it. Delete that first, or" in outcome.message
+
+
 async def test_an_orphaned_connection_does_not_wait_for_its_dataflows() -> None:
     world = World()
     resource = await created(world, "connection")
-    world.peers.dataflows = ["contacts"]
+    world.peers.dataflows = [Dataflow("contacts", deleting=False)]
     orphan(resource)
     assert (await resource.visit(deleting=True)).outcome.is_done
     assert len(world.platform.connections) == 1

@@ -17,10 +17,7 @@ KEY = Key("CRMDataflow", "crm", "contacts")
 
 @pytest.fixture
 def cache() -> ObjectCache:
-    return ObjectCache(
-        {reconciler.kind.kind: reconciler.references for reconciler in (CONNECTION, DATAFLOW)},
-        {reconciler.kind.kind: reconciler.claimed for reconciler in (CONNECTION, DATAFLOW)},
-    )
+    return ObjectCache({reconciler.kind.kind: reconciler for reconciler in (CONNECTION, DATAFLOW)})
 
 
 def dataflow(version: int = 1, connection: str = "zoho-eu", **fields: Any) -> dict[str, Any]:
@@ -187,3 +184,47 @@ def test_counting(cache: ObjectCache) -> None:
     cache.put(connection("second"))
     assert (cache.count("CRMDataflow"), cache.count("ZohoSourceConnection")) == (1, 2)
     assert len(cache.keys()) == 3
+
+
+def adopter(name: str, created: str, adopts: str | None = None, records: str | None = None) -> dict[str, Any]:
+    obj = connection(name)
+    obj["metadata"]["creationTimestamp"] = created
+    if adopts:
+        obj["spec"]["connectionId"] = adopts
+    if records:
+        obj["status"] = {"baseConnection": {"id": records}}
+    return obj
+
+
+def zoho(name: str) -> Key:
+    return Key("ZohoSourceConnection", "crm", name)
+
+
+def test_a_remote_object_belongs_to_who_records_it_else_to_the_oldest_that_names_it(
+    cache: ObjectCache,
+) -> None:
+    cache.put(adopter("b", "2026-01-02T00:00:00Z", adopts="bc"))
+    cache.put(adopter("c", "2026-01-01T00:00:00Z", adopts="bc"))
+    cache.put(adopter("d", "2026-01-01T00:00:00Z", adopts="bc"))
+    assert cache.owner("bc") == zoho("c")
+    assert cache.claimant("bc") is None
+    cache.put(adopter("e", "2026-01-03T00:00:00Z", records="bc"))
+    assert cache.owner("bc") == cache.claimant("bc") == zoho("e")
+    assert cache.rivals(zoho("e")) == [zoho("b"), zoho("c"), zoho("d")]
+    cache.remove(zoho("e"))
+    assert cache.owner("bc") == zoho("c")
+    assert cache.rivals(zoho("c")) == [zoho("b"), zoho("d")]
+    assert cache.owner("other") is None
+
+
+def test_who_has_another_object_has_no_claim_to_the_one_its_spec_names(cache: ObjectCache) -> None:
+    cache.put(adopter("a", "2026-01-01T00:00:00Z", adopts="bc", records="own"))
+    cache.put(adopter("b", "2026-01-02T00:00:00Z", adopts="bc"))
+    assert cache.owner("bc") == zoho("b")
+    assert cache.adopts(zoho("a")) == "bc"
+
+
+def test_of_two_that_record_it_the_older_has_it(cache: ObjectCache) -> None:
+    cache.put(adopter("a", "2026-01-02T00:00:00Z", adopts="bc", records="bc"))
+    cache.put(adopter("b", "2026-01-01T00:00:00Z", adopts="bc", records="bc"))
+    assert cache.claimant("bc") == zoho("b")

@@ -50,10 +50,7 @@ class Stage:
         self.kubernetes = FakeKubernetes()
         self.client = FakeListings()
         self.woken: list[Finding] = []
-        self.cache = ObjectCache(
-            {kind: reconciler.references for kind, reconciler in RECONCILERS.items()},
-            {kind: reconciler.claimed for kind, reconciler in RECONCILERS.items()},
-        )
+        self.cache = ObjectCache(RECONCILERS)
         self.inventories = Inventories(
             Installation("test", START, 60.0, POLL),
             self.clock,

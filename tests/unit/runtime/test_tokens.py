@@ -232,7 +232,7 @@ class Remote:
         self.inventories = Inventories(
             Installation("test", START, 60.0, 300.0),
             clock,
-            ObjectCache({}, {}),
+            ObjectCache({}),
             {},
             Offers(clock),
             EventWriter(FakeKubernetes().port, clock, self.metrics, "test"),

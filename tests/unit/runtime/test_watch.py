@@ -27,10 +27,7 @@ class Stage:
     def __init__(self) -> None:
         self.clock = JumpingClock()
         self.queue = WorkQueue(self.clock)
-        self.cache = ObjectCache(
-            {kind: reconciler.references for kind, reconciler in RECONCILERS.items()},
-            {kind: reconciler.claimed for kind, reconciler in RECONCILERS.items()},
-        )
+        self.cache = ObjectCache(RECONCILERS)
         self.rechecked: list[Key] = []
         self.observer = Observer(
             self.cache, self.queue, RECONCILERS, self.rechecked.append, self.queue.forget
@@ -172,3 +169,14 @@ async def test_the_late_end_of_a_predecessor_does_not_touch_its_successor(stage:
     stage.clock.jump(10.0)
     stage.queue.add(LEADS, Priority.POLL)
     assert await stage.woken() == [FLOW, LEADS]
+
+
+async def test_who_wants_the_same_remote_object_is_woken_when_its_owner_goes(stage: Stage) -> None:
+    owner, rival = connection(), connection()
+    rival["metadata"] |= {"name": "rival", "uid": "uid-2"}
+    for obj in (owner, rival):
+        obj["spec"]["connectionId"] = "bc"
+        stage.observer.seen(obj)
+    await stage.woken()
+    stage.observer.gone(owner)
+    assert await stage.woken() == [Key("ZohoSourceConnection", "crm", "rival")]

@@ -64,7 +64,7 @@ class Stage:
         if script is not None:
             reconciler = self._scripted(reconciler, script, quiet)
         reconcilers = {self.key.kind: reconciler}
-        self.cache = ObjectCache({self.key.kind: reconciler.references}, {self.key.kind: reconciler.claimed})
+        self.cache = ObjectCache(reconcilers)
         self.observer = Observer(
             self.cache,
             self.queue,

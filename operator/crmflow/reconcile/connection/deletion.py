@@ -4,6 +4,8 @@ to go.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from crmflow.aep.listings import Collection
 from crmflow.api.base import DeletionPolicy
 from crmflow.reconcile import creation, reach
@@ -13,24 +15,34 @@ from crmflow.reconcile.outcome import DONE, Outcome, explain, waiting
 from crmflow.reconcile.remote import delete_object, orphan_object
 from crmflow.transport.errors import ErrorClass, RemoteError
 
+NAMES_SHOWN = 5
+
 
 async def wait_for_dataflows(pass_: ConnectionPass) -> Outcome:
-    """No dataflow of the cluster uses the base connection any more."""
-    if _orphans(pass_) or not _has_remote(pass_):
-        return DONE
-    names = pass_.services.peers.dataflows_of(pass_.identity.namespace, pass_.identity.name)
-    if not names:
-        return DONE
-    return waiting(
-        "InUse",
-        f"Used by {_some(names)}. Delete them first, or set spec.deletionPolicy to Orphan to leave the base "
-        "connection in place.",
-    )
+    """No dataflow of the cluster uses the base connection any more, and none needs the access that it gives
+    in order to be deleted.
+    """
+    dataflows = pass_.services.peers.dataflows_of(pass_.identity.namespace, pass_.identity.name)
+    staying = [dataflow.name for dataflow in dataflows if not dataflow.deleting]
+    if staying and _has_remote(pass_) and not _orphans(pass_):
+        return waiting(
+            "InUse",
+            f"Used by {_some(staying)}. Delete them first, or set spec.deletionPolicy to Orphan to leave the "
+            "base connection in place.",
+        )
+    going = [dataflow.name for dataflow in dataflows if dataflow.deleting]
+    if going:
+        return waiting(
+            "InUse",
+            f"{_some(going)}, being deleted, still needs the access that this resource gives. If it does not "
+            "go, its conditions say why.",
+        )
+    return DONE
 
 
 async def reach_platform(pass_: ConnectionPass) -> Outcome:
     """There is a way to Platform, unless nothing has to be done there."""
-    if not _has_remote(pass_):
+    if not _has_remote(pass_) or pass_.observes:
         return DONE
     outcome = await reach.reach_platform_for_deletion(pass_, pass_.identity.name, pass_.spec)
     return DONE if _orphans(pass_) else outcome
@@ -43,7 +55,7 @@ async def release_base_connection(pass_: ConnectionPass) -> Outcome:
     recorded = pass_.base_connection_id
     if _orphans(pass_):
         if recorded is not None:
-            await orphan_object(pass_, Collection.CONNECTIONS, recorded, "base connection")
+            await orphan_object(pass_, Slot.CONNECTION, Collection.CONNECTIONS, recorded)
         return DONE
     try:
         lost = await creation.find_unrecorded(pass_, Slot.CONNECTION, Collection.CONNECTIONS)
@@ -55,10 +67,12 @@ async def release_base_connection(pass_: ConnectionPass) -> Outcome:
         except RemoteError as error:
             if error.error_class is not ErrorClass.IN_USE:
                 raise
+            flows = await pass_.inventory.readers_of(connection_id)
+            users = f"flow {_listed(flows)} uses it." if flows else f"it is in use. {explain(error)}"
             return waiting(
                 "InUse",
-                f"Platform does not delete base connection {connection_id} while dataflows use it. "
-                f"{explain(error)} Or set spec.deletionPolicy to Orphan to leave it in place.",
+                f"Platform does not delete base connection {connection_id} while {users} Delete that first, "
+                "or set spec.deletionPolicy to Orphan to leave the base connection in place.",
                 transition=True,
             )
         pass_.tell("Deleted", "Delete", f"Deleted base connection {connection_id}.")
@@ -66,14 +80,17 @@ async def release_base_connection(pass_: ConnectionPass) -> Outcome:
 
 
 def _orphans(pass_: ConnectionPass) -> bool:
-    return pass_.spec.deletion_policy is DeletionPolicy.ORPHAN
+    return pass_.deletion_policy is DeletionPolicy.ORPHAN
 
 
 def _has_remote(pass_: ConnectionPass) -> bool:
     return pass_.base_connection_id is not None or Slot.CONNECTION in creation.intents(pass_)
 
 
-def _some(names: object) -> str:
-    listed = sorted(map(str, names)) if isinstance(names, (list, tuple, set)) else [str(names)]
-    more = f" and {len(listed) - 5} more" if len(listed) > 5 else ""
-    return ("CRMDataflow " if len(listed) == 1 else "CRMDataflows ") + ", ".join(listed[:5]) + more
+def _some(names: Sequence[str]) -> str:
+    return ("CRMDataflow " if len(names) == 1 else "CRMDataflows ") + _listed(names)
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - NAMES_SHOWN} more" if len(names) > NAMES_SHOWN else ""
+    return ", ".join(sorted(names)[:NAMES_SHOWN]) + more

@@ -34,13 +34,19 @@ DELETION_STEPS = (
 
 
 async def _quiet(pass_: ConnectionPass) -> bool:
-    """The Secrets are those that were sent, and the listing shows the base connection as it should be."""
-    if not (await steps.read_secrets(pass_)).is_done or not pass_.credentials_are_current:
+    """The Secrets are those that were sent, and the listing shows the base connection as it should be; an
+    adopted one may be called anything, and what an observed one was given nobody knows.
+    """
+    if not (await steps.read_secrets(pass_)).is_done:
+        return False
+    if not pass_.credentials_are_current and not pass_.observes:
         return False
     if not (await steps.authorize_at_adobe(pass_)).is_done:
         return False
     await pass_.inventory.ensure()
     item = pass_.inventory.item(Collection.CONNECTIONS, pass_.base_connection_id or "")
+    if pass_.adopts:
+        return item is not None
     desired = ComparableConnection.desired(pass_)
     hits = pass_.inventory.with_key(Collection.CONNECTIONS, pass_.identity.key(Slot.CONNECTION))
     return (
@@ -64,8 +70,10 @@ def _references(spec: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 def _ready_message(pass_: ConnectionPass) -> str:
-    connection = pass_.status.base_connection
-    return f"Base connection {connection.id if connection else '?'} works and is what the spec says."
+    name = f"Base connection {pass_.base_connection_id or '?'}"
+    if pass_.observes:
+        return f"{name} works. It is only observed: Synced tells whether it is what the spec says."
+    return f"{name} works and is what the spec says."
 
 
 RECONCILER = Reconciler(
@@ -78,5 +86,6 @@ RECONCILER = Reconciler(
     references=_references,
     slots={Slot.CONNECTION: Collection.CONNECTIONS},
     claimed=_claimed,
+    adopts=lambda spec: spec.get("connectionId"),
     quiet=_quiet,
 )

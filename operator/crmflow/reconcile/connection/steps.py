@@ -5,18 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from crmflow.aep.listings import Collection
+from crmflow.aep.models import BaseConnection as RemoteConnection
 from crmflow.aep.models import Created, PatchOperation
 from crmflow.api.base import LastDrift
 from crmflow.api.zohosourceconnection import BaseConnection, TokenStatus, ZohoOrganization
 from crmflow.observability.events import EventType
-from crmflow.reconcile import creation, reach
+from crmflow.reconcile import creation, drift, reach
+from crmflow.reconcile.adoption import Adoption, find_adopted, not_adoptable
 from crmflow.reconcile.conditions import FALSE
-from crmflow.reconcile.connection.conditions import SOURCE_OFFERED, TESTED
+from crmflow.reconcile.connection.conditions import SOURCE_OFFERED, SYNCED, TESTED
 from crmflow.reconcile.connection.state import (
     ComparableConnection,
     ConnectionPass,
     auth_params,
     auth_spec_name,
+    differing_params,
+    kept_params,
 )
 from crmflow.reconcile.credentials import ZohoCredentials
 from crmflow.reconcile.identity import Slot
@@ -26,6 +30,7 @@ from crmflow.reconcile.ports import Zoho
 from crmflow.reconcile.remote import kept_by, read_object
 
 FALLBACK_SPEC_VERSION = "1.0"
+ADOPTION = Adoption(Slot.CONNECTION, Collection.CONNECTIONS, "base connection", "spec.connectionId")
 
 
 async def read_secrets(pass_: ConnectionPass) -> Outcome:
@@ -119,33 +124,28 @@ async def check_offer(pass_: ConnectionPass) -> Outcome:
     if withdrawn is None:
         return DONE
     reason, message = withdrawn
-    if pass_.base_connection_id is None:
+    if pass_.base_connection_id is None and not pass_.adopts:
         return stalled(reason, f"{message} So no base connection is created.")
     pass_.find(SOURCE_OFFERED, FALSE, reason, message)
     return DONE
 
 
 async def sync_base_connection(pass_: ConnectionPass) -> Outcome:
-    """The base connection exists and is what the spec says."""
-    if pass_.base_connection_id is None:
-        created = await _create(pass_)
-        if not created.is_done:
-            return created
-    connection_id = _base_connection_id(pass_)
-    remote = await read_object(pass_, Collection.CONNECTIONS, connection_id)
-    if remote is None:
-        absence = await pass_.inventory.absence(Collection.CONNECTIONS, connection_id)
-        kept = kept_by(absence, f"base connection {connection_id}")
-        if kept is not None:
-            return kept
-        _note_loss(pass_, connection_id)
-        return await sync_base_connection(pass_)
-    await creation.remove_duplicates(pass_, Slot.CONNECTION, Collection.CONNECTIONS, connection_id)
+    """The base connection exists and is what the spec says; if it is only observed, differences are told."""
+    remote = await (_created(pass_) if pass_.spec.connection_id is None else _adopted(pass_))
+    if isinstance(remote, Outcome):
+        return remote
     pass_.record(base_connection=BaseConnection(id=remote.id, state=remote.state))
-    operations = ComparableConnection.desired(pass_).changes_from(ComparableConnection.observed(remote))
+    if pass_.observes:
+        drift.report(pass_, SYNCED, differing_params(pass_, remote))
+        return DONE
+    operations = []
+    if not pass_.adopts:
+        operations = ComparableConnection.desired(pass_).changes_from(ComparableConnection.observed(remote))
     if not pass_.credentials_are_current and not pass_.credentials_sent:
         token = await _zoho(pass_).access_token()
-        operations.append(PatchOperation("replace", "/auth/params", auth_params(pass_, token)))
+        params = {**kept_params(pass_, remote), **auth_params(pass_, token)}
+        operations.append(PatchOperation("replace", "/auth/params", params))
     if operations:
         await pass_.platform.patch_connection(remote.id, remote.etag, operations)
         pass_.credentials_sent = True
@@ -157,7 +157,7 @@ async def test_base_connection(pass_: ConnectionPass) -> Outcome:
     """Platform reaches Zoho: asked after creation, after each change of credentials, and until it has
     succeeded once.
     """
-    if pass_.credentials_are_current and pass_.conditions.is_true(TESTED.name):
+    if pass_.credentials_are_current and pass_.conditions.is_true(TESTED.name) and not pass_.observes:
         return DONE
     if not await pass_.platform.test_connection(_base_connection_id(pass_)):
         return stalled(
@@ -167,7 +167,8 @@ async def test_base_connection(pass_: ConnectionPass) -> Outcome:
             "Allowed IPs do not include Platform's addresses; the user's profile lacks API access; the "
             "grant was revoked.",
         )
-    pass_.record(token=TokenStatus(secret_hash=pass_.credentials_hash))
+    if not pass_.observes:  # else nobody knows what the base connection was given
+        pass_.record(token=TokenStatus(secret_hash=pass_.credentials_hash))
     return DONE
 
 
@@ -177,6 +178,41 @@ async def explore(pass_: ConnectionPass) -> Outcome:
     pass_.record(tables=len(tables))
     pass_.checked = True
     return DONE
+
+
+async def _created(pass_: ConnectionPass) -> RemoteConnection | Outcome:
+    """The base connection that the operator makes, or has made."""
+    if pass_.base_connection_id is None:
+        created = await _create(pass_)
+        if not created.is_done:
+            return created
+    connection_id = _base_connection_id(pass_)
+    remote: RemoteConnection | None = await read_object(pass_, Collection.CONNECTIONS, connection_id)
+    if remote is None:
+        absence = await pass_.inventory.absence(Collection.CONNECTIONS, connection_id)
+        kept = kept_by(absence, f"base connection {connection_id}")
+        if kept is not None:
+            return kept
+        _note_loss(pass_, connection_id)
+        return await _created(pass_)
+    await creation.remove_duplicates(pass_, Slot.CONNECTION, Collection.CONNECTIONS, connection_id)
+    return remote
+
+
+async def _adopted(pass_: ConnectionPass) -> RemoteConnection | Outcome:
+    """The base connection that the spec names."""
+    is_new = pass_.base_connection_id is None
+    remote: RemoteConnection | Outcome = await find_adopted(pass_, ADOPTION)
+    if isinstance(remote, Outcome):
+        return remote
+    if remote.connection_spec_id != ZOHO_CONNECTION_SPEC_ID:
+        why = f"it belongs to another source, connection specification {remote.connection_spec_id}."
+        return not_adoptable(ADOPTION, remote.id, why)
+    creation.forget(pass_, Slot.CONNECTION)
+    pass_.record(adopted=True)
+    if is_new:
+        pass_.tell("Adopted", "Adopt", f"Adopted base connection {remote.id}.")
+    return remote
 
 
 async def _create(pass_: ConnectionPass) -> Outcome:

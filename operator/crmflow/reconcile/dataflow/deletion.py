@@ -13,7 +13,7 @@ from crmflow.transport.errors import ErrorClass, RemoteError
 
 async def reach_platform(pass_: DataflowPass) -> Outcome:
     """There is a way to Platform, unless nothing has to be done there."""
-    if not recorded_ids(pass_) and not creation.intents(pass_):
+    if pass_.observes or not (recorded_ids(pass_) or creation.intents(pass_)):
         return DONE
     name = pass_.spec.connection_ref.name
     view = pass_.services.peers.connection(pass_.identity.namespace, name)
@@ -53,7 +53,7 @@ async def _release(pass_: DataflowPass, slot: str) -> Outcome:
     recorded = recorded_ids(pass_).get(slot)
     if _orphans(pass_):
         if recorded is not None:
-            await orphan_object(pass_, collection, recorded, slot)
+            await orphan_object(pass_, slot, collection, recorded)
         return DONE
     if recorded is None and slot not in creation.intents(pass_):
         return DONE
@@ -75,4 +75,4 @@ async def _release(pass_: DataflowPass, slot: str) -> Outcome:
 
 
 def _orphans(pass_: DataflowPass) -> bool:
-    return pass_.spec.deletion_policy is DeletionPolicy.ORPHAN
+    return pass_.deletion_policy is DeletionPolicy.ORPHAN

@@ -96,5 +96,6 @@ RECONCILER = Reconciler(
     references=_references,
     slots=SLOTS,
     claimed=_claimed,
+    adopts=lambda spec: spec.get("flowId"),
     quiet=_quiet,
 )

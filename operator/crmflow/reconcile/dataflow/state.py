@@ -28,6 +28,11 @@ class DataflowPass(Pass[CRMDataflowSpec, CRMDataflowStatus]):
     """Slots whose object was created in this very pass."""
 
     @property
+    def recorded_id(self) -> str | None:
+        """The flow's."""
+        return self.flow_id
+
+    @property
     def connection(self) -> ConnectionView:
         """The connection; an earlier step has found it."""
         if self.connection_view is None:

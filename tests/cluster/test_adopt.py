@@ -1,0 +1,172 @@
+"""What exists is adopted by its id, kept by its name, and left when the resource goes."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.cluster.support import manifests
+from tests.cluster.support.by_hand import ByHand
+from tests.cluster.support.cluster import Object, condition
+from tests.cluster.support.world import CONNECTION, World
+
+SECOND = "another"
+
+
+def changes(world: World, mark: int) -> list[str]:
+    """Method and path of what changed something at the Platform."""
+    reads = ("/ims/token/v3", "/mappingSets/validate")
+    return [
+        f"{call['method']} {call['path']}"
+        for call in world.calls_since(mark)
+        if call["service"] == "platform" and call["method"] != "GET" and not call["path"].endswith(reads)
+    ]
+
+
+def connection(world: World, connection_id: str) -> Object:
+    (held,) = [held for held in world.held("connections") if held["id"] == connection_id]
+    return held
+
+
+def refused(world: World, reason: str) -> str:
+    """The message with which the connection is refused."""
+    stalled = world.wait_reason(CONNECTION, "Stalled", reason, status="True")
+    assert "baseConnection" not in stalled["status"]
+    message: str = condition(stalled, "Ready")["message"]
+    return message
+
+
+def test_a_base_connection_is_adopted_and_left(world: World) -> None:
+    made = ByHand(world.emulators).connection()
+    before, mark = connection(world, made), world.mark()
+    world.apply_secrets()
+    world.apply_connection(connectionId=made)
+    status = world.wait_ready(CONNECTION)["status"]
+    assert (status["baseConnection"]["id"], status["adopted"], status["deletionPolicy"]) == (
+        made,
+        True,
+        "Orphan",
+    )
+    assert changes(world, mark) == [f"PATCH /data/foundation/flowservice/connections/{made}"]
+    adopted = connection(world, made)
+    assert (adopted["name"], adopted["description"]) == (before["name"], before["description"])
+    assert len(world.held("connections")) == 1
+
+    mark = world.mark()
+    world.edit(CONNECTION, displayName="Called otherwise", description="Told otherwise")
+    world.wait_ready(CONNECTION)
+    world.delete(CONNECTION)
+    world.wait_gone(CONNECTION)
+    assert changes(world, mark) == []
+    assert connection(world, made)["name"] == before["name"]
+
+
+def test_an_adopted_base_connection_is_deleted_if_the_spec_says_so(world: World) -> None:
+    made = ByHand(world.emulators).connection()
+    world.apply_secrets()
+    world.apply_connection(connectionId=made, deletionPolicy="Delete")
+    world.wait_ready(CONNECTION)
+    world.delete(CONNECTION)
+    world.wait_gone(CONNECTION)
+    assert world.held("connections") == []
+
+
+@pytest.mark.parametrize("secrets", ["masked", "omitted", "echoed"])
+def test_other_parameters_of_an_adopted_base_connection_stay(world: World, secrets: str) -> None:
+    world.control.switch("aep", secretsOnRead=secrets)
+    made = ByHand(world.emulators).connection(usePeerVerification="true")
+    world.apply_secrets()
+    world.apply_connection(connectionId=made)
+    world.wait_ready(CONNECTION)
+    params = connection(world, made)["auth"]["params"]
+    assert params["usePeerVerification"] == "true"
+    assert "****" not in params.values()
+
+
+def test_what_another_resource_has_is_refused_until_that_has_let_it_go(world: World) -> None:
+    made = ByHand(world.emulators).connection()
+    world.apply_secrets()
+    world.cluster.apply(manifests.connection(world.namespace, SECOND, connectionId=made))
+    world.cluster.wait_ready(CONNECTION, SECOND, world.namespace)
+    world.apply_connection(connectionId=made)
+    owner = f"ZohoSourceConnection/{world.namespace}/{SECOND}"
+    assert f"belongs to {owner}" in refused(world, "AdoptionConflict")
+
+    world.cluster.delete(CONNECTION, SECOND, world.namespace)
+    world.wait_ready(CONNECTION)
+    assert len(world.held("connections")) == 1
+
+
+def test_of_many_that_name_it_at_once_exactly_one_has_it(world: World) -> None:
+    made = ByHand(world.emulators).connection()
+    names = [f"claim-{number}" for number in range(4)]
+    world.operator.stop()
+    world.apply_secrets()
+    for name in names:
+        world.cluster.apply(manifests.connection(world.namespace, name, connectionId=made))
+    world.operator.start()
+    for name in names:
+        world.cluster.wait(
+            CONNECTION,
+            name,
+            world.namespace,
+            lambda obj: condition(obj, "Ready") is not None and condition(obj, "Reconciling") is None,
+            what="result",
+        )
+    ready = [
+        obj["metadata"]["name"]
+        for obj in world.cluster.list(CONNECTION, world.namespace)
+        if condition(obj, "Ready")["status"] == "True"
+    ]
+    assert len(ready) == 1
+
+
+def test_what_another_installation_has_is_refused(world: World) -> None:
+    world.apply_secrets()
+    world.apply_connection()
+    made = world.wait_ready(CONNECTION)["status"]["baseConnection"]["id"]
+    world.operator.stop()
+    world.cluster.patch(
+        CONNECTION, world.name_of(CONNECTION), world.namespace, {"metadata": {"finalizers": None}}
+    )
+    world.delete(CONNECTION)
+    world.operator.start(CRMFLOW_INSTANCE="other")
+    world.apply_connection(connectionId=made)
+    owner = f"{world.namespace}/{manifests.CONNECTION} of crmflow test"
+    assert f"belongs to {owner}" in refused(world, "AdoptionConflict")
+
+
+def test_another_source_and_what_does_not_exist_are_refused(world: World) -> None:
+    by_hand = ByHand(world.emulators)
+    world.apply_secrets()
+    world.apply_connection(connectionId=by_hand.other_source())
+    assert "belongs to another source" in refused(world, "NotAdoptable")
+    world.delete(CONNECTION)
+    world.wait_gone(CONNECTION)
+
+    world.apply_connection(connectionId="5f2e7a6c-0b1d-4c3e-8a9f-1b2c3d4e5f60")
+    assert "does not exist in this sandbox" in refused(world, "AdoptedObjectMissing")
+
+
+def test_an_adopted_base_connection_that_vanishes_is_not_made_anew(world: World) -> None:
+    made = ByHand(world.emulators).connection()
+    world.apply_secrets()
+    world.apply_connection(connectionId=made)
+    world.wait_ready(CONNECTION)
+    world.control.delete(f"/aep/sandboxes/prod/connections/{made}")
+    gone = world.wait_reason(CONNECTION, "Ready", "AdoptedObjectMissing")
+    assert "was deleted from outside" in condition(gone, "Ready")["message"]
+    assert world.held("connections") == []
+
+
+def test_a_created_base_connection_can_be_named_and_then_only_observed(world: World) -> None:
+    world.apply_secrets()
+    world.apply_connection()
+    made = world.wait_ready(CONNECTION)["status"]["baseConnection"]["id"]
+    mark = world.mark()
+    world.edit(CONNECTION, connectionId=made, managementPolicy="Observe")
+    ready = world.wait_ready(CONNECTION)
+    assert "only observed" in condition(ready, "Ready")["message"]
+    world.delete(CONNECTION)
+    world.wait_gone(CONNECTION)
+    assert changes(world, mark) == []
+    assert len(world.held("connections")) == 1
