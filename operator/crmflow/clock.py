@@ -19,6 +19,9 @@ ENVIRONMENT_VARIABLE = "CRMFLOW_CLOCK"
 # How soon a sleeper notices that the offset file has jumped. Only paid when there is such a file.
 _OFFSET_POLL_SECONDS = 0.05
 
+# Of a machine that was suspended, CLOCK_MONOTONIC does not count the time that it slept.
+_STEADY = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+
 
 class Clock:
     """Wall-clock time in seconds since the epoch, possibly shifted by an offset that a file holds."""
@@ -70,3 +73,16 @@ class Clock:
             return float(self._offset_file.read_text() or 0)
         except (OSError, ValueError):  # not written yet, or caught in the middle of being replaced
             return 0.0
+
+
+class SteadyClock(Clock):
+    """Seconds since some instant, for how long a thing has lasted here, such as a Lease or a connection: no
+    correction of the system's clock moves it, nor does ``CRMFLOW_CLOCK``.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+
+    def now(self) -> float:
+        """Seconds since an instant that means nothing."""
+        return time.clock_gettime(_STEADY)

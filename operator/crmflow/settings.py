@@ -71,6 +71,14 @@ class Settings(BaseModel):
     when it changes (``aep/egress.py``)."""
     shutdown_grace: Seconds = 20.0
     """How long running passes may go on after SIGTERM before they are cut off."""
+    leader_election: bool = False
+    """Whether replicas agree by a Lease on the one that works. Left out, they do when running in a Pod."""
+    lease_name: str = Field(default="crmflow", pattern=r"^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$")
+    """Name of that Lease, in the operator's own namespace."""
+    pod_name: str | None = None
+    """Name of the operator's Pod, which becomes part of its identity in the Lease; default: the host name."""
+    pod_namespace: str | None = None
+    """The operator's own namespace; default: that of its ServiceAccount."""
     listen: str = Field(default="0.0.0.0:8080", pattern=r"^\S*:[0-9]{1,5}$")
     """Address of /healthz, /readyz and /metrics."""
     listen_file: str | None = None
@@ -83,9 +91,11 @@ class Settings(BaseModel):
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Settings:
         """Settings from ``CRMFLOW_*``; an empty variable counts as unset. Raises ValidationError."""
-        given = {
+        given: dict[str, object] = {
             name: value
             for name in cls.model_fields
             if (value := environment.get(PREFIX + name.upper(), "")) != ""
         }
+        if "KUBERNETES_SERVICE_HOST" in environment:  # what every client library tells a Pod by
+            given.setdefault("leader_election", True)
         return cls.model_validate(given)

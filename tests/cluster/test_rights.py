@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from hack.install import NAMESPACE
 from tests.cluster.support.cluster import Cluster
 
 OURS = "crmflow.io"
@@ -46,6 +47,8 @@ REFUSED = [
     ("list", "apiextensions.k8s.io", "customresourcedefinitions", ""),
     ("create", "", "serviceaccounts/token", ""),
     ("impersonate", "", "users", ""),
+    ("create", "coordination.k8s.io", "leases", ""),
+    ("update", "coordination.k8s.io", "leases", "crmflow"),
 ]
 
 
@@ -66,3 +69,10 @@ def test_the_operator_may_not(
     operator_client: Cluster, verb: str, group: str, resource: str, name: str
 ) -> None:
     assert not operator_client.may(verb, group, resource, name)
+
+
+@pytest.mark.parametrize("verb", ["get", "update"])
+def test_the_operator_holds_its_lease_and_no_other(operator_client: Cluster, verb: str) -> None:
+    assert operator_client.may(verb, "coordination.k8s.io", "leases", "crmflow", NAMESPACE)
+    assert not operator_client.may(verb, "coordination.k8s.io", "leases", "other", NAMESPACE)
+    assert operator_client.may("create", "coordination.k8s.io", "leases", "", NAMESPACE)

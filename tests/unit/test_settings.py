@@ -24,6 +24,10 @@ GOOD: list[tuple[str, str, Any]] = [
     ("CREATE_GRACE", "500ms", 0.5),
     ("IP_ALLOW_LIST", "ranges.json", "ranges.json"),
     ("SHUTDOWN_GRACE", "1.5m", 90.0),
+    ("LEADER_ELECTION", "true", True),
+    ("LEASE_NAME", "crmflow-eu", "crmflow-eu"),
+    ("POD_NAME", "crmflow-7d4b9-x2x7q", "crmflow-7d4b9-x2x7q"),
+    ("POD_NAMESPACE", "crmflow-system", "crmflow-system"),
     ("LISTEN", "127.0.0.1:0", "127.0.0.1:0"),
     ("LISTEN_FILE", "address", "address"),
     ("LOG_FORMAT", "text", "text"),
@@ -40,6 +44,8 @@ BAD = [
     ("RESYNC_INTERVAL", "3600"),
     ("CREATE_GRACE", "0s"),
     ("SHUTDOWN_GRACE", "-1s"),
+    ("LEADER_ELECTION", "perhaps"),
+    ("LEASE_NAME", "Crm_Flow"),
     ("LISTEN", "hunter2"),
     ("LISTEN", "0.0.0.0:http"),
     ("LOG_FORMAT", "yaml"),
@@ -89,6 +95,13 @@ def test_the_defaults_are_the_real_services_and_what_the_design_says() -> None:
     assert settings.zoho_accounts_url is settings.zoho_api_url is None
     assert (settings.create_grace, settings.poll_interval, settings.resync_interval) == (60.0, 300.0, 3600.0)
     assert settings.watch_namespaces == ()
+
+
+@pytest.mark.parametrize(("variable", "elects"), [("", True), ("true", True), ("false", False)])
+def test_in_a_pod_replicas_elect_a_leader_unless_told_otherwise(variable: str, elects: bool) -> None:
+    pod = {"KUBERNETES_SERVICE_HOST": "10.0.0.1"}
+    assert Settings.from_environment({**pod, "CRMFLOW_LEADER_ELECTION": variable}).leader_election is elects
+    assert Settings.from_environment({}).leader_election is False
 
 
 @pytest.mark.parametrize(

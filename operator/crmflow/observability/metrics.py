@@ -94,6 +94,11 @@ class Metrics:
             ["organization", "sandbox"],
             registry=self.registry,
         )
+        self.leader = Gauge(
+            "crmflow_leader",
+            "1 while this process may act, 0 while it stands by.",
+            registry=self.registry,
+        )
         self.objects = Gauge(
             "crmflow_objects", "Resources known to the operator.", ["kind"], registry=self.registry
         )

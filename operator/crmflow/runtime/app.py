@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+import signal
+import socket
+import uuid
+from collections.abc import Coroutine, Sequence
 from functools import partial
+from typing import Any, TypeVar
 
 from kubernetes.aio import client
 
 from crmflow.aep.ims import Ims
-from crmflow.clock import Clock
+from crmflow.clock import Clock, SteadyClock
 from crmflow.observability.metrics import Metrics
 from crmflow.reconcile.connection.reconciler import RECONCILER as CONNECTION
 from crmflow.reconcile.dataflow.reconciler import RECONCILER as DATAFLOW
@@ -19,13 +23,17 @@ from crmflow.reconcile.offer import Offers
 from crmflow.runtime.access import RemoteAccess
 from crmflow.runtime.cache import ObjectCache
 from crmflow.runtime.events import EventWriter
+from crmflow.runtime.health import Check, LoopLag, loop_is_prompt, queue_moves, watches_connect
 from crmflow.runtime.inventories import Installation, Inventories
-from crmflow.runtime.kube import Kubernetes, KubernetesError, load_configuration
+from crmflow.runtime.kube import Kubernetes, KubernetesError, load_configuration, own_namespace
+from crmflow.runtime.leader import Elector
+from crmflow.runtime.leases import Leases
 from crmflow.runtime.peers import CachedPeers
 from crmflow.runtime.probes import ProbeServer
 from crmflow.runtime.queue import WorkQueue
 from crmflow.runtime.secrets import SecretReader, SecretWatch
 from crmflow.runtime.status import ObjectWriter
+from crmflow.runtime.stock import Stock
 from crmflow.runtime.watch import Observer, watch
 from crmflow.runtime.worker import Worker
 from crmflow.settings import Settings
@@ -39,6 +47,10 @@ log = logging.getLogger("crmflow")
 
 RECONCILERS = {reconciler.kind.kind: reconciler for reconciler in (CONNECTION, DATAFLOW)}
 RETRY_SECONDS = 2.0
+KOPF_SECONDS = 10.0
+"""kopf ends in a fraction of a second; once it was seen not to end at all."""
+
+T = TypeVar("T")
 
 
 class Application:
@@ -47,57 +59,156 @@ class Application:
     def __init__(self, settings: Settings, clock: Clock) -> None:
         self._settings = settings
         self._clock = clock
+        self._steady = SteadyClock()
         self._metrics = Metrics()
+        self._checks: list[Check] = []
         self._waiting_for: str | None = "the API server"
+        self._stop = asyncio.Event()
 
     async def run(self) -> None:
-        """Run until SIGTERM or SIGINT. Raises what can't be cured by waiting."""
-        probes = ProbeServer(self._settings.listen, self._metrics.registry, lambda: self._waiting_for)
+        """Run until SIGTERM or SIGINT. Raises what waiting can't cure, such as a lost Lease."""
+        self._take_signals()
+        probes = ProbeServer(
+            self._settings.listen, self._metrics.registry, lambda: self._waiting_for, self._checks
+        )
         await probes.start(self._settings.listen_file)
         configuration = await load_configuration()
-        kubernetes = Kubernetes(client.ApiClient(configuration))
+        lease_api = client.ApiClient(configuration)  # of its own: the Lease must not queue behind anything
+        elector = self._elector(lease_api) if self._settings.leader_election else None
+        may_act = elector.check if elector else _always
+        kubernetes = Kubernetes(client.ApiClient(configuration), may_act)
         transport = SpreadTransport()
         try:
             await self._serve(
-                kubernetes, configuration, HttpClient(transport, self._clock, self._metrics.remote_call)
+                kubernetes,
+                configuration,
+                HttpClient(transport, self._clock, self._metrics.remote_call, may_send=may_act),
+                elector,
             )
         finally:
             await transport.aclose()
             await kubernetes.close()
+            await lease_api.close()  # type: ignore[no-untyped-call]
             await probes.stop()
 
+    def _take_signals(self) -> None:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, self._stop.set)
+
+    def _elector(self, api: client.ApiClient) -> Elector:
+        namespace = self._settings.pod_namespace or own_namespace()
+        if namespace is None:
+            raise ValueError(
+                "Leader election needs CRMFLOW_POD_NAMESPACE, the namespace of the Lease. "
+                "Set it, or set CRMFLOW_LEADER_ELECTION to false where one process runs."
+            )
+        leases = Leases(api, namespace, self._settings.lease_name)
+        # The uid, since a container that is started again has the same name, and another one may go on.
+        identity = f"{self._settings.pod_name or socket.gethostname()}_{uuid.uuid4()}"
+        return Elector(leases, identity, self._clock, self._steady)
+
     async def _serve(
-        self, kubernetes: Kubernetes, configuration: client.Configuration, http: HttpClient
+        self,
+        kubernetes: Kubernetes,
+        configuration: client.Configuration,
+        http: HttpClient,
+        elector: Elector | None,
     ) -> None:
         settings = self._settings
-        instance = await self._start_on_cluster(kubernetes)
+        instance = await self._until_stopped(self._start_on_cluster(kubernetes, elector))
+        if instance is None:
+            return
         parts = _Parts(settings, self._clock, self._metrics, instance, kubernetes, http)
         watches = [
-            SecretWatch(kubernetes, parts.secrets, self._clock, namespace, parts.observer.secret_changed)
+            SecretWatch(
+                kubernetes, parts.secrets, self._clock, self._steady, namespace, parts.observer.secret_changed
+            )
             for namespace in settings.watch_namespaces or (None,)
         ]
-        await self._fill(kubernetes, parts.observer, watches)
+        reconcilers = list(RECONCILERS.values())
+        stock = Stock(
+            kubernetes, reconcilers, settings.watch_namespaces, parts.cache, parts.observer, watches
+        )
+        if not await self._until_stopped(self._fill(stock)):
+            return
         self._waiting_for = None
         log.info("ready", extra={"instance": instance, "objects": len(parts.cache.keys())})
 
+        lag = LoopLag(self._steady)
+        self._checks += [loop_is_prompt(lag), watches_connect(watches), queue_moves(parts.queue)]
+        stop_watching = asyncio.Event()
         # Tasks that exist before kopf starts are left alone by it; those made later would be cancelled at its
         # exit.
-        following = [asyncio.create_task(secret_watch.run()) for secret_watch in watches]
-        following.append(asyncio.create_task(parts.inventories.run()))
+        election = asyncio.create_task(elector.run() if elector else _for_ever())
         workers = [asyncio.create_task(parts.worker.run()) for _ in range(settings.workers)]
-        try:
-            await watch(configuration, list(RECONCILERS.values()), settings.watch_namespaces, parts.observer)
-        finally:
-            self._waiting_for = "the end"
-            parts.queue.close()
-            await _end(following, 0)
-            await _end(workers, settings.shutdown_grace)
+        background = [
+            asyncio.create_task(self._lead(parts, stock, elector)),
+            asyncio.create_task(lag.run()),
+            *(asyncio.create_task(secret_watch.run()) for secret_watch in watches),
+        ]
+        watching = asyncio.create_task(
+            watch(
+                configuration,
+                reconcilers,
+                settings.watch_namespaces,
+                parts.observer,
+                stop_watching,
+                self._take_signals,
+            )
+        )
+        stopping = asyncio.create_task(self._stop.wait())
+        await _first_of(election, watching, stopping, *background)
+        self._waiting_for = "the end"
+        parts.queue.close()
+        await self._drain(workers, election)
+        await _cancel(*workers, *background)
+        stop_watching.set()
+        await asyncio.wait([watching], timeout=KOPF_SECONDS)
+        await _cancel(election, watching, stopping)
+        if elector:
+            await elector.release()
+        for task in (election, watching, *background):
+            if not task.cancelled() and (error := task.exception()) is not None:
+                raise error
 
-    async def _start_on_cluster(self, kubernetes: Kubernetes) -> str:
-        """Wait for the API server and our CRDs; the name of this installation."""
+    async def _drain(self, workers: Sequence[asyncio.Task[None]], election: asyncio.Task[Any]) -> None:
+        """Let the passes in flight end, within the grace, and only as long as the Lease is kept."""
+        if election.done():
+            self._checks.append(lambda: "the Lease is lost")
+            return
+        passes = asyncio.gather(*workers, return_exceptions=True)
+        await _first_of(passes, election, within=self._settings.shutdown_grace)
+
+    async def _lead(self, parts: _Parts, stock: Stock, elector: Elector | None) -> None:
+        """Work, once this process is the leader. What others wrote up to then is taken in first: a watch may
+        lag behind, and a pass over an older status would look for nothing that its intents name.
+        """
+        if elector is not None:
+            await elector.elected.wait()
+            await self._fill(stock)
+        self._metrics.leader.set_function(lambda: elector is None or elector.is_leading)
+        parts.inventories.leader_since = self._clock.now()
+        parts.queue.open()
+        await parts.inventories.run()
+
+    async def _until_stopped(self, start: Coroutine[Any, Any, T]) -> T | None:
+        """What ``start`` gives; None if the process is told to stop before."""
+        starting = asyncio.create_task(start)
+        stopping = asyncio.create_task(self._stop.wait())
+        await _first_of(starting, stopping)
+        stopping.cancel()
+        if not starting.done():
+            await _cancel(starting)
+            return None
+        return await starting
+
+    async def _start_on_cluster(self, kubernetes: Kubernetes, elector: Elector | None) -> str:
+        """Wait for the API server, our CRDs and the Lease; the name of this installation."""
         wanted = {reconciler.kind.plural for reconciler in RECONCILERS.values()}
         while True:
             try:
+                if elector is not None:
+                    await elector.look()
                 missing = wanted - await kubernetes.served_kinds()
                 if missing:
                     self._wait_for(f"the CustomResourceDefinitions of {', '.join(sorted(missing))}")
@@ -132,23 +243,16 @@ class Application:
             log.warning("waiting for %s", what)
         self._waiting_for = what
 
-    async def _fill(self, kubernetes: Kubernetes, observer: Observer, watches: Sequence[SecretWatch]) -> None:
-        """Know everything before anything is decided: a connection that is not known yet would look as if it
-        were missing.
-        """
+    async def _fill(self, stock: Stock) -> bool:
+        """Try until everything is known; then True."""
         while True:
             try:
-                for namespace in self._settings.watch_namespaces or (None,):
-                    for reconciler in RECONCILERS.values():
-                        async for obj in kubernetes.list_objects(reconciler.kind, namespace):
-                            observer.seen(obj)
-                for secret_watch in watches:
-                    await secret_watch.list()
+                await stock.take()
             except KubernetesError as error:
-                self._wait_for(f"the API server: {error}")
+                log.warning("waiting for the API server: %s", error)
                 await asyncio.sleep(RETRY_SECONDS)
             else:
-                return
+                return True
 
 
 class _Parts:
@@ -163,7 +267,7 @@ class _Parts:
         kubernetes: Kubernetes,
         http: HttpClient,
     ) -> None:
-        self.queue = WorkQueue(clock, metrics.queue_wait_seconds.observe)
+        self.queue = WorkQueue(clock, metrics.queue_wait_seconds.observe, held=True)
         self.cache = ObjectCache(RECONCILERS)
         self.secrets = SecretReader(kubernetes)
         self.observer = Observer(
@@ -176,7 +280,7 @@ class _Parts:
         events = EventWriter(kubernetes, clock, metrics, instance)
         offers = Offers(clock)
         self.inventories = Inventories(
-            Installation(instance, clock.now(), settings.create_grace, settings.poll_interval),
+            Installation(instance, settings.create_grace, settings.poll_interval),
             clock,
             self.cache,
             RECONCILERS,
@@ -215,10 +319,19 @@ class _Parts:
             metrics.objects.labels(kind).set_function(partial(self.cache.count, kind))
 
 
-async def _end(tasks: Sequence[asyncio.Task[None]], grace: float) -> None:
-    """Let ``tasks`` finish for ``grace`` seconds, then cancel what is left."""
-    if grace:
-        await asyncio.wait(tasks, timeout=grace)
+async def _first_of(*tasks: asyncio.Future[Any], within: float | None = None) -> None:
+    await asyncio.wait(tasks, timeout=within, return_when=asyncio.FIRST_COMPLETED)
+
+
+async def _cancel(*tasks: asyncio.Task[Any]) -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _for_ever() -> None:
+    await asyncio.Event().wait()
+
+
+def _always() -> None:
+    """Without an election this process may always act."""

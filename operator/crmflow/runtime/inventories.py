@@ -34,7 +34,6 @@ class Installation:
     """What inventories have to know of the process that they serve."""
 
     instance: str
-    leader_since: float
     create_grace: float
     poll_interval: float
 
@@ -61,6 +60,8 @@ class Inventories:
         self._events = events
         self._metrics = metrics
         self._wake = wake
+        self.leader_since = clock.now()
+        """When this process became the leader; to be set before the first inventory is used."""
         self._by_scope: dict[Scope, SandboxInventory] = {}
         self._scope_of: dict[Key, Scope] = {}
 
@@ -74,7 +75,7 @@ class Inventories:
                 sandbox,
                 client,
                 self._clock,
-                self._installation.leader_since,
+                self.leader_since,
                 self._installation.create_grace,
                 lambda: self._known(scope),
                 self._cache.claimant,

@@ -7,7 +7,8 @@ the resourceVersion; a failed JSON-patch test is a 422; a field that the CRD lac
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import aiohttp
@@ -24,6 +25,9 @@ PAGE_SIZE = 500
 
 _METADATA_LIST = {"Accept": "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"}
 _METADATA = {"Accept": "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"}
+
+# Mounted into every Pod together with the token of its ServiceAccount.
+_NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 
 T = TypeVar("T")
 
@@ -58,11 +62,21 @@ async def load_configuration() -> client.Configuration:
     return configuration
 
 
+def own_namespace() -> str | None:
+    """The namespace of the Pod that this process runs in; None outside of Pods."""
+    try:
+        return _NAMESPACE_FILE.read_text().strip() or None
+    except OSError:
+        return None
+
+
 class Kubernetes:
     """What the operator does on the API server."""
 
-    def __init__(self, api: client.ApiClient) -> None:
+    def __init__(self, api: client.ApiClient, may_write: Callable[[], None] = lambda: None) -> None:
+        """``may_write`` is asked before each write, and raises if there must be none any more."""
         self._api = api
+        self._may_write = may_write
         self._objects = client.CustomObjectsApi(api)
         self._core = client.CoreV1Api(api)
         self._events = client.EventsV1Api(api)
@@ -74,7 +88,7 @@ class Kubernetes:
     async def served_kinds(self) -> set[str]:
         """The plural names that our API group serves; empty before the CRDs are installed."""
         try:
-            resources = await _call(
+            resources = await call(
                 self._objects.get_api_resources(GROUP, VERSION, _request_timeout=REQUEST_SECONDS)
             )
         except NotFoundError:
@@ -83,7 +97,7 @@ class Kubernetes:
 
     async def namespace_uid(self, name: str) -> str:
         """The UID of a namespace."""
-        namespace: Any = await _call(self._core.read_namespace(name, _request_timeout=REQUEST_SECONDS))
+        namespace: Any = await call(self._core.read_namespace(name, _request_timeout=REQUEST_SECONDS))
         return str(namespace.metadata.uid)
 
     async def list_objects(self, kind: Kind, namespace: str | None) -> AsyncIterator[dict[str, Any]]:
@@ -95,7 +109,7 @@ class Kubernetes:
                 "_request_timeout": REQUEST_SECONDS,
                 **({"_continue": token} if token else {}),
             }
-            page: Any = await _call(
+            page: Any = await call(
                 self._objects.list_namespaced_custom_object(GROUP, VERSION, namespace, kind.plural, **more)
                 if namespace
                 else self._objects.list_custom_object_for_all_namespaces(GROUP, VERSION, kind.plural, **more)
@@ -110,7 +124,7 @@ class Kubernetes:
 
     async def get(self, kind: Kind, namespace: str, name: str) -> dict[str, Any]:
         """One object."""
-        obj: Any = await _call(
+        obj: Any = await call(
             self._objects.get_namespaced_custom_object(
                 GROUP, VERSION, namespace, kind.plural, name, _request_timeout=REQUEST_SECONDS
             )
@@ -132,7 +146,8 @@ class Kubernetes:
             },
             "status": dict(status),
         }
-        applied: Any = await _call(
+        self._may_write()
+        applied: Any = await call(
             self._objects.patch_namespaced_custom_object_status(
                 GROUP,
                 VERSION,
@@ -165,7 +180,7 @@ class Kubernetes:
 
     async def read_secret(self, namespace: str, name: str) -> tuple[str, dict[str, str]]:
         """Version and data (base64) of a Secret."""
-        secret: Any = await _call(
+        secret: Any = await call(
             self._core.read_namespaced_secret(name, namespace, _request_timeout=REQUEST_SECONDS)
         )
         return str(secret.metadata.resource_version), dict(secret.data or {})
@@ -180,7 +195,7 @@ class Kubernetes:
             more = {"limit": PAGE_SIZE, "_headers": _METADATA_LIST, **({"_continue": token} if token else {})}
             response = await self._secrets(namespace, _request_timeout=REQUEST_SECONDS, **more)
             try:
-                page = _json(await _call(response.read()))
+                page = _json(await call(response.read()))
             finally:
                 response.close()
             if response.status != 200 or page.get("kind") != "PartialObjectMetadataList":
@@ -191,10 +206,10 @@ class Kubernetes:
                 return page["metadata"]["resourceVersion"], items
 
     async def watch_secret_metadata(
-        self, namespace: str | None, version: str, seconds: int
+        self, namespace: str | None, version: str, seconds: int, connected: Callable[[], None]
     ) -> AsyncIterator[tuple[str, dict[str, Any]]]:
-        """Event type and metadata of each change; ends by itself after ``seconds``. Raises ExpiredError: list
-        again.
+        """Event type and metadata of each change; ends by itself after ``seconds``. ``connected`` is told
+        once the API server has answered. Raises ExpiredError: list again.
         """
         response = await self._secrets(
             namespace,
@@ -210,7 +225,8 @@ class Kubernetes:
                 raise (ExpiredError if response.status == 410 else KubernetesError)(
                     f"watching Secrets failed with {response.status}", response.status
                 )
-            while line := await _call(response.content.readline()):
+            connected()
+            while line := await call(response.content.readline()):
                 event = _json(line)
                 if not event:
                     raise KubernetesError("the watch of Secrets ended in the middle of a line")
@@ -225,7 +241,8 @@ class Kubernetes:
 
     async def apply_event(self, namespace: str, name: str, body: Mapping[str, Any]) -> None:
         """Create the Event of that name, or count it again."""
-        await _call(
+        self._may_write()
+        await call(
             self._events.patch_namespaced_event(
                 name,
                 namespace,
@@ -245,8 +262,9 @@ class Kubernetes:
             {"op": "test", "path": "/metadata/uid", "value": metadata["uid"]},
             {"op": "test", "path": "/metadata/resourceVersion", "value": metadata["resourceVersion"]},
         ]
+        self._may_write()
         try:
-            patched: Any = await _call(
+            patched: Any = await call(
                 self._objects.patch_namespaced_custom_object(
                     GROUP,
                     VERSION,
@@ -270,11 +288,12 @@ class Kubernetes:
             listing = self._core.list_namespaced_secret_without_preload_content(namespace, **options)
         else:
             listing = self._core.list_secret_for_all_namespaces_without_preload_content(**options)
-        response: aiohttp.ClientResponse = await _call(listing)
+        response: aiohttp.ClientResponse = await call(listing)
         return response
 
 
-async def _call(request: Awaitable[T]) -> T:
+async def call(request: Awaitable[T]) -> T:
+    """What ``request`` gives; whatever else comes of it is raised as KubernetesError or a kind of it."""
     try:
         return await request
     except ApiException as error:

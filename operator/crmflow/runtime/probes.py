@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
+from crmflow.runtime.health import Check
+
 
 class ProbeServer:
     """Serves probes and metrics on one address."""
 
-    def __init__(self, listen: str, registry: CollectorRegistry, is_ready: Callable[[], str | None]) -> None:
-        """``is_ready`` returns None, or what is still being waited for."""
+    def __init__(
+        self,
+        listen: str,
+        registry: CollectorRegistry,
+        is_ready: Callable[[], str | None],
+        checks: Iterable[Check],
+    ) -> None:
+        """``is_ready`` returns None, or what is still being waited for. ``checks`` may grow."""
         host, _, port = listen.rpartition(":")
         self._host, self._port = host or "0.0.0.0", int(port)  # noqa: S104 - meant for the cluster
         self._registry = registry
         self._is_ready = is_ready
+        self._checks = checks
         self._runner: web.AppRunner | None = None
 
     async def start(self, address_file: str | None = None) -> None:
@@ -46,7 +55,8 @@ class ProbeServer:
             await self._runner.cleanup()
 
     async def _healthz(self, _: web.Request) -> web.Response:
-        return web.Response(text="ok\n")
+        problems = [problem for check in self._checks if (problem := check()) is not None]
+        return web.Response(status=503 if problems else 200, text="\n".join(problems or ["ok"]) + "\n")
 
     async def _readyz(self, _: web.Request) -> web.Response:
         waiting_for = self._is_ready()

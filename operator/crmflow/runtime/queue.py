@@ -11,7 +11,7 @@ import asyncio
 import heapq
 import itertools
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from crmflow.clock import Clock
 from crmflow.reconcile.decide import Priority
@@ -34,8 +34,12 @@ class _Later:
 class WorkQueue:
     """Keys to work on, most urgent first, first come first served within a priority."""
 
-    def __init__(self, clock: Clock, on_wait: Callable[[float], None] = lambda _: None) -> None:
-        """``on_wait`` is told how many seconds a key was due before a worker took it."""
+    def __init__(
+        self, clock: Clock, on_wait: Callable[[float], None] = lambda _: None, *, held: bool = False
+    ) -> None:
+        """``on_wait`` is told how many seconds a key was due before a worker took it. A queue that is
+        ``held`` gathers keys, and hands them out once it is opened.
+        """
         self._clock = clock
         self._on_wait = on_wait
         self._tickets = itertools.count()
@@ -46,7 +50,16 @@ class WorkQueue:
         self._working: set[Key] = set()
         self._again: dict[Key, Priority] = {}
         self._wake = asyncio.Event()
+        self._held = held
         self._closed = False
+        self._moved_at = clock.now()
+
+    def open(self) -> None:
+        """Begin to hand out keys; what has gathered is due as of now."""
+        self._held = False
+        self._moved_at = now = self._clock.now()
+        self._waiting = {key: replace(item, since=now) for key, item in self._waiting.items()}
+        self._wake.set()
 
     def add(self, key: Key, priority: Priority) -> None:
         """Have ``key`` looked at as soon as a worker is free."""
@@ -75,16 +88,17 @@ class WorkQueue:
     async def get(self) -> Key | None:
         """The next key, to be given back with :meth:`done`; None once the queue is closed."""
         while not self._closed:
-            self._promote()
-            key = self._pop()
+            key = None if self._held else self._next()
             if key is not None:
                 return key
             self._wake.clear()
-            await self._clock.wait(self._wake, self._timers[0][0] if self._timers else None)
+            timed = bool(self._timers) and not self._held
+            await self._clock.wait(self._wake, self._timers[0][0] if timed else None)
         return None
 
     def done(self, key: Key) -> None:
         """``key`` has been worked on."""
+        self._moved_at = self._clock.now()
         self._working.discard(key)
         priority = self._again.pop(key, None)
         if priority is not None:
@@ -97,15 +111,27 @@ class WorkQueue:
 
     @property
     def depth(self) -> int:
-        """How many keys are due and wait."""
-        return len(self._waiting)
+        """How many keys are due and wait; none as long as the queue is held."""
+        return 0 if self._held else len(self._waiting)
 
     @property
     def oldest_wait(self) -> float:
         """Seconds for which the longest-waiting key has been due."""
-        return (
-            self._clock.now() - min(item.since for item in self._waiting.values()) if self._waiting else 0.0
-        )
+        return self._clock.now() - self._oldest() if self.depth else 0.0
+
+    @property
+    def stuck_for(self) -> float:
+        """Seconds for which a key has been due while no worker took one or gave one back: a long queue that
+        moves is a lot of work, one that does not is a fault.
+        """
+        return self._clock.now() - max(self._oldest(), self._moved_at) if self.depth else 0.0
+
+    def _oldest(self) -> float:
+        return min(item.since for item in self._waiting.values())
+
+    def _next(self) -> Key | None:
+        self._promote()
+        return self._pop()
 
     def _promote(self) -> None:
         now = self._clock.now()
@@ -123,6 +149,7 @@ class WorkQueue:
             if waiting is not None and waiting.ticket == ticket:
                 del self._waiting[key]
                 self._working.add(key)
-                self._on_wait(self._clock.now() - waiting.since)
+                self._moved_at = self._clock.now()
+                self._on_wait(self._moved_at - waiting.since)
                 return key
         return None

@@ -76,16 +76,23 @@ class SecretWatch:
         kubernetes: Kubernetes,
         reader: SecretReader,
         clock: Clock,
+        steady: Clock,
         namespace: str | None,
         changed: Callable[[str, str], None],
     ) -> None:
+        """``steady`` tells how long it is since the watch connected."""
         self._kubernetes = kubernetes
         self._reader = reader
         self._clock = clock
+        self._steady = steady
         self._namespace = namespace
         self._changed = changed
-        self.connected_at: float | None = None
-        """When the watch last (re)connected."""
+        self._connected_at = steady.now()
+
+    @property
+    def age(self) -> float:
+        """Seconds since the watch last connected, or all Secrets were listed."""
+        return self._steady.now() - self._connected_at
 
     async def run(self) -> None:
         """Watch for ever; list again when the version is too old."""
@@ -95,9 +102,8 @@ class SecretWatch:
             try:
                 if version is None:
                     version = await self.list()
-                self.connected_at = self._clock.now()
                 async for kind, metadata in self._kubernetes.watch_secret_metadata(
-                    self._namespace, version, WATCH_SECONDS
+                    self._namespace, version, WATCH_SECONDS, self._connected
                 ):
                     version = metadata["resourceVersion"]
                     if kind != "BOOKMARK":
@@ -114,7 +120,7 @@ class SecretWatch:
     async def list(self) -> str:
         """Take stock of all Secrets; the version to watch from. Raises KubernetesError."""
         version, items = await self._kubernetes.list_secret_metadata(self._namespace)
-        self.connected_at = self._clock.now()
+        self._connected()
         for metadata in items:
             self._note(metadata, deleted=False)
         present = {(metadata["namespace"], metadata["name"]) for metadata in items}
@@ -122,6 +128,9 @@ class SecretWatch:
             if self._namespace in (None, namespace):
                 self._note({"namespace": namespace, "name": name}, deleted=True)
         return version
+
+    def _connected(self) -> None:
+        self._connected_at = self._steady.now()
 
     def _note(self, metadata: Mapping[str, str], *, deleted: bool) -> None:
         namespace, name = metadata["namespace"], metadata["name"]

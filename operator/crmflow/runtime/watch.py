@@ -6,6 +6,7 @@ kopf is given nothing else to do: no handler of it writes on an object, keeps st
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -96,8 +97,14 @@ async def watch(
     reconcilers: Sequence[Reconciler],
     namespaces: Sequence[str],
     observer: Observer,
+    stop: asyncio.Event,
+    take_signals: Callable[[], None],
 ) -> None:
-    """Watch until SIGTERM or SIGINT. Raises what ends kopf, such as a watch that can't go on."""
+    """Watch until ``stop`` is set. Raises what ends kopf, such as a watch that can't go on.
+
+    kopf would end at a signal, before the passes in flight have ended, so ``take_signals`` is called after it
+    has taken them for itself.
+    """
     registry = kopf.OperatorRegistry()
     settings = kopf.OperatorSettings()
     settings.scanning.disabled = True  # the kinds are known to be served before this is called
@@ -119,13 +126,17 @@ async def watch(
     for reconciler in reconcilers:
         kopf.on.event(GROUP, VERSION, reconciler.kind.plural, registry=registry)(changed)
 
-    await kopf.operator(
+    before = asyncio.all_tasks()  # kopf takes all later ones for its own, and cancels them at its end
+    tasks = await kopf.spawn_tasks(
         registry=registry,
         settings=settings,
         standalone=True,
         clusterwide=not namespaces,
         namespaces=tuple(namespaces),
+        stop_flag=stop,
     )
+    take_signals()
+    await kopf.run_tasks(tasks, ignored=before)
 
 
 async def _connection_info(configuration: client.Configuration) -> kopf.ConnectionInfo:

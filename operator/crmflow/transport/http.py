@@ -94,12 +94,16 @@ class HttpClient:
         observer: Observer | None = None,
         *,
         limit: int = DEFAULT_LIMIT,
+        may_send: Callable[[], None] = lambda: None,
     ) -> None:
-        """``limit`` bounds an answer's body in bytes, both as it arrives and after inflating."""
+        """``limit`` bounds an answer's body in bytes, both as it arrives and after inflating. ``may_send`` is
+        asked before each request, and raises if there must be none any more.
+        """
         self._transport = transport
         self._clock = clock
         self._observer = observer
         self._limit = limit
+        self._may_send = may_send
 
     async def send(
         self,
@@ -128,6 +132,7 @@ class HttpClient:
             # Not chained: the offending value may be a secret, and it stands in the original's text.
             raise _invalid(call, error) from None
 
+        self._may_send()
         started = asyncio.get_running_loop().time()  # a duration: a jump of the clock must not show in it
         try:
             async with asyncio.timeout(timeout):

@@ -46,9 +46,17 @@ class Operator:
     def start(self, **settings: str) -> None:
         """Start it, with some ``CRMFLOW_*`` settings changed, and return once it is ready."""
         self.settings.update(settings)
-        process = self._process
-        self._running = process.start(tethered=True)
-        process.wait_ready(self._running[0])
+        self.spawn()
+        assert self._running
+        self._process.wait_ready(self._running[0])
+
+    def spawn(self) -> None:
+        """Start it and go on."""
+        self._running = self._process.start(tethered=True)
+
+    def answers(self, path: str) -> bool:
+        """Whether a GET of ``path`` on its own port is answered with success."""
+        return self._process.answers(path)
 
     def stop(self) -> int:
         """SIGTERM, wait, and give its exit code; it must go within 30 s."""
@@ -63,10 +71,18 @@ class Operator:
         self.stop()
         self.start()
 
-    def _end(self, number: signal.Signals) -> int:
+    def signal(self, number: signal.Signals) -> None:
+        """Send it a signal and go on."""
         assert self._running, "the operator does not run"
-        process = self._running[1]
-        process.send_signal(number)
-        code = process.wait(timeout=30)
+        self._running[1].send_signal(number)
+
+    def wait_end(self, seconds: float = 30) -> int:
+        """Wait until it has ended; its exit code."""
+        assert self._running, "the operator does not run"
+        code = self._running[1].wait(timeout=seconds)
         self._running = None
         return code
+
+    def _end(self, number: signal.Signals) -> int:
+        self.signal(number)
+        return self.wait_end()

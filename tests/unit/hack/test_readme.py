@@ -40,7 +40,7 @@ def test_its_defaults_are_the_settings() -> None:
     told = _settings_table()
     for name, field in Settings.model_fields.items():
         default: Any = field.default
-        if default not in (None, ()):
+        if default not in (None, (), False):
             text = told[PREFIX + name.upper()]
             assert (parse_duration(text) if isinstance(default, float) else type(default)(text)) == default
 

@@ -160,9 +160,10 @@ class FakeKubernetes:
         return "100", items
 
     async def watch_secret_metadata(
-        self, namespace: str | None, version: str, seconds: int
+        self, namespace: str | None, version: str, seconds: int, connected: Callable[[], None]
     ) -> AsyncIterator[tuple[str, dict[str, Any]]]:
         self._call("watch_secret_metadata")
+        connected()
         if not self.watch_events:
             await asyncio.Event().wait()
         for event in self.watch_events.pop(0):

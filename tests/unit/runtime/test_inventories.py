@@ -25,7 +25,7 @@ from crmflow.runtime.inventory import Finding, Scope
 from crmflow.runtime.keys import Key
 from tests.unit.reconcile.fakes import remote_error
 from tests.unit.reconcile.world import connection_spec, dataflow_spec
-from tests.unit.runtime.fakes import START, FakeKubernetes, JumpingClock, make_object, ready, settle
+from tests.unit.runtime.fakes import FakeKubernetes, JumpingClock, make_object, ready, settle
 from tests.unit.runtime.listings import FLOWS, FakeListings, listed
 
 POLL = 300.0
@@ -52,7 +52,7 @@ class Stage:
         self.woken: list[Finding] = []
         self.cache = ObjectCache(RECONCILERS)
         self.inventories = Inventories(
-            Installation("test", START, 60.0, POLL),
+            Installation("test", 60.0, POLL),
             self.clock,
             self.cache,
             RECONCILERS,

@@ -71,9 +71,11 @@ def line(kind: str, **metadata: Any) -> bytes:
 
 
 async def changes(kubernetes: Kubernetes) -> list[tuple[str, str]]:
-    return [
-        (kind, metadata["name"]) async for kind, metadata in kubernetes.watch_secret_metadata("crm", "7", 5)
-    ]
+    connected: list[None] = []
+    watch = kubernetes.watch_secret_metadata("crm", "7", 5, lambda: connected.append(None))
+    found = [(kind, metadata["name"]) async for kind, metadata in watch]
+    assert len(connected) == 1
+    return found
 
 
 async def test_secrets_are_listed_page_by_page_and_without_data(

@@ -205,3 +205,30 @@ async def test_the_time_that_keys_wait_is_told(clock: JumpingClock) -> None:
     await queue.get()
     assert waits == [3.0, 1.0]
     assert queue.oldest_wait == 0.0
+
+
+async def test_a_held_queue_gathers_and_hands_out_once_it_is_opened() -> None:
+    clock, waits = JumpingClock(), []
+    held = WorkQueue(clock, waits.append, held=True)
+    held.add(A, Priority.POLL)
+    held.add(B, Priority.CHANGE)
+    held.schedule(C, clock.now() + 5, Priority.RETRY)
+    taking = asyncio.create_task(held.get())
+    clock.jump(3600)
+    await settle()
+    assert not taking.done()
+    assert (held.depth, held.oldest_wait, held.stuck_for) == (0, 0.0, 0.0)
+
+    held.open()
+    assert await taking == B
+    assert [await held.get(), await held.get()] == [C, A]
+    assert waits == [0.0, 0.0, 0.0]  # nobody had to wait for a worker: there was to be none
+
+
+async def test_a_held_queue_can_be_closed() -> None:
+    held = WorkQueue(JumpingClock(), held=True)
+    held.add(A, Priority.POLL)
+    taking = asyncio.create_task(held.get())
+    await settle()
+    held.close()
+    assert await taking is None

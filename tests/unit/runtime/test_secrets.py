@@ -139,9 +139,15 @@ class Watching:
         self, kubernetes: FakeKubernetes, reader: SecretReader, namespace: str | None = None
     ) -> None:
         self.clock = JumpingClock()
+        self.steady = JumpingClock()
         self.changes: list[tuple[str, str]] = []
         self.watch = SecretWatch(
-            kubernetes.port, reader, self.clock, namespace, lambda *name: self.changes.append(name)
+            kubernetes.port,
+            reader,
+            self.clock,
+            self.steady,
+            namespace,
+            lambda *name: self.changes.append(name),
         )
 
     async def __aenter__(self) -> Watching:
@@ -222,3 +228,25 @@ async def test_an_unreachable_api_server_is_tried_again_ever_more_slowly(
             await watching.after(pause * 0.11)
             pause = min(longest, pause * 2)
     assert kubernetes.calls[-2:] == ["list_secret_metadata", "watch_secret_metadata"]
+
+
+async def test_its_age_counts_from_the_last_connection(
+    kubernetes: FakeKubernetes, reader: SecretReader
+) -> None:
+    kubernetes.watch_events = [[]]
+    async with Watching(kubernetes, reader) as watching:
+        watching.steady.jump(30)
+        assert watching.watch.age == 30
+        await watching.after(RECONNECT_SECONDS[0])
+        assert watching.watch.age == 0
+
+
+async def test_a_try_that_fails_is_no_connection(kubernetes: FakeKubernetes, reader: SecretReader) -> None:
+    kubernetes.watch_events = [[]]
+    kubernetes.errors["watch_secret_metadata"] = [None, KubernetesError("down"), KubernetesError("down")]
+    async with Watching(kubernetes, reader) as watching:
+        watching.steady.jump(30)
+        await watching.after(RECONNECT_SECONDS[0])
+        await watching.after(RECONNECT_SECONDS[0])
+        assert kubernetes.calls.count("watch_secret_metadata") == 3
+        assert watching.watch.age == 30

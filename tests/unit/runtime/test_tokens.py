@@ -230,7 +230,7 @@ class Remote:
         accounts: Any = type("Accounts", (), {"refresh": staticmethod(self.zoho.fetch)})
         ims: Any = type("Ims", (), {"token": staticmethod(self.adobe.fetch)})
         self.inventories = Inventories(
-            Installation("test", START, 60.0, 300.0),
+            Installation("test", 60.0, 300.0),
             clock,
             ObjectCache({}),
             {},

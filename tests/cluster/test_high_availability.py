@@ -1,0 +1,215 @@
+"""Two replicas: one works, the other takes over, and between them nothing is lost or made twice."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from hack.emulators import Emulators
+from hack.install import NAMESPACE
+from tests.cluster.support.cluster import Cluster
+from tests.cluster.support.operator import Operator
+from tests.cluster.support.world import CONNECTION, DATAFLOW, ONE_OF_EACH, World
+
+LEASE = "crmflow"
+KILLED = 15
+"""Seconds within which another replica leads after the leader died."""
+RELEASED = 3
+"""The same after it went in order."""
+
+
+class Replica(Operator):
+    """One of the two, told apart by the name of its Pod."""
+
+    def __init__(self, name: str, directory: Path, kubeconfig: Path, settings: dict[str, str]) -> None:
+        directory.mkdir()
+        election = {
+            "CRMFLOW_LEADER_ELECTION": "true",
+            "CRMFLOW_POD_NAME": name,
+            "CRMFLOW_POD_NAMESPACE": NAMESPACE,
+        }
+        super().__init__(directory, kubeconfig, {**settings, **election})
+        self.name = name
+
+    def metric(self, name: str) -> float:
+        """The sum of a metric's samples."""
+        text = httpx.get(f"{self.url}/metrics", timeout=5, trust_env=False).text
+        families = text_string_to_metric_families(text)
+        return sum(sample.value for family in families for sample in family.samples if sample.name == name)
+
+
+class Pair:
+    """The two replicas, and who of them leads."""
+
+    def __init__(self, cluster: Cluster, leader: Replica, standby: Replica) -> None:
+        self.cluster = cluster
+        self.leader = leader
+        self.standby = standby
+
+    @property
+    def holder(self) -> str:
+        """The name of the Pod that holds the Lease."""
+        lease = self.cluster.find("Lease", LEASE, NAMESPACE)
+        return lease["spec"]["holderIdentity"].partition("_")[0] if lease else ""
+
+    def start(self) -> None:
+        """Both, the leader first."""
+        self.leader.start()
+        self.wait_leader(self.leader, 5)
+        self.standby.start()
+
+    def wait_leader(self, replica: Replica, seconds: float) -> None:
+        """Wait until it holds the Lease and works."""
+        until(lambda: self.holder == replica.name and replica.metric("crmflow_leader") == 1, seconds)
+
+
+def until(done: Callable[[], bool], seconds: float) -> None:
+    """Wait until ``done``."""
+    deadline = time.monotonic() + seconds
+    while not done():
+        assert time.monotonic() < deadline, f"not within {seconds} s"
+        time.sleep(0.05)
+
+
+def delay_create(world: World, path: str, seconds: float) -> None:
+    """Have Platform take its time for the next create there."""
+    world.control.post("/faults", service="platform", method="POST", path=path, delay=seconds)
+
+
+def wait_for_create(world: World) -> None:
+    """Wait until that create is under way."""
+    until(lambda: not world.control.get("/faults")["faults"], 20)
+
+
+@pytest.fixture
+def pair(
+    cluster: Cluster, emulators: Emulators, operator_identity: Path, namespace: str, tmp_path: Path
+) -> Iterator[Pair]:
+    """Two replicas that serve the test's namespace; not started yet."""
+    if cluster.find("Lease", LEASE, NAMESPACE):
+        cluster.delete("Lease", LEASE, NAMESPACE)
+    settings = {**emulators.operator_settings(), "CRMFLOW_WATCH_NAMESPACES": namespace}
+    replicas = [Replica(name, tmp_path / name, operator_identity, settings) for name in ("one", "two")]
+    yield Pair(cluster, *replicas)
+    for replica in replicas:
+        replica.close()
+
+
+@pytest.fixture
+def world(
+    cluster: Cluster,
+    emulators: Emulators,
+    pair: Pair,
+    namespace: str,
+    check_reconciled: Callable[..., None],
+) -> Iterator[World]:
+    """A tenant whose operator is the pair."""
+    tenant = World(cluster, emulators, pair.leader, namespace, check_reconciled)
+    yield tenant
+    tenant.check()
+
+
+def test_a_standby_is_ready_knows_everything_and_writes_nothing(world: World, pair: Pair) -> None:
+    pair.start()
+    world.make_ready()
+    world.edit(CONNECTION, displayName="Renamed")
+    world.wait_ready(CONNECTION)
+    world.wait_polls(2)
+    assert pair.leader.metric("crmflow_leader") == 1
+    assert pair.standby.metric("crmflow_leader") == 0
+    assert pair.standby.answers("/readyz")
+    assert pair.standby.answers("/healthz")
+    assert pair.standby.metric("crmflow_objects") == 2
+    for metric in (
+        "crmflow_remote_calls_total",
+        "crmflow_kubernetes_writes_total",
+        "crmflow_workqueue_depth",
+    ):
+        assert pair.standby.metric(metric) == 0, metric
+
+
+def test_after_a_kill_the_standby_takes_over(world: World, pair: Pair) -> None:
+    pair.start()
+    world.make_ready()
+    pair.leader.kill()
+    world.edit(CONNECTION, displayName="Renamed meanwhile")
+    pair.wait_leader(pair.standby, KILLED)
+    world.wait_ready(CONNECTION)
+    assert world.held("connections")[0]["name"].startswith("Renamed meanwhile [")
+    assert world.counts() == ONE_OF_EACH
+
+
+def test_after_an_orderly_end_the_standby_takes_over_at_once(world: World, pair: Pair) -> None:
+    pair.start()
+    world.make_ready()
+    assert pair.leader.stop() == 0
+    assert pair.holder in ("", pair.standby.name)
+    pair.wait_leader(pair.standby, RELEASED)
+    world.apply_dataflow("second")
+    world.cluster.wait_ready(DATAFLOW, "second", world.namespace)
+
+
+@pytest.mark.parametrize("path", ["/connections$", "/flows$"])
+def test_a_leader_that_freezes_during_a_create_doubles_and_loses_nothing(
+    world: World, pair: Pair, path: str
+) -> None:
+    for replica in (pair.leader, pair.standby):
+        replica.settings["CRMFLOW_CREATE_GRACE"] = "3s"
+    pair.start()
+    delay_create(world, path, 1)
+    world.apply_secrets()
+    world.apply_connection()
+    world.apply_dataflow()
+    wait_for_create(world)
+    pair.leader.signal(signal.SIGSTOP)
+
+    pair.wait_leader(pair.standby, KILLED)
+    world.wait_ready(CONNECTION)
+    world.wait_ready(DATAFLOW)
+    assert world.counts() == ONE_OF_EACH
+
+    mark = world.mark()
+    pair.leader.signal(signal.SIGCONT)
+    assert pair.leader.wait_end() == 1
+    assert "LeadershipLostError" in pair.leader.log
+    world.apply_dataflow("second")
+    world.cluster.wait_ready(DATAFLOW, "second", world.namespace)
+    assert world.counts() == {**dict.fromkeys(ONE_OF_EACH, 2), "connections": 1}
+    assert not [call for call in world.calls_since(mark) if call["method"] == "DELETE"]
+
+
+def test_a_leader_whose_lease_is_taken_ends_at_once(world: World, pair: Pair) -> None:
+    pair.start()
+    world.make_ready()
+    pair.cluster.patch("Lease", LEASE, NAMESPACE, {"spec": {"holderIdentity": "somebody"}})
+    assert pair.leader.wait_end(seconds=6) == 1
+    pair.wait_leader(pair.standby, KILLED)
+
+
+def test_without_the_right_to_the_lease_it_says_so_and_is_not_ready(
+    cluster: Cluster, pair: Pair, namespace: str
+) -> None:
+    pair.leader.settings["CRMFLOW_POD_NAMESPACE"] = namespace
+    pair.leader.spawn()
+    until(lambda: "leases" in pair.leader.log and not pair.leader.answers("/readyz"), 20)
+    assert "403" in httpx.get(f"{pair.leader.url}/readyz", timeout=5, trust_env=False).text
+
+
+def test_the_pass_in_flight_ends_before_the_operator_does(world: World, pair: Pair) -> None:
+    pair.start()
+    delay_create(world, "/connections$", 2)
+    world.apply_secrets()
+    world.apply_connection()
+    wait_for_create(world)
+    pair.standby.stop()
+    assert pair.leader.stop() == 0
+    assert world.get(CONNECTION)["status"]["baseConnection"]["id"] == world.held("connections")[0]["id"]
+    assert "intents" not in world.get(CONNECTION)["status"]
+    pair.leader.start()
+    world.wait_ready(CONNECTION)
