@@ -19,14 +19,15 @@ from crmflow.aep.models import (
     Created,
     FlowSpec,
     PatchOperation,
+    Preview,
     Table,
 )
 from crmflow.transport.errors import ErrorClass, RemoteError
 from crmflow.transport.http import Answer
 
 _CONNECTIONS = "connections"
-_DATE_FORMATS = ("date", "date-time")
-_DATE_TYPES = ("date", "datetime", "date-time", "timestamp")
+_DATES = {"date": "date", "date-time": "date-time", "datetime": "date-time", "timestamp": "date-time"}
+"""Spellings of columns that hold dates, and what they hold."""
 
 
 class Connections(FlowServiceObjects):
@@ -102,13 +103,21 @@ class Connections(FlowServiceObjects):
 
     async def columns(self, connection_id: str, table_path: str) -> tuple[Column, ...]:
         """The columns of a table, as they are right now."""
-        params = [("objectType", "table"), ("object", table_path)]
-        answer = await self._explore("connections.exploreTable", connection_id, params)
-        table = next(iter(fields.objects(answer.json())), {})  # bare, or in a list (platform.md 16.1)
-        found = fields.obj(table, "schema").get("columns")
-        if not isinstance(found, list):
-            raise answer.unreadable("no columns")
-        return tuple(map(_column, fields.objects(found)))
+        answer = await self._explore_table("connections.exploreTable", connection_id, table_path)
+        return _columns(answer, _table(answer))
+
+    async def preview(self, connection_id: str, table_path: str) -> Preview:
+        """The columns of a table with sample rows, a hundred at the most (platform.md 5)."""
+        more = [("preview", "true")]
+        answer = await self._explore_table("connections.previewTable", connection_id, table_path, more)
+        table = _table(answer)
+        return Preview(_columns(answer, table), fields.objects(table.get("data")))
+
+    async def _explore_table(
+        self, operation: str, connection_id: str, table_path: str, more: Params = ()
+    ) -> Answer:
+        params = [("objectType", "table"), ("object", table_path), *more]
+        return await self._explore(operation, connection_id, params)
 
     async def _explore(self, operation: str, connection_id: str, params: Params) -> Answer:
         path = f"/{_CONNECTIONS}/{quote(connection_id, safe='')}/explore"
@@ -153,10 +162,27 @@ def _connection(raw: Mapping[str, Any]) -> BaseConnection:
     )
 
 
+def _table(answer: Answer) -> Mapping[str, Any]:
+    return next(iter(fields.objects(answer.json())), {})  # bare, or in a list (platform.md 16.1)
+
+
+def _columns(answer: Answer, table: Mapping[str, Any]) -> tuple[Column, ...]:
+    found = fields.obj(table, "schema").get("columns")
+    if not isinstance(found, list):
+        raise answer.unreadable("no columns")
+    return tuple(map(_column, fields.objects(found)))
+
+
 def _column(raw: Mapping[str, Any]) -> Column:
     """A column, described by ``xdm`` or, as of old, by ``meta.originalType`` (platform.md 16.1)."""
     original = fields.text(fields.obj(raw, "meta"), "originalType").lower()
     kind = fields.text(raw, "type").lower() or original
-    xdm = fields.text(raw, "meta:xdmType") or fields.text(fields.obj(raw, "xdm"), "format")
-    is_date = xdm.lower() in _DATE_FORMATS or kind in _DATE_TYPES or original in _DATE_TYPES
-    return Column(name=fields.text(raw, "name"), type=kind, is_date=is_date, raw=raw)
+    xdm = (fields.text(raw, "meta:xdmType") or fields.text(fields.obj(raw, "xdm"), "format")).lower()
+    date = next((found for found in (xdm, kind, original) if found in _DATES), "")
+    return Column(
+        name=fields.text(raw, "name"),
+        type=kind,
+        is_date=bool(date),
+        raw=raw,
+        format=_DATES.get(date, ""),
+    )

@@ -106,6 +106,17 @@ class Column:
     is_date: bool
     """Whether it holds a date or an instant, so that it can be a delta column."""
     raw: Mapping[str, Any] = field(hash=False)
+    format: str = ""
+    """What a date holds: ``date`` or ``date-time``; empty for everything else."""
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """A table's columns with a few of its rows."""
+
+    columns: tuple[Column, ...]
+    rows: tuple[Mapping[str, Any], ...] = field(repr=False)
+    """Values by column name. They are people's data: for whoever asked for them, and never kept."""
 
 
 @dataclass(frozen=True, slots=True)

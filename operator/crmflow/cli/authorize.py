@@ -27,7 +27,7 @@ async def authorize(options: AuthorizeOptions) -> None:
     """Carry the command out. Raises Problem or RemoteError; the Secret is as it was then."""
     scopes = _scopes(options.scopes)
     seconds = _seconds(options.timeout)
-    cluster = await Cluster.connect(options.kubeconfig, options.context, options.namespace)
+    cluster = await Cluster.connect(*options.cluster)
     try:
         connection = await cluster.connection(options.name)
         stored = await _stored(cluster, connection, options)

@@ -12,7 +12,20 @@ from typing import Annotated
 import typer
 
 from crmflow import __version__
-from crmflow.cli.options import AuthorizeOptions
+from crmflow.cli.options import AllowlistOptions, AuthorizeOptions, ClusterOptions, ExploreOptions, Format
+
+MOST_ROWS = 100
+
+Name = Annotated[
+    str, typer.Argument(metavar="CONNECTION", help="The ZohoSourceConnection.", show_default=False)
+]
+Namespace = Annotated[
+    str | None,
+    typer.Option("--namespace", "-n", help="Its namespace. Default: that of the kubeconfig's context."),
+]
+Kubeconfig = Annotated[str | None, typer.Option(help="The kubeconfig file to use.")]
+Context = Annotated[str | None, typer.Option(help="The kubeconfig's context to use.")]
+Output = Annotated[Format | None, typer.Option("--output", "-o", help="Write for programs.")]
 
 app = typer.Typer(
     name="kubectl crmflow",
@@ -38,13 +51,10 @@ def _root(
 
 @app.command()
 def authorize(
-    name: Annotated[str, typer.Argument(help="The ZohoSourceConnection.", show_default=False)],
-    namespace: Annotated[
-        str | None,
-        typer.Option("--namespace", "-n", help="Its namespace. Default: that of the kubeconfig's context."),
-    ] = None,
-    kubeconfig: Annotated[str | None, typer.Option(help="The kubeconfig file to use.")] = None,
-    context: Annotated[str | None, typer.Option(help="The kubeconfig's context to use.")] = None,
+    name: Name,
+    namespace: Namespace = None,
+    kubeconfig: Kubeconfig = None,
+    context: Context = None,
     redirect_uri: Annotated[
         str | None,
         typer.Option(
@@ -95,9 +105,7 @@ def authorize(
     """Get a Zoho grant by a person's consent, and store it in the Secret of a ZohoSourceConnection."""
     options = AuthorizeOptions(
         name=name,
-        namespace=namespace,
-        kubeconfig=kubeconfig,
-        context=context,
+        cluster=ClusterOptions(kubeconfig, context, namespace),
         redirect_uri=redirect_uri,
         paste=paste,
         grant_token=grant_token,
@@ -112,3 +120,81 @@ def authorize(
     from crmflow.cli.authorize import authorize as run
 
     asyncio.run(run(options))
+
+
+@app.command()
+def explore(
+    name: Name,
+    table: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="TABLE", help="Show this table's columns. Default: list the tables.", show_default=False
+        ),
+    ] = None,
+    namespace: Namespace = None,
+    kubeconfig: Kubeconfig = None,
+    context: Context = None,
+    preview: Annotated[
+        bool, typer.Option("--preview", help="Show rows of the table instead of its columns.")
+    ] = False,
+    rows: Annotated[
+        int, typer.Option(min=1, max=MOST_ROWS, help="How many rows a preview shows at the most.")
+    ] = 10,
+    columns: Annotated[
+        str | None, typer.Option(help="Columns that a preview shows, comma-separated.")
+    ] = None,
+    output: Output = None,
+) -> None:
+    """List the tables and columns that Adobe Experience Platform sees in Zoho CRM."""
+    if preview and table is None:
+        raise typer.BadParameter("needs a TABLE", param_hint="--preview")
+    if columns is not None and not preview:
+        raise typer.BadParameter("is for --preview", param_hint="--columns")
+    options = ExploreOptions(
+        name=name,
+        cluster=ClusterOptions(kubeconfig, context, namespace),
+        table=table,
+        preview=preview,
+        rows=rows,
+        columns=_list(columns),
+        output=output,
+    )
+    from crmflow.cli.explore import explore as run
+
+    asyncio.run(run(options))
+
+
+@app.command()
+def allowlist(
+    name: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="CONNECTION",
+            help="The ZohoSourceConnection whose sandbox counts. Default: the namespace's only one.",
+            show_default=False,
+        ),
+    ] = None,
+    region: Annotated[
+        str | None, typer.Option(help="The region of the sandbox, such as VA7, instead of a connection.")
+    ] = None,
+    namespace: Namespace = None,
+    kubeconfig: Kubeconfig = None,
+    context: Context = None,
+    output: Output = None,
+) -> None:
+    """Print the addresses that Adobe Experience Platform reads from, for Zoho's Allowed IPs."""
+    if name is not None and region is not None:
+        raise typer.BadParameter("takes the place of a CONNECTION", param_hint="--region")
+    options = AllowlistOptions(
+        name=name,
+        region=region,
+        cluster=ClusterOptions(kubeconfig, context, namespace),
+        output=output,
+    )
+    from crmflow.cli.allowlist import allowlist as run
+
+    asyncio.run(run(options))
+
+
+def _list(text: str | None) -> tuple[str, ...]:
+    return tuple(part.strip() for part in (text or "").split(",") if part.strip())

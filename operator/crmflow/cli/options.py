@@ -1,18 +1,37 @@
-"""What can be said on the command line of ``kubectl crmflow authorize``."""
+"""What can be said on the command line, one class per command; the help texts are in ``crmflow.cli.main``."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
+from typing import NamedTuple
+
+
+class Format(StrEnum):
+    """How a command writes for programs; for people it writes tables."""
+
+    JSON = "json"
+    YAML = "yaml"
+
+
+class ClusterOptions(NamedTuple):
+    """Which cluster and namespace; None is what kubectl itself would take."""
+
+    kubeconfig: str | None = None
+    context: str | None = None
+    namespace: str | None = None
+
+
+HERE = ClusterOptions()
+"""The cluster and namespace of the kubeconfig's context."""
 
 
 @dataclass(frozen=True)
 class AuthorizeOptions:
-    """One field per option, as it was typed; the help texts stand in ``crmflow.cli.main``."""
+    """``kubectl crmflow authorize``."""
 
     name: str
-    namespace: str | None = None
-    kubeconfig: str | None = None
-    context: str | None = None
+    cluster: ClusterOptions = HERE
     redirect_uri: str | None = None
     paste: bool = False
     grant_token: bool = False
@@ -23,3 +42,37 @@ class AuthorizeOptions:
     client_data_center: str | None = None
     browser: bool = True
     timeout: str = "10m"
+
+
+@dataclass(frozen=True)
+class ExploreOptions:
+    """``kubectl crmflow explore``."""
+
+    name: str
+    cluster: ClusterOptions = HERE
+    table: str | None = None
+    preview: bool = False
+    rows: int = 10
+    columns: tuple[str, ...] = ()
+    output: Format | None = None
+
+
+@dataclass(frozen=True)
+class AllowlistOptions:
+    """``kubectl crmflow allowlist``: a connection's name, or a region, or the namespace's only connection."""
+
+    name: str | None = None
+    region: str | None = None
+    cluster: ClusterOptions = HERE
+    output: Format | None = None
+
+
+@dataclass(frozen=True)
+class DoctorOptions:
+    """``kubectl crmflow doctor``: without a name, every connection of the namespace."""
+
+    name: str | None = None
+    cluster: ClusterOptions = HERE
+    live: bool = False
+    report: str | None = None
+    output: Format | None = None

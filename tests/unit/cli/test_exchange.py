@@ -18,6 +18,7 @@ from crmflow.cli.zoho import Zoho
 from crmflow.clock import Clock
 from crmflow.transport.errors import RemoteError
 from crmflow.transport.http import HttpClient
+from crmflow.zoho.accounts import ZohoAccounts
 from crmflow.zoho.crm import ZohoCRM
 from crmflow.zoho.datacenters import ZohoEndpoints
 from crmflow.zoho.grants import ZohoGrants
@@ -49,7 +50,13 @@ class FakeZoho:
         }
         clock, endpoints = Clock(), ZohoEndpoints()
         http = HttpClient(httpx.MockTransport(self._answer), clock)
-        self.clients = Zoho(endpoints, ZohoGrants(http, endpoints, clock), ZohoCRM(http, endpoints), clock)
+        self.clients = Zoho(
+            endpoints,
+            ZohoAccounts(http, endpoints, clock),
+            ZohoGrants(http, endpoints, clock),
+            ZohoCRM(http, endpoints),
+            clock,
+        )
 
     def _answer(self, request: httpx.Request) -> httpx.Response:
         name = request.url.path.rsplit("/", 1)[-1]

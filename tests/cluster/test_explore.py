@@ -1,0 +1,141 @@
+"""``kubectl crmflow explore`` and ``allowlist`` on a real API server, against emulated Platform and Zoho."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from crmflow.aep.egress import packaged_allow_list
+from hack.kubectl import Kubectl
+from tests.cluster.support import manifests
+from tests.cluster.support.canary import visible
+from tests.cluster.support.plugin import READ_CONNECTIONS, Plugin
+from tests.cluster.support.world import CONNECTION, World
+
+NAME = manifests.CONNECTION
+EUROPE = packaged_allow_list().ranges_of("NLD2")
+
+
+@pytest.fixture
+def plugin(world: World, kubectl: Kubectl, tmp_path: Path) -> Iterator[Plugin]:
+    """Somebody who may read connections and Secrets."""
+    (tmp_path / "desk").mkdir()
+    plugin = Plugin(world, kubectl, tmp_path / "desk")
+    yield plugin
+    plugin.check()
+
+
+@pytest.fixture
+def ready(world: World) -> World:
+    """The connection is Ready."""
+    world.apply_secrets()
+    world.apply_connection()
+    world.wait_ready(CONNECTION, seconds=60)
+    return world
+
+
+@pytest.mark.parametrize("naming", ["plain", "prefixed"])
+def test_tables_columns_and_rows(ready: World, plugin: Plugin, naming: str) -> None:
+    ready.control.switch("aep", tableNaming=naming)
+    path = "Crm.Contacts" if naming == "prefixed" else "Contacts"
+
+    tables = plugin("explore", NAME)
+    assert tables.status == 0, tables.stderr
+    assert tables.lines[0] == ["TABLE", "PATH"]
+    assert ["Contacts", path] in tables.lines
+    assert {"name": "Contacts", "path": path} in plugin("explore", NAME, "-o", "json").json()
+
+    columns = plugin("explore", NAME, "Contacts")
+    assert ["Modified_Time", "date-time", "candidate"] in columns.lines
+    assert ["Email", "string"] in columns.lines
+    as_yaml = yaml.safe_load(plugin("explore", NAME, path, "-o", "yaml").stdout)
+    assert (as_yaml["table"], as_yaml["path"]) == ("Contacts", path)
+    assert {"name": "Modified_Time", "type": "date-time", "deltaColumn": True} in as_yaml["columns"]
+
+
+@pytest.mark.parametrize("columns", ["xdm", "meta"])
+def test_rows_reach_the_terminal_and_nothing_else(ready: World, plugin: Plugin, columns: str) -> None:
+    ready.control.switch("aep", exploreColumns=columns)
+    shown = plugin("explore", NAME, "Contacts", "--preview", "--rows=3", "-o", "json")
+    assert shown.status == 0, shown.stderr
+    rows = shown.json()["rows"]
+    assert len(rows) == 3
+    emails = [row["Email"] for row in rows]
+    assert all("@" in email for email in emails)
+
+    table = plugin("explore", NAME, "Contacts", "--preview", "--rows=2", "--columns=Email, Last_Name")
+    assert [line[0] for line in table.lines] == ["Email", *emails[:2]]
+    assert "@" not in table.stderr
+
+    some = plugin("explore", NAME, "Contacts", "--preview")
+    assert len(some.lines) == 11
+    assert "--columns" in some.stderr
+
+    everything = {**visible(ready.cluster, ready.namespace), "operator log": ready.operator.log}
+    assert [name for name, text in everything.items() if emails[0] in text] == []
+
+
+def test_what_is_not_there(ready: World, plugin: Plugin) -> None:
+    misspelt = plugin("explore", NAME, "contact")
+    assert (misspelt.status, misspelt.stdout) == (1, "")
+    assert 'no table "contact"' in misspelt.stderr
+    assert "Did you mean Contacts?" in misspelt.stderr
+    assert "Leave the table out" in plugin("explore", NAME, "Xyzzy").stderr
+    column = plugin("explore", NAME, "Contacts", "--preview", "--columns=Nope")
+    assert (column.status, "no column Nope" in column.stderr) == (1, True)
+    nobody = plugin("explore", "zoho-us")
+    assert (nobody.status, 'no ZohoSourceConnection "zoho-us"' in nobody.stderr) == (1, True)
+
+
+def test_zoho_refuses_platform(ready: World, plugin: Plugin) -> None:
+    ready.control.switch("zoho", ipBlock="source")
+    refused = plugin("explore", NAME)
+    assert (refused.status, refused.stdout) == (1, "")
+    assert "Access denied from this IP address" in refused.stderr
+    assert "Allowed IPs" in refused.stderr
+
+
+def test_before_there_is_a_base_connection(world: World, plugin: Plugin) -> None:
+    world.apply_connection()
+    early = plugin("explore", NAME)
+    assert early.status == 1
+    assert "no base connection" in early.stderr
+    assert f"kubectl crmflow doctor {NAME} -n {world.namespace}" in early.stderr
+
+
+def test_without_the_right_to_read_secrets(ready: World, plugin: Plugin) -> None:
+    plugin.give_rights(READ_CONNECTIONS)
+    for arguments in (["explore", NAME], ["allowlist", NAME]):
+        refused = plugin(*arguments)
+        assert (refused.status, refused.stdout) == (1, "")
+        assert f'refused Secret "{manifests.PLATFORM_SECRET}": 403' in refused.stderr
+
+
+def test_the_allow_list(ready: World, plugin: Plugin) -> None:
+    plain = plugin("allowlist", NAME)
+    assert (plain.status, plain.stdout.splitlines()) == (0, list(EUROPE))
+    assert plugin("allowlist").stdout == plain.stdout
+    assert plugin("allowlist", NAME, "-o", "json").json() == {"region": "NLD2", "ranges": list(EUROPE)}
+    ready.control.patch("/aep/sandboxes/prod", region="VA6")
+    unknown = plugin("allowlist", "--region=VA6")
+    assert (unknown.status, unknown.stdout) == (1, "")
+    assert 'region "VA6"' in unknown.stderr
+
+
+def test_the_allow_list_before_anything_works(world: World, plugin: Plugin) -> None:
+    world.apply_secrets(refreshToken="1000.00000000000000000000000000000000.00000000000000000000000000000000")
+    world.apply_connection()
+    assert plugin("allowlist", NAME).stdout.splitlines() == list(EUROPE)
+    world.apply_connection(platform={"sandbox": "prod"})
+
+
+def test_which_connection(world: World, plugin: Plugin) -> None:
+    none = plugin("allowlist")
+    assert (none.status, "holds none" in none.stderr) == (1, True)
+    world.apply_connection()
+    world.cluster.apply(manifests.connection(world.namespace, "zoho-us"))
+    several = plugin("allowlist")
+    assert (several.status, "holds zoho-eu, zoho-us" in several.stderr) == (1, True)
