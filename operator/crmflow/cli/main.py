@@ -12,7 +12,14 @@ from typing import Annotated
 import typer
 
 from crmflow import __version__
-from crmflow.cli.options import AllowlistOptions, AuthorizeOptions, ClusterOptions, ExploreOptions, Format
+from crmflow.cli.options import (
+    AllowlistOptions,
+    AuthorizeOptions,
+    ClusterOptions,
+    DoctorOptions,
+    ExploreOptions,
+    Format,
+)
 
 MOST_ROWS = 100
 
@@ -194,6 +201,53 @@ def allowlist(
     from crmflow.cli.allowlist import allowlist as run
 
     asyncio.run(run(options))
+
+
+@app.command()
+def doctor(
+    name: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="CONNECTION",
+            help="The ZohoSourceConnection. Default: all of the namespace.",
+            show_default=False,
+        ),
+    ] = None,
+    namespace: Namespace = None,
+    kubeconfig: Kubeconfig = None,
+    context: Context = None,
+    live: Annotated[
+        bool,
+        typer.Option(
+            "--live",
+            help="Ask Zoho and Adobe too, from this machine, with the credentials in the Secrets. "
+            "It takes one of the ten access tokens that Zoho gives in ten minutes.",
+        ),
+    ] = False,
+    report: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="Write a page to attach to an issue, too: without secrets, organizations and people.",
+        ),
+    ] = None,
+    output: Output = None,
+) -> None:
+    """Check what a connection needs, and say what to do about each thing that is wrong. Changes nothing.
+
+    Leaves with status 1 if something failed.
+    """
+    options = DoctorOptions(
+        name=name,
+        cluster=ClusterOptions(kubeconfig, context, namespace),
+        live=live,
+        report=report,
+        output=output,
+    )
+    from crmflow.cli.doctor.command import doctor as run
+
+    if not asyncio.run(run(options)):
+        raise typer.Exit(1)
 
 
 def _list(text: str | None) -> tuple[str, ...]:

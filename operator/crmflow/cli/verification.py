@@ -51,7 +51,7 @@ async def verify(crm: ZohoCRM, connection: Connection, token: AccessToken, neede
         warnings.append(f"Not granted, and needed for checks only: {', '.join(missing)}.")
     organization: Organization | None = None
     try:
-        organization = await _organization(crm, connection, token.value)
+        organization = await matching_organization(crm, connection, token.value)
     except RemoteError as error:
         cause = f"{sentence(error.message)} {sentence(error.advice)}".strip()
         warnings.append(f"The organization could not be verified from here. {cause}")
@@ -67,7 +67,7 @@ def _require(missing: Sequence[str], needed: Sequence[str]) -> None:
         )
 
 
-async def _organization(crm: ZohoCRM, connection: Connection, token: SecretStr) -> Organization:
+async def matching_organization(crm: ZohoCRM, connection: Connection, token: SecretStr) -> Organization:
     """The connection's; raises Problem if the grant belongs to another, RemoteError if it can't be read."""
     try:
         organization = await crm.organization(connection.data_center, connection.environment, token)

@@ -1,0 +1,69 @@
+"""A check's result, as data: one line for people, one object for programs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from crmflow.cli.problem import Problem, sentence
+from crmflow.transport.errors import RemoteError
+
+THROTTLED = frozenset({"TokenThrottled", "RateLimited"})
+"""Reasons that say nothing about what was to be checked: the service answers nobody at the moment."""
+
+
+class Level(StrEnum):
+    """How a check ended."""
+
+    OK = "ok"
+    WARNING = "warning"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True)
+class Check:
+    """One line. Message and fix are safe to show; a fix says what to do, and is empty if all is well."""
+
+    subject: str
+    level: Level
+    message: str
+    fix: str = ""
+    reason: str = ""
+    """The reason that docs/guides/troubleshooting.md explains, if there is one."""
+
+
+@dataclass(frozen=True)
+class Section:
+    """Checks of one thing."""
+
+    title: str
+    checks: tuple[Check, ...]
+
+
+def ok(subject: str, message: str) -> Check:
+    """All is well."""
+    return Check(subject, Level.OK, sentence(message))
+
+
+def warning(subject: str, message: str, fix: str, reason: str = "") -> Check:
+    """Not as it should be, or not to be found out; data may flow all the same."""
+    return Check(subject, Level.WARNING, sentence(message), sentence(fix), reason)
+
+
+def failed(subject: str, message: str, fix: str, reason: str = "") -> Check:
+    """Data can't flow like this."""
+    return Check(subject, Level.FAILED, sentence(message), sentence(fix), reason)
+
+
+def failed_by(subject: str, error: Problem | RemoteError) -> Check:
+    """What went wrong while checking: a failure, unless the service was only busy."""
+    problem = Problem.of(error)
+    reason = error.reason if isinstance(error, RemoteError) else ""
+    make = warning if reason in THROTTLED else failed
+    return make(subject, problem.message, problem.advice or "Run the doctor again in a few minutes", reason)
+
+
+def count(sections: Iterable[Section], level: Level) -> int:
+    """How many checks ended so."""
+    return sum(check.level is level for section in sections for check in section.checks)

@@ -1,0 +1,116 @@
+"""What is installed in the cluster: the API server, our resource definitions, the operator."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from kubernetes.aio import client
+
+from crmflow.api.kinds import GROUP, KINDS, VERSION
+from crmflow.cli.api_server import REQUEST_SECONDS, ForbiddenError, call
+from crmflow.cli.cluster import Cluster
+from crmflow.cli.connection import Connection
+from crmflow.cli.doctor.checks import Check, failed, failed_by, ok, warning
+from crmflow.cli.problem import Problem
+
+OPERATOR_LABEL = "app.kubernetes.io/name=crmflow"
+
+_API_SERVER = "API server"
+_DEFINITIONS = "resource definitions"
+_OPERATOR = "operator"
+_INSTALL = "Install crmflow; docs/guides/plugin.md names the guide"
+
+
+async def server_version(cluster: Cluster) -> str:
+    """The API server's version, such as v1.36.3. Raises Problem."""
+    found: Any = await call(
+        client.VersionApi(cluster.api).get_code(_request_timeout=REQUEST_SECONDS), "its version"
+    )
+    return str(found.git_version) if found else "unknown"
+
+
+async def check_api_server(cluster: Cluster) -> Check:
+    """It answers."""
+    try:
+        return ok(_API_SERVER, f"Kubernetes {await server_version(cluster)} answers")
+    except ForbiddenError:
+        return ok(_API_SERVER, "Kubernetes answers; your rights do not show its version")
+    except Problem as problem:
+        return failed_by(_API_SERVER, problem)
+
+
+async def check_definitions(cluster: Cluster) -> Check:
+    """It serves both kinds."""
+    try:
+        found: Any = await call(
+            client.CustomObjectsApi(cluster.api).get_api_resources(
+                GROUP, VERSION, _request_timeout=REQUEST_SECONDS
+            ),
+            f"the resources of {GROUP}",
+        )
+    except Problem as problem:
+        return failed_by(_DEFINITIONS, problem)
+    served = {resource.name for resource in found.resources} if found else set()
+    missing = [kind.crd_name for kind in KINDS if kind.plural not in served]
+    if missing:
+        return failed(
+            _DEFINITIONS,
+            f"the cluster does not serve {' and '.join(missing)} in {VERSION}",
+            "Install them: kubectl apply --server-side -f crds/",
+        )
+    return ok(_DEFINITIONS, f"the cluster serves {' and '.join(kind.plural for kind in KINDS)} in {VERSION}")
+
+
+async def check_operator(cluster: Cluster, connections: Sequence[Connection]) -> list[Check]:
+    """Its Deployment is available; where rights do not show that, its work does."""
+    worked_on = [connection for connection in connections if connection.status.observed_generation]
+    evidence = f"it has worked on {len(worked_on)} of {len(connections)} connections here"
+    try:
+        deployments = await _deployments(cluster)
+    except ForbiddenError:
+        if worked_on:
+            return [ok(_OPERATOR, f"{evidence}; your rights do not show its Deployment")]
+        return [
+            warning(
+                _OPERATOR,
+                "your rights do not show its Deployment, and there is no connection that it has worked on",
+                "Ask whoever runs the cluster whether crmflow runs and serves this namespace",
+            )
+        ]
+    except Problem as problem:
+        return [failed_by(_OPERATOR, problem)]
+    if deployments:
+        return [_check_deployment(deployment) for deployment in deployments]
+    if worked_on:
+        return [
+            warning(
+                _OPERATOR,
+                f"there is no Deployment with the label {OPERATOR_LABEL}, though {evidence}",
+                "If it runs outside the cluster all is well; else install it again",
+            )
+        ]
+    return [failed(_OPERATOR, f"there is no Deployment with the label {OPERATOR_LABEL}", _INSTALL)]
+
+
+async def _deployments(cluster: Cluster) -> list[Any]:
+    found: Any = await call(
+        client.AppsV1Api(cluster.api).list_deployment_for_all_namespaces(
+            label_selector=OPERATOR_LABEL, _request_timeout=REQUEST_SECONDS
+        ),
+        "the Deployments",
+    )
+    return list(found.items) if found else []
+
+
+def _check_deployment(deployment: Any) -> Check:
+    namespace, name = deployment.metadata.namespace, deployment.metadata.name
+    wanted = 1 if deployment.spec.replicas is None else deployment.spec.replicas
+    available = deployment.status.available_replicas or 0
+    message = f"Deployment {namespace}/{name}: {available} of {wanted} replicas are available"
+    if wanted == 0:
+        return failed(_OPERATOR, message, f"kubectl -n {namespace} scale deployment/{name} --replicas=1")
+    if available >= wanted:
+        return ok(_OPERATOR, message)
+    see = f"kubectl -n {namespace} describe deployment/{name}; kubectl -n {namespace} logs deployment/{name}"
+    return warning(_OPERATOR, message, see) if available else failed(_OPERATOR, message, see)

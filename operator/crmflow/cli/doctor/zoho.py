@@ -1,0 +1,143 @@
+"""Zoho, asked from this machine with the grants in Secrets. Only reads.
+
+The chain ends at its first failure, since what comes after it would only fail for the same reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+from crmflow.api.base import ConditionStatus
+from crmflow.cli.connection import Connection
+from crmflow.cli.doctor.checks import Check, Level, failed, failed_by, ok, warning
+from crmflow.cli.doctor.hosts import Hosts
+from crmflow.cli.doctor.privacy import Privacy
+from crmflow.cli.problem import Problem
+from crmflow.cli.verification import matching_organization
+from crmflow.cli.zoho import Zoho
+from crmflow.reconcile.credentials import ZohoCredentials
+from crmflow.transport.errors import RemoteError
+from crmflow.zoho.accounts import AccessToken
+from crmflow.zoho.scopes import DEFAULT_SCOPES, VERIFICATION_SCOPES, missing_scopes
+
+_ADDRESS_REFUSED = ("TokenRejected", "AccessRefused")
+_RERUN = "Run the doctor again in a few minutes"
+
+
+class LiveZoho:
+    """Zoho with the grants in Secrets: one access token for each grant, however many connections use it."""
+
+    def __init__(self, zoho: Zoho, hosts: Hosts, privacy: Privacy) -> None:
+        self._zoho = zoho
+        self._hosts = hosts
+        self._privacy = privacy
+        self._tokens: dict[tuple[str, str], AccessToken | RemoteError] = {}
+
+    async def check(
+        self, connection: Connection, credentials: ZohoCredentials | None
+    ) -> AsyncIterator[Check]:
+        """Hosts, token, scopes, organization and user."""
+        endpoints, where = self._zoho.endpoints, connection.data_center
+        api_url = endpoints.api_url(where, connection.environment)
+        accounts = await self._hosts.check("Zoho accounts host", endpoints.accounts_url(where))
+        api = await self._hosts.check("Zoho API host", api_url)
+        yield accounts
+        yield api
+        if credentials is None or accounts.level is not Level.OK:
+            return
+        token = await self._token(connection, credentials)
+        if isinstance(token, RemoteError):
+            yield failed_by("Zoho token", token)
+            return
+        yield ok("Zoho token", "Zoho gave an access token, one of ten that it gives in ten minutes")
+        yield _check_scopes(token)
+        if api.level is Level.OK:
+            async for check in self._check_grant(connection, token):
+                yield check
+
+    async def _token(self, connection: Connection, credentials: ZohoCredentials) -> AccessToken | RemoteError:
+        key = (connection.data_center, credentials.fingerprint)
+        if key not in self._tokens:
+            try:
+                self._tokens[key] = await self._zoho.accounts.refresh(
+                    connection.data_center,
+                    credentials.client_id,
+                    credentials.client_secret,
+                    credentials.refresh_token,
+                )
+            except RemoteError as error:
+                self._tokens[key] = error
+        return self._tokens[key]
+
+    async def _check_grant(self, connection: Connection, token: AccessToken) -> AsyncIterator[Check]:
+        subject = "Zoho organization"
+        missing = missing_scopes(VERIFICATION_SCOPES, token.scopes) if token.scopes else ()
+        if missing:
+            yield warning(
+                subject,
+                f"not checked: the grant lacks {', '.join(missing)}",
+                "Nothing, or authorize anew with all scopes",
+            )
+            return
+        try:
+            organization = await matching_organization(self._zoho.crm, connection, token.value)
+        except Problem as problem:
+            yield failed_by(subject, problem)
+            return
+        except RemoteError as error:
+            yield _refused(subject, connection, error)
+            return
+        self._privacy.hide_organization(organization.id, organization.name)
+        details = ", ".join(part for part in (organization.type, organization.edition) if part)
+        yield ok(subject, f"{organization.name} ({organization.id}): {details}")
+        yield await self._check_user(connection, token)
+
+    async def _check_user(self, connection: Connection, token: AccessToken) -> Check:
+        subject = "Zoho user"
+        try:
+            user = await self._zoho.crm.current_user(
+                connection.data_center, connection.environment, token.value
+            )
+        except RemoteError as error:
+            problem = Problem.of(error)
+            return warning(subject, problem.message, problem.advice or _RERUN, error.reason)
+        self._privacy.hide_user(user.name, user.email)
+        return ok(subject, f"the grant is that of {user.name} ({user.email}), profile {user.profile}")
+
+
+def _check_scopes(token: AccessToken) -> Check:
+    subject = "Zoho scopes"
+    if not token.scopes:
+        return warning(
+            subject,
+            "Zoho did not say which scopes it granted",
+            "Nothing, unless something is refused with ScopeMissing",
+        )
+    missing = missing_scopes(DEFAULT_SCOPES, token.scopes)
+    needed = [scope for scope in missing if scope not in VERIFICATION_SCOPES]
+    if needed:
+        fix = f"kubectl crmflow authorize, with the scopes {','.join(DEFAULT_SCOPES)}"
+        return failed(subject, f"the grant lacks {', '.join(needed)}", fix, "ScopeMissing")
+    if missing:
+        return warning(
+            subject,
+            f"the grant lacks {', '.join(missing)}, which only checks need",
+            "Nothing, or authorize anew with all scopes",
+        )
+    return ok(subject, "the grant has all that are needed")
+
+
+def _refused(subject: str, connection: Connection, error: RemoteError) -> Check:
+    """A refusal of this machine's address looks like one of the token (zoho.md 6)."""
+    authorized = any(
+        condition.type == "Authorized" and condition.status is ConditionStatus.TRUE
+        for condition in connection.status.conditions
+    )
+    if error.reason in _ADDRESS_REFUSED and authorized:
+        return warning(
+            subject,
+            f"not checked: Zoho refuses this machine, and lets the operator in ({error.message})",
+            "Nothing, or add this machine's address to the Allowed IPs in Zoho",
+            error.reason,
+        )
+    return failed_by(subject, error)

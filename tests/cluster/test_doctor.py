@@ -1,0 +1,144 @@
+"""``kubectl crmflow doctor`` on a real API server, against emulated Zoho and Platform."""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hack.kubectl import Kubectl
+from tests.cluster.support import manifests
+from tests.cluster.support.cluster import Object
+from tests.cluster.support.plugin import Plugin, Run
+from tests.cluster.support.world import CONNECTION, World
+
+NAME = manifests.CONNECTION
+LIVE = (
+    "Zoho accounts host",
+    "Zoho API host",
+    "Zoho token",
+    "Zoho scopes",
+    "Zoho organization",
+    "Zoho user",
+    "Adobe IMS host",
+    "Platform host",
+    "Adobe token",
+    "sandbox",
+    "permissions",
+    "source offered",
+    "base connection",
+    "connection test",
+)
+
+
+@pytest.fixture
+def plugin(world: World, kubectl: Kubectl, tmp_path: Path) -> Iterator[Plugin]:
+    """Somebody who may read connections and Secrets in their namespace."""
+    (tmp_path / "desk").mkdir()
+    plugin = Plugin(world, kubectl, tmp_path / "desk")
+    yield plugin
+    plugin.check()
+
+
+@pytest.fixture
+def ready(world: World) -> World:
+    """The connection is Ready."""
+    world.apply_secrets()
+    world.apply_connection()
+    world.wait_ready(CONNECTION, seconds=60)
+    return world
+
+
+def results(run: Run) -> dict[str, str]:
+    """How each check of ``-o json`` ended."""
+    return {check["check"]: check["result"] for check in checks(run)}
+
+
+def checks(run: Run) -> list[dict[str, Any]]:
+    """Every check of ``-o json``."""
+    return [check for section in run.json()["sections"] for check in section["checks"]]
+
+
+def the(subject: str, run: Run) -> dict[str, Any]:
+    """One check of ``-o json``."""
+    (found,) = (check for check in checks(run) if check["check"] == subject)
+    return found
+
+
+def refreshes(calls: list[Object]) -> int:
+    """How many access tokens were asked for."""
+    return sum(call["service"] == "zoho-accounts" and call["method"] == "POST" for call in calls)
+
+
+def changes(calls: list[Object]) -> list[str]:
+    """What was sent to Platform that could change something."""
+    return [call["path"] for call in calls if call["service"] == "platform" and call["method"] != "GET"]
+
+
+def test_all_is_well(ready: World, plugin: Plugin) -> None:
+    mark = ready.mark()
+    offline = plugin("doctor", NAME)
+    assert offline.status == 0, offline.stderr
+    assert offline.stdout.splitlines()[-1].endswith(" ok, 0 warning, 0 failed")
+    assert ["ok", "Zoho", "Secret"] in [line[:3] for line in offline.lines]
+    assert not [call for call in ready.calls_since(mark) if call["service"].startswith("zoho")]
+
+    mark = ready.mark()
+    live = plugin("doctor", "--live", "-o", "json")
+    assert live.status == 0, live.stderr
+    assert {subject: results(live)[subject] for subject in LIVE} == dict.fromkeys(LIVE, "ok")
+    assert "one access token" in live.stderr
+    calls = ready.calls_since(mark)
+    assert (refreshes(calls), changes(calls)) == (1, [])
+    assert "data.pipeline@example.com" in the("Zoho user", live)["message"]
+
+
+def test_two_connections_with_one_grant_cost_one_token(ready: World, plugin: Plugin) -> None:
+    ready.cluster.apply(manifests.connection(ready.namespace, "zoho-second"))
+    ready.cluster.wait_ready(CONNECTION, "zoho-second", ready.namespace, seconds=60)
+    mark = ready.mark()
+    live = plugin("doctor", "--live", "-o", "json")
+    titles = [section["title"].split("/")[-1] for section in live.json()["sections"]]
+    assert titles[1:] == [NAME, "zoho-second"]
+    assert refreshes(ready.calls_since(mark)) == 1
+
+
+def test_the_report_names_nobody(ready: World, plugin: Plugin) -> None:
+    file = plugin.directory / "report.md"
+    assert plugin("doctor", NAME, "--live", f"--report={file}").status == 0
+    text = file.read_text()
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert "| connection test | ok |" in text
+    assert "dataCenter: EU" in text
+    assert "<organization>" in text
+    assert "<Zoho organization>" in text
+    for named in ("AdobeOrg", "Nordlicht", "data.pipeline", "example.com", "Data Pipeline"):
+        assert named not in text
+    unwritable = plugin("doctor", NAME, "--report=/nonexistent/report.md")
+    assert (unwritable.status, "can't be written" in unwritable.stderr) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("emulator", "switch", "position", "subject", "result"),
+    [
+        ("zoho", "tokenFault", "invalid_grant", "Zoho token", "failed"),
+        ("zoho", "ipBlock", "direct", "Zoho organization", "warning"),
+        ("zoho", "ipBlock", "source", "connection test", "failed"),
+        ("zoho", "tokenAnswerScope", False, "Zoho scopes", "warning"),
+        ("aep", "sourcesPermission", "none", "permissions", "failed"),
+        ("aep", "zohoSource", "notInFlowSpec", "source offered", "failed"),
+        ("aep", "zohoSource", "withdrawn", "source offered", "failed"),
+    ],
+)
+def test_what_the_services_refuse(
+    ready: World, plugin: Plugin, emulator: str, switch: str, position: Any, subject: str, result: str
+) -> None:
+    ready.control.switch(emulator, **{switch: position})
+    live = plugin("doctor", NAME, "--live", "-o", "json")
+    found = the(subject, live)
+    assert found["result"] == result
+    assert found["fix"]
+    assert live.status == (1 if live.json()["summary"]["failed"] else 0)
