@@ -15,7 +15,7 @@ COPY operator/ operator/
 # The plugin's command goes: what it needs is not in the image, since people run it on their own machines.
 RUN /build/bin/pip wheel --no-deps --no-build-isolation --wheel-dir /wheels . \
     && /build/bin/pip --python /opt/crmflow/bin/python install --no-deps --no-index /wheels/*.whl \
-    && rm /opt/crmflow/bin/kubectl-crmflow \
+    && rm /opt/crmflow/bin/kubectl-crmflow /opt/crmflow/bin/kubectl_complete-crmflow \
     && /opt/crmflow/bin/python -m compileall -q /opt/crmflow/lib
 
 FROM ${PYTHON_IMAGE}

@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from crmflow import __version__
+from crmflow.cli.completion import connections
 from crmflow.cli.options import (
     AllowlistOptions,
     AuthorizeOptions,
@@ -24,7 +25,13 @@ from crmflow.cli.options import (
 MOST_ROWS = 100
 
 Name = Annotated[
-    str, typer.Argument(metavar="CONNECTION", help="The ZohoSourceConnection.", show_default=False)
+    str,
+    typer.Argument(
+        metavar="CONNECTION",
+        help="The ZohoSourceConnection.",
+        show_default=False,
+        autocompletion=connections,
+    ),
 ]
 Namespace = Annotated[
     str | None,
@@ -179,6 +186,7 @@ def allowlist(
             metavar="CONNECTION",
             help="The ZohoSourceConnection whose sandbox counts. Default: the namespace's only one.",
             show_default=False,
+            autocompletion=connections,
         ),
     ] = None,
     region: Annotated[
@@ -211,6 +219,7 @@ def doctor(
             metavar="CONNECTION",
             help="The ZohoSourceConnection. Default: all of the namespace.",
             show_default=False,
+            autocompletion=connections,
         ),
     ] = None,
     namespace: Namespace = None,
