@@ -113,9 +113,12 @@ MAXIMAL: dict[str, Resource] = {
             "deletionPolicy": "Delete",
             "lastRun": {
                 "id": "r1",
-                "state": "success",
+                "state": "partialSuccess",
                 "startTime": "2026-01-31T09:00:00Z",
                 "completionTime": "2026-01-31T09:05:00Z",
+                "records": {"read": 100, "written": 95, "skipped": 1, "failed": 4},
+                "bytes": {"read": 12_000_000_000, "written": 11_000_000_000},
+                "errors": [{"code": "INGEST-1212-400", "message": "Not a date.", "records": 4}],
             },
             "gap": {
                 "noticedTime": "2026-01-31T10:00:00Z",

@@ -79,7 +79,7 @@ def test_a_converged_world_is_left_alone(world: World) -> None:
 
     assert (world.get(CONNECTION), world.get(DATAFLOW)) == before
     calls = {(call["method"], call["path"].rsplit("/", 1)[-1]) for call in world.calls_since(mark)}
-    assert calls == {("GET", collection) for collection in ONE_OF_EACH}
+    assert calls == {("GET", collection) for collection in (*ONE_OF_EACH, "runs")}
 
 
 def test_the_last_run_shows(world: World) -> None:

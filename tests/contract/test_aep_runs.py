@@ -94,6 +94,33 @@ async def test_the_documented_queries(aep: Aep, control: Any, emulators: Emulato
     assert (await aep.get("/runs", f"flowId=={flow}", count="true")).body == {"count": 3}
 
 
+async def test_one_listing_has_the_runs_of_all_flows_since_an_instant(
+    aep: Aep, control: Any, emulators: Emulators
+) -> None:
+    """Page by page, the latest first, as the operator asks for them (platform.md 3)."""
+    flows = [await aep.flow(), await aep.flow()]
+    await control("POST", "/aep/runs", {"flowId": flows[0]})
+    emulators.clock.advance(3600)
+    since = int(emulators.clock.now() * 1000) - 60_000
+    made = [(await control("POST", "/aep/runs", {"flowId": flow}))["id"] for flow in (*flows, flows[0])]
+    first = f"metrics.durationSummary.startedAtUTC>{since}"
+    page = (await aep.get("/runs", first, orderby="-createdAt", limit="2")).body
+    rest = (await aep.call("GET", page["_links"]["next"]["href"])).body
+    assert rest["_links"] == {}
+    assert {run["id"] for run in (*page["items"], *rest["items"])} == set(made)
+    some = (await aep.get("/runs", f"id=={made[0]},{made[2]}", limit="100")).body["items"]
+    assert {run["id"] for run in some} == {made[0], made[2]}
+
+
+async def test_runs_show_after_the_index_lag(aep: Aep, control: Any, emulators: Emulators) -> None:
+    flow = await aep.flow()
+    aep.emulators.aep.switches.indexLagSeconds = 30
+    await control("POST", "/aep/runs", {"flowId": flow})
+    assert (await aep.get("/runs", f"flowId=={flow}")).body["items"] == []
+    emulators.clock.advance(31)
+    assert len((await aep.get("/runs", f"flowId=={flow}")).body["items"]) == 1
+
+
 async def test_windows_follow_each_other(aep: Aep, control: Any, emulators: Emulators) -> None:
     flow = await aep.flow()
     windows = []

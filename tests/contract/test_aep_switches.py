@@ -453,18 +453,39 @@ async def test_run_spelling(
 @pytest.mark.parametrize(
     ("position", "texts"),
     [
-        ("lower", ["success", "failed", "inProgress"]),
-        ("title", ["Success", "Failed", "InProgress"]),
-        ("upper", ["SUCCESS", "FAILED", "IN_PROGRESS"]),
+        ("lower", ["success", "failed", "inProgress", "success", "queued"]),
+        ("title", ["Success", "Failed", "InProgress", "Success", "Queued"]),
+        ("upper", ["SUCCESS", "FAILED", "IN_PROGRESS", "PARTIAL_SUCCESS", "QUEUED"]),
+        ("other", ["COMPLETED", "FAILED", "IN_PROGRESS", "PARTIAL_FAILURE", "SCHEDULED"]),
     ],
 )
 async def test_run_status_spelling(aep: Aep, control: Any, position: str, texts: list[str]) -> None:
     turn(aep, runStatusSpelling=position)
     flow = await aep.flow()
-    for state in ("success", "failed", "inProgress"):
+    for state in ("success", "failed", "inProgress", "partial", "queued"):
         await control("POST", "/aep/runs", {"flowId": flow, "state": state})
     runs = (await aep.get("/runs", f"flowId=={flow}")).body["items"]
     assert [run["metrics"]["statusSummary"]["status"] for run in runs] == texts
+
+
+@pytest.mark.parametrize("position", ["shown", "absent"])
+async def test_last_run_details(aep: Aep, control: Any, position: str) -> None:
+    turn(aep, lastRunDetails=position)
+    flow = await aep.flow()
+    await control("POST", "/aep/runs", {"flowId": flow})
+    assert ("lastRunDetails" in (await aep.get(f"/flows/{flow}")).item) == (position == "shown")
+
+
+@pytest.mark.parametrize("position", ["shown", "absent"])
+async def test_queued_run_start(aep: Aep, control: Any, position: str) -> None:
+    """A filter by the start finds no run that shows none."""
+    turn(aep, queuedRunStart=position)
+    run = await control("POST", "/aep/runs", {"flowId": await aep.flow(), "state": "queued"})
+    shows = position == "shown"
+    duration = (await aep.get(f"/runs/{run['id']}")).item["metrics"]["durationSummary"]
+    assert ("startedAtUTC" in duration) == shows
+    found = (await aep.get("/runs", "metrics.durationSummary.startedAtUTC>0")).body["items"]
+    assert len(found) == shows
 
 
 @pytest.mark.parametrize(("position", "scale"), [("seconds", 1), ("milliseconds", 1000)])

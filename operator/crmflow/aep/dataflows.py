@@ -11,12 +11,12 @@ from crmflow.aep.models import (
     Created,
     Flow,
     FlowOptions,
-    LastRun,
     PatchOperation,
     Schedule,
     SourceConnection,
     TargetConnection,
 )
+from crmflow.aep.runs import last_run_of
 
 DATA_LAKE_CONNECTION_SPEC_ID = "c604ff05-7f1a-43c0-8e18-33bf874cb11c"
 """The only target that is allowed (platform.md 0; any other is refused with 1307)."""
@@ -212,23 +212,3 @@ def _schedule(raw: Mapping[str, Any]) -> Schedule:
         interval=fields.integer(raw.get("interval")),
         backfill=fields.boolean(raw.get("backfill")),
     )
-
-
-def last_run_of(flow: Mapping[str, Any]) -> LastRun | None:
-    """The last run that a flow shows, in a listing as in a read."""
-    raw = fields.obj(flow, "lastRunDetails")
-    run_id = fields.text(raw, "id")
-    if not run_id:
-        return None
-    return LastRun(
-        id=run_id,
-        # Spelled in several ways (platform.md 7.1).
-        state=fields.text(raw, "state").lower().replace("_", ""),
-        started_at=_seconds(raw.get("startedAtUTC")),
-        completed_at=_seconds(raw.get("completedAtUTC")),
-    )
-
-
-def _seconds(milliseconds: Any) -> float | None:
-    number = fields.number(milliseconds)
-    return None if number is None else number / 1000

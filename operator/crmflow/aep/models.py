@@ -6,6 +6,7 @@ since the epoch, though AEP mostly sends milliseconds.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -170,16 +171,68 @@ class FlowOptions:
     partial_ingestion_percent: float | None
 
 
+class RunState(StrEnum):
+    """States of a run, whose spellings differ (platform.md 7.1). Others come as Flow Service spells them."""
+
+    QUEUED = "queued"
+    SCHEDULED = "scheduled"
+    IN_PROGRESS = "inProgress"
+    SUCCESS = "success"
+    PARTIAL_SUCCESS = "partialSuccess"
+    FAILED = "failed"
+
+
 @dataclass(frozen=True, slots=True)
-class LastRun:
-    """``lastRunDetails`` of a flow (platform.md 4.4)."""
+class RunError:
+    """What went wrong in a run, sanitised; ``record_count`` is the number of records, where AEP tells it."""
+
+    code: str
+    message: str
+    record_count: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunMetrics:
+    """What a run moved (platform.md 7.1). What AEP does not know is None."""
+
+    records_read: int | None = None
+    records_written: int | None = None
+    records_skipped: int | None = None
+    records_failed: int | None = None
+    bytes_read: int | None = None
+    bytes_written: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A run of a flow (platform.md 7.1), or what the flow itself shows of its last one (platform.md 4.4)."""
 
     id: str
+    flow_id: str
     state: str
-    """In lower case without underscores, as spellings differ: ``success``, ``failed``, ``inprogress`` …"""
+    """A :class:`RunState`, a state that is not known here, or "" if AEP shows none."""
     started_at: float | None
     completed_at: float | None
     """None while it runs."""
+    metrics: RunMetrics | None = None
+    """None before it ends, and where only the flow tells of it."""
+    errors: tuple[RunError, ...] = ()
+
+    @property
+    def is_final(self) -> bool:
+        """True once nothing more comes of it."""
+        return self.completed_at is not None or self.state not in _OPEN_STATES
+
+    def supersedes(self, known: Run | None) -> bool:
+        """True if this is a later run than ``known``, or the same one and no less is known of it."""
+        if known is None:
+            return True
+        if self.id != known.id:
+            return (self.started_at or math.inf) >= (known.started_at or math.inf)
+        return (self.is_final, self.metrics is not None) >= (known.is_final, known.metrics is not None)
+
+
+_OPEN_STATES = frozenset({"", RunState.QUEUED, RunState.SCHEDULED, RunState.IN_PROGRESS})
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +252,7 @@ class Flow:
     mapping_set_id: str | None
     mapping_version: int | None
     options: FlowOptions
-    last_run: LastRun | None
+    last_run: Run | None
     transformations: tuple[Mapping[str, Any], ...] = field(default=(), hash=False)
     """As AEP shows them: a patch replaces one by its index (platform.md 6.2)."""
 

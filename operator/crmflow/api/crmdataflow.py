@@ -298,17 +298,60 @@ class Gap(Model):
     """When the new flow begins; absent until it exists."""
 
 
+Count = Annotated[int, Field(ge=0)]
+
+
+class RunRecords(Model):
+    """How many records a run handled. A number that Adobe Experience Platform does not tell is absent."""
+
+    read: Count | None = None
+    """Records that came from Zoho CRM."""
+    written: Count | None = None
+    """Records that were ingested."""
+    skipped: Count | None = None
+    """Records that were left out."""
+    failed: Count | None = None
+    """Records that were refused."""
+
+
+class RunBytes(Model):
+    """How much a run moved. A number that Adobe Experience Platform does not tell is absent."""
+
+    read: Count | None = None
+    """Bytes that came from Zoho CRM."""
+    written: Count | None = None
+    """Bytes that were ingested."""
+
+
+class RunError(Model):
+    """Why a run, or some of its records, failed."""
+
+    code: Annotated[str, Field(max_length=64)]
+    """The code of Adobe Experience Platform, such as CONNECTOR-1001-500."""
+    message: Annotated[str, Field(max_length=256)]
+    """Its text."""
+    records: Count | None = None
+    """How many records it concerns, where that is told."""
+
+
 class LastRun(Model):
     """The flow's last run."""
 
     id: RemoteId
     """Its ID."""
     state: RemoteState | None = None
-    """Its state as the Flow Service gives it, such as success or failed."""
+    """Its state: queued, scheduled, inProgress, success, partialSuccess or failed, however the Flow Service
+    spells it. A run that succeeded and refused records is a partialSuccess."""
     start_time: Timestamp | None = None
     """When it began."""
     completion_time: Timestamp | None = None
     """When it ended; absent while it runs."""
+    records: RunRecords | None = None
+    """The records that it handled; absent until it has ended."""
+    bytes: RunBytes | None = None
+    """The bytes that it moved; absent until it has ended."""
+    errors: Annotated[tuple[RunError, ...], Field(max_length=8)] | None = None
+    """What went wrong in it, the first five errors."""
 
 
 class CRMDataflowStatus(Model):

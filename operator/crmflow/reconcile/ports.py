@@ -25,6 +25,7 @@ from crmflow.aep.models import (
     MappingCheck,
     MappingSetRef,
     PatchOperation,
+    Run,
     Sandbox,
     Schema,
     SourceConnection,
@@ -179,6 +180,10 @@ class Inventory(Protocol):
 
     def is_built_on(self, remote_id: str) -> bool:
         """True if a listed object names this one as what it is built on."""
+        ...
+
+    def last_run(self, flow_id: str) -> Run | None:
+        """The flow's last run, once runs have been listed."""
         ...
 
     def holder_of(self, remote_id: str) -> str | None:

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from crmflow.aep.listings import Listed
+from crmflow.aep.listings import Collection, Listed
 from crmflow.api.kinds import CRM_DATAFLOW, GROUP, ZOHO_SOURCE_CONNECTION
 from crmflow.clock import Clock
 from crmflow.observability.events import Event, EventType
 from crmflow.observability.metrics import Metrics
 from crmflow.reconcile.conditions import READY, TRUE, Conditions
+from crmflow.reconcile.dataflow.runs import RunRecord
 from crmflow.reconcile.identity import Identity
 from crmflow.reconcile.kind import Reconciler
 from crmflow.reconcile.offer import Offers
@@ -163,7 +164,7 @@ class Inventories:
                 continue
             metadata, status = obj["metadata"], obj.get("status") or {}
             reconciler = self._reconcilers[key.kind]
-            claims += _claims(key, reconciler, status)
+            claims += _claims(key, reconciler, obj["spec"], status)
             identity = Identity(
                 self._installation.instance, key.kind, key.namespace, key.name, metadata["uid"]
             )
@@ -195,9 +196,13 @@ class Inventories:
                 yield from (key for key in referrers if key.kind == CRM_DATAFLOW.kind)
 
 
-def _claims(key: Key, reconciler: Reconciler, status: Mapping[str, Any]) -> Iterable[Claim]:
-    run = status.get("lastRun")
-    last_run = (run["id"], run.get("state", "")) if run else None
-    is_ready = Conditions.from_status(status).is_true(READY)
+def _claims(
+    key: Key, reconciler: Reconciler, spec: Mapping[str, Any], status: Mapping[str, Any]
+) -> Iterable[Claim]:
+    # A resource that is not Ready looks at its runs whenever it is visited; a paused one is not visited.
+    takes_runs = Conditions.from_status(status).is_true(READY) and not spec.get("paused")
     for slot, remote_id in reconciler.claimed(status).items():
-        yield Claim(key, reconciler.slots[slot], remote_id, last_run, is_ready)
+        collection = reconciler.slots[slot]
+        is_flow = collection is Collection.FLOWS
+        runs = RunRecord.of_object(spec, status) if is_flow and takes_runs else None
+        yield Claim(key, collection, remote_id, runs)

@@ -15,14 +15,17 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from crmflow.aep.listings import Collection, Listed
-from crmflow.aep.models import Sandbox
+from crmflow.aep.models import Run, Sandbox
 from crmflow.clock import Clock
 from crmflow.reconcile.brake import is_mass_vanish
+from crmflow.reconcile.dataflow.runs import RunRecord
 from crmflow.reconcile.offer import DATA_LAKE_CONNECTION_SPEC_ID, ZOHO_CONNECTION_SPEC_ID
 from crmflow.reconcile.ownership import key_in
 from crmflow.reconcile.ports import Absence
 from crmflow.runtime.keys import Key
+from crmflow.runtime.runs import RunLedger, RunsClient
 from crmflow.runtime.snapshot import Snapshot
+from crmflow.transport.errors import RemoteError
 
 RECENT_SECONDS = 60.0
 """A listing no older than this is proof enough that an object is gone, beside the 404: ids don't come back.
@@ -37,7 +40,7 @@ Scope = tuple[str, str, str]
 """Organization, sandbox, and fingerprint of the Adobe credential."""
 
 
-class ListingClient(Protocol):
+class ListingClient(RunsClient, Protocol):
     """What the inventory asks of a sandbox. Every method may raise RemoteError."""
 
     async def list_by_spec(self, collection: Collection, spec_id: str) -> Sequence[Listed]: ...
@@ -62,10 +65,8 @@ class Claim:
     key: Key
     collection: Collection
     id: str
-    last_run: tuple[str, str] | None = None
-    """Id and state of the run that status shows; of flows only."""
-    takes_runs: bool = False
-    """True if a new run is of interest: the resource is Ready, and a visit will record it."""
+    runs: RunRecord | None = None
+    """What the resource says of the runs of this flow, if a visit would record a new one."""
 
 
 @dataclass(frozen=True)
@@ -114,6 +115,7 @@ class SandboxInventory:
         self._known = known
         self._claimant = claimant
         self._flow_spec_id = flow_spec_id
+        self._ledger = RunLedger(client, clock)
         self._snapshot: Snapshot | None = None
         self._listing: tuple[float, asyncio.Task[Snapshot]] | None = None
         self._created: dict[str, tuple[Collection, Listed, float]] = {}
@@ -179,6 +181,10 @@ class SandboxInventory:
         """True if a listed object names this one as what it is built on."""
         listed = self._snapshot.built_on(remote_id) if self._snapshot else ()
         return any(child not in self._deleted for child in listed)
+
+    def last_run(self, flow_id: str) -> Run | None:
+        """The flow's last run, once runs have been listed."""
+        return self._ledger.last_run(flow_id)
 
     def holder_of(self, remote_id: str) -> str | None:
         """The resource of the cluster that records this object as its own."""
@@ -265,6 +271,7 @@ class SandboxInventory:
         """List, compare, and say who has to look; and which objects of this installation nobody knows."""
         snapshot = await self.list_since(self._clock.now())
         known = self._known()
+        await self._read_runs(known, snapshot)
         findings = {finding.key: finding for finding in self._changes(known, snapshot)}
         missing = self._missing(known, snapshot)
         if missing and not await self._is_reliable(missing):
@@ -289,12 +296,18 @@ class SandboxInventory:
             self._versions[item.id] = item.etag
             if version is not None and version != item.etag:
                 yield Finding(claim.key, recheck=True)
-            elif (
-                claim.takes_runs
-                and item.last_run
-                and (item.last_run.id, item.last_run.state) != claim.last_run
-            ):
+            elif claim.runs and claim.runs.is_news(self.last_run(item.id), self._clock.utcnow()):
                 yield Finding(claim.key, recheck=False)
+
+    async def _read_runs(self, known: Known, snapshot: Snapshot) -> None:
+        """Runs are told beside everything else: that they can't be listed discards nothing."""
+        flows = {claim.id: claim for claim in known.claims if claim.collection is Collection.FLOWS}
+        told = [claim.runs.known(claim.id) for claim in flows.values() if claim.runs]
+        told += [item.last_run for item in snapshot.items[Collection.FLOWS].values()]
+        try:
+            await self._ledger.read(set(flows), [run for run in told if run])
+        except RemoteError as error:
+            log.warning("the runs of sandbox %s can't be listed: %s", self._sandbox, error)
 
     def _missing(self, known: Known, snapshot: Snapshot) -> list[Claim]:
         return [

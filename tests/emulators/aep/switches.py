@@ -147,8 +147,16 @@ class AepSwitches(BaseModel):
     runSpelling: Literal["documented", "published"] = Field(
         "documented", description="etag and activities, or eTag and activites (16.1.10)"
     )
-    runStatusSpelling: Literal["lower", "title", "upper"] = Field(
-        "lower", description="success, Success or SUCCESS in metrics.statusSummary (7.1)"
+    runStatusSpelling: Literal["lower", "title", "upper", "other"] = Field(
+        "lower",
+        description="in metrics.statusSummary: success, Success, SUCCESS, or the enum's other words as "
+        "COMPLETED and PARTIAL_FAILURE (7.1)",
+    )
+    lastRunDetails: Literal["shown", "absent"] = Field(
+        "shown", description="whether a flow shows its last run, as the FS schema has it (4.4)"
+    )
+    queuedRunStart: Literal["shown", "absent"] = Field(
+        "shown", description="whether a run that is queued has a startedAtUTC (7.1)"
     )
     runTimes: Literal["seconds", "milliseconds"] = Field(
         "seconds", description="unit of the times in POST /runs (16.1.11)"

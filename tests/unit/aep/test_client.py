@@ -19,10 +19,10 @@ from crmflow.aep.models import (
     Flow,
     FlowOptions,
     FlowSpec,
-    LastRun,
     MappingCheck,
     MappingSetRef,
     PatchOperation,
+    Run,
     Sandbox,
     Schedule,
     Schema,
@@ -445,7 +445,7 @@ FLOW = Flow(
     mapping_set_id="m",
     mapping_version=0,
     options=FlowOptions(True, 5),
-    last_run=LastRun("r", "success", 1612310500.123, 1612310600.0),
+    last_run=Run("r", "f", "success", 1612310500.123, 1612310600.0),
     transformations=tuple(RAW_FLOW["transformations"]),
 )
 
@@ -484,7 +484,7 @@ async def test_a_flow_that_never_ran() -> None:
 async def test_a_run_under_way() -> None:
     raw = {"id": "f", "lastRunDetails": {"id": "r", "state": "IN_PROGRESS", "startedAtUTC": 1612310500000}}
     found = await Fake({"items": [raw]}).client.flow("f")
-    assert found.last_run == LastRun("r", "inprogress", 1612310500.0, None)
+    assert found.last_run == Run("r", "f", "inProgress", 1612310500.0, None)
 
 
 @pytest.mark.parametrize(("enable", "op"), [(True, "enable"), (False, "disable")])

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from crmflow.aep.listings import IDS_PER_REQUEST, Collection, Listed
-from crmflow.aep.models import FieldMapping, LastRun, MappingSetRef, PatchOperation, Sandbox, SourceType
+from crmflow.aep.models import FieldMapping, MappingSetRef, PatchOperation, Run, Sandbox, SourceType
 from crmflow.transport.errors import ErrorClass, RemoteError
 from tests.unit.aep.fake import Fake, error
 
@@ -68,7 +68,7 @@ async def test_a_flow_is_listed_with_what_it_is_built_on_and_its_last_run() -> N
         state="enabled",
         created_at=1_612_310_475.905,
         parents=("s1", "t1"),
-        last_run=LastRun("r1", "success", 1_612_310_500.0, 1_612_310_560.0),
+        last_run=Run("r1", "f1", "success", 1_612_310_500.0, 1_612_310_560.0),
     )
 
 

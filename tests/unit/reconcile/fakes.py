@@ -27,6 +27,7 @@ from crmflow.aep.models import (
     MappingCheck,
     MappingSetRef,
     PatchOperation,
+    Run,
     Sandbox,
     Schedule,
     Schema,
@@ -468,6 +469,8 @@ class FakeInventory(Failing):
         self.holders: dict[str, str] = {}
         """Id → the other resource that records it."""
         self.deletions: list[str] = []
+        self.runs: dict[str, Run] = {}
+        """Flow → the last run that ``/runs`` lists, where that is more than the flow shows."""
 
     def item(self, collection: Collection, remote_id: str) -> Listed | None:
         return self._view(collection).get(remote_id)
@@ -499,6 +502,10 @@ class FakeInventory(Failing):
     def is_built_on(self, remote_id: str) -> bool:
         views = (self._view(collection) for collection in Collection)
         return any(remote_id in item.parents for view in views for item in view.values())
+
+    def last_run(self, flow_id: str) -> Run | None:
+        flow = self._platform.flows.get(flow_id)
+        return self.runs.get(flow_id) or (flow.last_run if flow else None)
 
     def holder_of(self, remote_id: str) -> str | None:
         return self.holders.get(remote_id)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from crmflow.aep.models import LastRun, Schema, SourceType, Table
+from crmflow.aep.models import Schema, SourceType, Table
 from crmflow.api.zohosourceconnection import BaseConnection
 from crmflow.reconcile.offer import FLOW_SPEC_NAME, ZOHO_CONNECTION_SPEC_ID
 from crmflow.reconcile.outcome import OutcomeClass
@@ -515,34 +515,6 @@ async def test_a_transition_is_waited_for_and_never_fought() -> None:
     assert (await resource.visit(full=False)).outcome.is_done
     assert "set_flow_state" not in world.timeline
     assert world.timeline.count("create_flow") == 1
-
-
-@pytest.mark.parametrize(
-    ("run", "status", "reason"),
-    [
-        (LastRun("r1", "inprogress", 1000.0, None), "Unknown", "Running"),
-        (LastRun("r1", "", 1000.0, None), "Unknown", "Running"),
-        (LastRun("r1", "success", 1000.0, 1060.0), "True", "Succeeded"),
-        (LastRun("r1", "failed", 1000.0, 1060.0), "False", "Failed"),
-        (LastRun("r1", "partialsuccess", 1000.0, 1060.0), "False", "Failed"),
-        (LastRun("r1", "cancelled", 1000.0, None), "False", "Failed"),
-    ],
-    ids=lambda value: value.state if isinstance(value, LastRun) else None,
-)
-async def test_the_last_run_is_told_and_does_not_touch_ready(run: LastRun, status: str, reason: str) -> None:
-    world = World()
-    resource = world.dataflow()
-    await resource.visit()
-    [flow] = world.platform.flows.values()
-    world.platform.flows[flow.id] = replace(flow, last_run=run)
-    result = await resource.visit(full=False)
-    assert (result.step, result.calls) == ("quiet", [])
-    assert resource.condition("RunsHealthy")[:2] == (status, reason)
-    assert resource.condition("Ready")[0] == "True"
-    expected = {"id": "r1", "state": run.state, "startTime": "1970-01-01T00:16:40Z"}
-    if run.completed_at:
-        expected["completionTime"] = "1970-01-01T00:17:40Z"
-    assert resource.status["lastRun"] == expected
 
 
 @pytest.mark.parametrize("full", [True, False], ids=["full check", "quiet visit"])

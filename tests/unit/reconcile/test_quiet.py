@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from crmflow.aep.listings import Collection
-from crmflow.aep.models import LastRun
+from crmflow.aep.models import Run
 from crmflow.api.zohosourceconnection import BaseConnection
 from crmflow.reconcile.outcome import OutcomeClass
 from crmflow.transport.errors import ErrorClass, RemoteError
@@ -175,7 +175,7 @@ async def test_what_is_not_quiet_is_compared_in_the_same_visit(kind: str) -> Non
 
 async def test_a_new_run_is_recorded_from_the_listing_alone() -> None:
     world, resource = await ready("dataflow")
-    run = LastRun("r7", "failed", 1000.0, 1060.0)
+    run = Run("r7", "flow-3", "failed", 1000.0, 1060.0)
     change(FLOWS, last_run=run)(world, resource)
     result = await resource.visit(full=False)
     assert (result.step, result.calls) == ("quiet", [])

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from crmflow.aep.listings import Collection
-from crmflow.aep.models import LastRun
+from crmflow.aep.models import Run
 from crmflow.api.zohosourceconnection import BaseConnection
 from crmflow.observability.events import EventType
 from crmflow.reconcile.outcome import OutcomeClass
@@ -31,7 +31,7 @@ COLLECTIONS = {
     "source": Collection.SOURCE_CONNECTIONS,
     "target": Collection.TARGET_CONNECTIONS,
 }
-RUN = LastRun("r1", "success", 1_759_999_000.0, 1_759_999_060.0)
+RUN = Run("r1", "flow-3", "success", 1_759_999_000.0, 1_759_999_060.0)
 RUN_START = "2025-10-09T08:36:40Z"
 NOTICED = "2025-10-09T08:53:20Z"
 

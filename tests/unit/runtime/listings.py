@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 from crmflow.aep.listings import Collection, Listed
-from crmflow.aep.models import LastRun, Sandbox
+from crmflow.aep.models import Run, Sandbox
+from crmflow.api.crmdataflow import Frequency, Schedule
+from crmflow.reconcile.dataflow.runs import RunRecord, last_run
 from crmflow.reconcile.identity import Identity
 from crmflow.reconcile.offer import FLOW_SPEC_ID
 from crmflow.runtime.inventory import Claim, Known, SandboxInventory
@@ -30,6 +33,8 @@ class FakeListings:
         self.unlisted: set[str] = set()
         """Ids that exist and that listings by specification lack."""
         self.sandbox_list = [Sandbox("prod", "active", "production", "VA7", START - 1_000_000.0)]
+        self.runs: list[Run] = []
+        self.runs_error: RemoteError | None = None
         self.asked: list[tuple[str, Any]] = []
         self.errors: dict[Collection, RemoteError] = {}
         self.open = asyncio.Event()
@@ -53,6 +58,16 @@ class FakeListings:
     async def list_by_ids(self, collection: Collection, ids: tuple[str, ...]) -> Sequence[Listed]:
         self.asked.append(("ids", ids))
         return [item for item in self.held[collection].values() if item.id in ids]
+
+    async def runs_since(self, since: float) -> Sequence[Run]:
+        self.asked.append(("runs", since))
+        if self.runs_error is not None:
+            raise self.runs_error
+        return [run for run in reversed(self.runs) if (run.started_at or 0.0) > since]
+
+    async def runs_by_ids(self, ids: tuple[str, ...]) -> Sequence[Run]:
+        self.asked.append(("runs by ids", ids))
+        return [run for run in self.runs if run.id in ids]
 
     async def sandboxes(self) -> Sequence[Sandbox]:
         self.asked.append(("sandboxes", None))
@@ -86,6 +101,14 @@ def listed(remote_id: str, slot: str = "flow", *, identity: Identity = IDENTITY,
     return replace(item, **fields)
 
 
+def record(run: Run | None) -> RunRecord:
+    """What a resource says that has told of ``run``."""
+    last = last_run(run) if run else None
+    hourly = Schedule(frequency=Frequency.HOUR, interval=1)
+    fresh = RunRecord(hourly, True, None, datetime.fromtimestamp(START, UTC), last, None)
+    return replace(fresh, said=fresh.judge(last, datetime.fromtimestamp(START, UTC)))
+
+
 class Stage:
     """An inventory over a fake sandbox, and what the cluster knows of it."""
 
@@ -108,14 +131,14 @@ class Stage:
         """The resource that records the object."""
         return next((claim.key for claim in self.known.claims if claim.id == remote_id), None)
 
-    def claim(self, *ids: str, collection: Collection = FLOWS, run: LastRun | None = None) -> None:
+    def claim(self, *ids: str, collection: Collection = FLOWS, run: Run | None = None) -> None:
         """The sandbox holds flows, and a resource of its own records each of them."""
         claims, owners = list(self.known.claims), dict(self.known.owners)
         for remote_id in ids:
             identity = replace(IDENTITY, name=remote_id)
             key = Key("CRMDataflow", "crm", remote_id)
             self.client.hold(collection, listed(remote_id, identity=identity, last_run=run))
-            claims.append(Claim(key, collection, remote_id, (run.id, run.state) if run else None, True))
+            claims.append(Claim(key, collection, remote_id, record(run)))
             owners[identity.key("flow")] = key
         self.known = replace(self.known, claims=tuple(claims), owners=owners)
 

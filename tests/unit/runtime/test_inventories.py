@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from crmflow.aep.listings import Collection, Listed
-from crmflow.aep.models import LastRun
+from crmflow.aep.models import Run
 from crmflow.observability.metrics import Metrics
+from crmflow.reconcile.conditions import Finding as Finding_
 from crmflow.reconcile.connection.reconciler import RECONCILER as CONNECTION
 from crmflow.reconcile.dataflow.reconciler import RECONCILER as DATAFLOW
 from crmflow.reconcile.identity import Identity
@@ -39,6 +40,23 @@ LABELS = {"organization": "org", "sandbox": "prod"}
 
 def identity(key: Key) -> Identity:
     return Identity("test", *key, uid="uid-1")
+
+
+NO_RUN = Finding_("Unknown", "NoRunYet", "The flow has not run yet.")
+FAILED = Finding_(
+    "False",
+    "Failed",
+    "Run r1 ended as failed. Its errors stand in Platform under Sources, Dataflows.",
+)
+
+
+def flowing(runs: Finding_ = NO_RUN) -> dict[str, Any]:
+    """The status of a dataflow that is Ready, and what it says of its runs."""
+    status = ready("True")
+    [is_ready] = status["conditions"]
+    healthy = {"status": runs.status, "reason": runs.reason, "message": runs.message}
+    status["conditions"].append({**is_ready, "type": "RunsHealthy", **healthy})
+    return status
 
 
 class Stage:
@@ -104,7 +122,7 @@ class Stage:
 def stage() -> Stage:
     stage = Stage()
     stage.put(ZOHO, {**ready("True"), "baseConnection": {"id": "b1"}})
-    stage.put(CONTACTS, {**ready("True"), "flow": {"id": "f1"}})
+    stage.put(CONTACTS, {**flowing(), "flow": {"id": "f1"}})
     stage.hold(ZOHO, "b1", Collection.CONNECTIONS)
     stage.hold(CONTACTS, "f1")
     stage.inventories.use(SCOPE, ZOHO, stage.client)
@@ -126,14 +144,14 @@ async def test_a_sandbox_is_polled_at_its_cadence(stage: Stage) -> None:
 async def test_the_cost_of_a_poll_is_a_metric(stage: Stage) -> None:
     async with stage.polling():
         await stage.poll()
-        assert stage.metric("inventory_poll_calls", LABELS) == 4
-        assert stage.metric("inventory_poll_pages", LABELS) == 4
+        assert stage.metric("inventory_poll_calls", LABELS) == 5
+        assert stage.metric("inventory_poll_pages", LABELS) == 5
         assert stage.metric("inventory_poll_wakes", LABELS) == 0
         assert stage.metric("orphans", LABELS) == 0
         stage.client.change(FLOWS, "f1", etag="v2")
         stage.client.held[Collection.CONNECTIONS].clear()
         await stage.poll()
-        assert stage.metric("inventory_poll_calls", LABELS) == 5, "what is missing is asked for by id"
+        assert stage.metric("inventory_poll_calls", LABELS) == 6, "what is missing is asked for by id"
         assert stage.metric("inventory_poll_wakes", LABELS) == 2
         assert stage.woken == [Finding(CONTACTS, True), Finding(ZOHO, True)]
 
@@ -156,7 +174,7 @@ async def test_a_poll_that_fails_is_counted_and_the_next_one_comes(stage: Stage)
         stage.client.errors.clear()
         await stage.poll()
         assert stage.metric("inventory_poll_failures_total") == 2
-        assert stage.metric("inventory_poll_calls", LABELS) == 4
+        assert stage.metric("inventory_poll_calls", LABELS) == 5
 
 
 async def test_an_exception_in_one_poll_ends_neither_the_others_nor_the_next(
@@ -219,11 +237,11 @@ async def test_claims_are_what_status_records(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize(
-    ("state", "woken"), [("success", []), ("failed", [Finding(CONTACTS, False)])], ids=["known", "new"]
+    ("state", "woken"), [("failed", []), ("success", [Finding(CONTACTS, False)])], ids=["known", "new"]
 )
 async def test_the_last_run_in_status_is_no_news(stage: Stage, state: str, woken: list[Finding]) -> None:
-    stage.put(CONTACTS, {**ready("True"), "flow": {"id": "f1"}, "lastRun": {"id": "r1", "state": "success"}})
-    stage.client.change(FLOWS, "f1", last_run=LastRun("r1", state, None, None))
+    stage.put(CONTACTS, {**flowing(FAILED), "flow": {"id": "f1"}, "lastRun": {"id": "r1", "state": "failed"}})
+    stage.client.change(FLOWS, "f1", last_run=Run("r1", "f1", state, None, None))
     async with stage.polling():
         await stage.poll()
         assert stage.woken == woken
@@ -233,7 +251,7 @@ async def test_a_dataflow_of_another_connection_belongs_to_another_scope(stage: 
     spec = dataflow_spec(connectionRef={"name": "zoho-us"})
     status = {**ready("True"), "flow": {"id": "f7"}}
     stage.cache.put(make_object(name="leads", version=99, spec=spec, status=status))
-    stage.client.hold(FLOWS, listed("f7", last_run=LastRun("r1", "success", None, None)))
+    stage.client.hold(FLOWS, listed("f7", last_run=Run("r1", "f7", "success", None, None)))
     async with stage.polling():
         await stage.poll()
         assert Key("CRMDataflow", "crm", "leads") not in {finding.key for finding in stage.woken}

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from crmflow.aep.listings import Collection
-from crmflow.aep.models import LastRun, Sandbox
+from crmflow.aep.models import Run, Sandbox
 from crmflow.reconcile.offer import DATA_LAKE_CONNECTION_SPEC_ID, FLOW_SPEC_ID, ZOHO_CONNECTION_SPEC_ID
 from crmflow.reconcile.ports import Absence
 from crmflow.runtime.inventory import RECENT_SECONDS, Known
@@ -209,7 +209,7 @@ async def test_a_resource_that_is_not_ready_is_not_woken_for_a_run(stage: Stage)
     """It would compare everything at each poll, and record nothing."""
     stage.claim("f1")
     stage.known = replace(
-        stage.known, claims=tuple(replace(claim, takes_runs=False) for claim in stage.known.claims)
+        stage.known, claims=tuple(replace(claim, runs=None) for claim in stage.known.claims)
     )
     stage.client.change(FLOWS, "f1", last_run=RUN)
     assert (await stage.poll())[0] == {}
@@ -218,11 +218,11 @@ async def test_a_resource_that_is_not_ready_is_not_woken_for_a_run(stage: Stage)
 # Whom a poll wakes
 
 
-async def test_a_quiet_poll_costs_its_four_listings_and_wakes_nobody(stage: Stage) -> None:
+async def test_a_quiet_poll_costs_its_five_listings_and_wakes_nobody(stage: Stage) -> None:
     stage.claim(*(f"f{number}" for number in range(50)))
     for _ in range(3):
         assert await stage.poll() == ({}, [])
-    assert len(stage.client.asked) == 12
+    assert len(stage.client.asked) == 15
 
 
 async def test_a_version_that_somebody_else_made_wakes_for_a_full_check_once(stage: Stage) -> None:
@@ -253,7 +253,7 @@ async def test_the_first_version_that_is_seen_is_no_news(stage: Stage) -> None:
     assert await stage.poll() == ({}, [])
 
 
-RUN = LastRun("r1", "inprogress", START, None)
+RUN = Run("r1", "f1", "inProgress", START, None)
 
 
 @pytest.mark.parametrize(
@@ -266,7 +266,7 @@ RUN = LastRun("r1", "inprogress", START, None)
     ],
 )
 async def test_a_new_run_wakes_without_a_full_check(
-    stage: Stage, run: LastRun | None, recheck: dict[str, bool]
+    stage: Stage, run: Run | None, recheck: dict[str, bool]
 ) -> None:
     stage.claim("f1", run=RUN)
     stage.client.change(FLOWS, "f1", last_run=run)

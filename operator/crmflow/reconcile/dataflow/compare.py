@@ -93,6 +93,7 @@ async def _give_up(pass_: DataflowPass, lost: list[str], remotes: Remotes) -> Ou
     pass_.record(
         mapping_set=None,
         schedule=None,
+        last_run=None,
         gap=None if was_reset else Gap(noticed_time=pass_.utcnow, since=_last_read(pass_)),
         last_drift=LastDrift(time=pass_.utcnow, fields=tuple(lost)),
     )
@@ -195,5 +196,8 @@ async def _restore_names(pass_: DataflowPass, remotes: Remotes) -> bool:
 
 
 def _last_read(pass_: DataflowPass) -> datetime | None:
-    run = pass_.status.last_run
-    return (run.start_time or run.completion_time) if run else None
+    """When the lost flow last read; if it had no time to, its predecessor."""
+    run, gap = pass_.status.last_run, pass_.status.gap
+    if run is None:
+        return gap.since if gap else None
+    return run.start_time or run.completion_time

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from crmflow.api.crmdataflow import FlowStatus
 from crmflow.api.kinds import CRM_DATAFLOW
-from crmflow.reconcile.dataflow import deletion, steps
+from crmflow.reconcile.dataflow import deletion, runs, steps
 from crmflow.reconcile.dataflow.compare import compare
 from crmflow.reconcile.dataflow.conditions import (
     CONDITIONS,
@@ -24,13 +25,14 @@ from crmflow.reconcile.kind import Reconciler
 
 STEPS = (
     Step(steps.find_connection, SOURCE_READY),
+    Step(steps.tell_runs, RUNS_HEALTHY),  # also where a later step stops the pass: the flow goes on
     Step(compare, SYNCED, only_full=True),
     Step(steps.check_source, SOURCE_READY, only_full=True),
     Step(steps.check_target, TARGET_READY, only_full=True),
     Step(steps.validate_mapping, MAPPING_VALID, only_full=True),
     Step(create, SYNCED, only_full=True),
     Step(steps.settle, SYNCED),
-    Step(steps.read_last_run, RUNS_HEALTHY),
+    Step(steps.tell_runs, RUNS_HEALTHY),
 )
 
 DELETION_STEPS = (
@@ -63,7 +65,8 @@ async def _quiet(pass_: DataflowPass) -> bool:
         return False
     if set(flow.parents) != {ids[Slot.SOURCE], ids[Slot.TARGET]}:
         return False
-    steps.record_state(pass_, flow.id, flow.state, flow.last_run)
+    pass_.record(flow=FlowStatus(id=flow.id, state=flow.state))
+    runs.tell(pass_)
     return True
 
 

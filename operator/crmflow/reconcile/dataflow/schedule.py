@@ -14,6 +14,13 @@ START_MARGIN_SECONDS = 60.0
 _UNIT_SECONDS = {Frequency.MINUTE: 60, Frequency.HOUR: 3600, Frequency.DAY: 86400, Frequency.WEEK: 604800}
 
 
+def period_seconds(schedule: Schedule) -> float | None:
+    """Seconds between two runs; None if there is only one."""
+    if schedule.frequency is Frequency.ONCE:
+        return None
+    return float(_UNIT_SECONDS[schedule.frequency] * (schedule.interval or 1))
+
+
 def effective_start(schedule: Schedule, now: float) -> datetime:
     """The first start that Platform accepts: ``startTime`` if it is still to come, else the schedule's next
     tick.
@@ -24,9 +31,9 @@ def effective_start(schedule: Schedule, now: float) -> datetime:
     if schedule.start_time is None:
         return datetime.fromtimestamp(earliest, UTC)
     wished = math.ceil(schedule.start_time.timestamp())
-    if wished >= earliest or schedule.frequency is Frequency.ONCE:
+    period = period_seconds(schedule)
+    if wished >= earliest or period is None:
         return datetime.fromtimestamp(max(wished, earliest), UTC)
-    period = _UNIT_SECONDS[schedule.frequency] * (schedule.interval or 1)
     return datetime.fromtimestamp(wished + math.ceil((earliest - wished) / period) * period, UTC)
 
 

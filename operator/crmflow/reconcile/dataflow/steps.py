@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable
-from datetime import UTC, datetime
 from typing import TypeVar
 
 from crmflow.aep.models import Column, DataSet
-from crmflow.aep.models import LastRun as Run
-from crmflow.api.crmdataflow import DatasetStatus, FlowStatus, LastRun, SchemaStatus
+from crmflow.api.crmdataflow import DatasetStatus, FlowStatus, SchemaStatus
 from crmflow.reconcile import reach
-from crmflow.reconcile.conditions import FALSE, TRUE, UNKNOWN
-from crmflow.reconcile.dataflow.conditions import RUNS_HEALTHY
+from crmflow.reconcile.dataflow import runs
 from crmflow.reconcile.dataflow.mapping import content_type, entries
 from crmflow.reconcile.dataflow.state import DataflowPass
 from crmflow.reconcile.engine import together
@@ -161,34 +158,10 @@ async def settle(pass_: DataflowPass) -> Outcome:
     return waiting("FlowSettling", f"Waiting for Platform to have the flow {wanted}.", transition=True)
 
 
-async def read_last_run(pass_: DataflowPass) -> Outcome:
-    """The last run, as the flow itself reports it."""
-    if pass_.flow is not None:
-        record_state(pass_, pass_.flow.id, pass_.flow.state, pass_.flow.last_run)
+async def tell_runs(pass_: DataflowPass) -> Outcome:
+    """The last run is in status, and whether the flow runs as it should."""
+    runs.tell(pass_)
     return DONE
-
-
-def record_state(pass_: DataflowPass, flow_id: str, flow_state: str, run: Run | None) -> None:
-    """Take over what a read or a listing shows of the flow: its state, and its last run."""
-    pass_.record(flow=FlowStatus(id=flow_id, state=flow_state))
-    if run is None:
-        pass_.find(RUNS_HEALTHY, UNKNOWN, "NoRunYet", "The flow has not run yet.")
-        return
-    pass_.record(
-        last_run=LastRun(
-            id=run.id,
-            state=run.state,
-            start_time=_time(run.started_at),
-            completion_time=_time(run.completed_at),
-        )
-    )
-    if run.completed_at is None and run.state in ("", "inprogress", "queued", "scheduled"):
-        pass_.find(RUNS_HEALTHY, UNKNOWN, "Running", f"Run {run.id} is under way.")
-    elif run.state in ("success", "completed"):
-        pass_.find(RUNS_HEALTHY, TRUE, "Succeeded", f"Run {run.id} succeeded.")
-    else:
-        text = f"Run {run.id} ended as {run.state}. Its errors stand in Platform under Sources, Dataflows."
-        pass_.find(RUNS_HEALTHY, FALSE, "Failed", text)
 
 
 def _check_delta_column(table: str, name: str, columns: dict[str, Column]) -> Outcome:
@@ -240,10 +213,6 @@ async def _found(call: Awaitable[T]) -> T | None:
         if error.error_class is ErrorClass.NOT_FOUND:
             return None
         raise
-
-
-def _time(seconds: float | None) -> datetime | None:
-    return datetime.fromtimestamp(seconds, UTC) if seconds else None
 
 
 def _some(names: list[str]) -> str:

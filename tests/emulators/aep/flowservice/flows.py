@@ -104,7 +104,8 @@ class Flows(Collection):
         by_path = ctx.switches.runsLink == "path"
         body["runs"] = f"/flows/{resource.id}/runs" if by_path else f"/runs?property=flowId=={resource.id}"
         body["inheritedAttributes"] = self._inherited(ctx, resource)
-        if (last := resource.extra.get("lastRunDetails")) is not None:
+        last = resource.extra.get("lastRunDetails")
+        if last is not None and ctx.switches.lastRunDetails == "shown":
             body["lastRunDetails"] = dict(last)
         return body
 

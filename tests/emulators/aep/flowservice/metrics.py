@@ -52,20 +52,22 @@ class Measured:
 
 
 _STATUS = {
-    "success": ("success", "SUCCESS"),
-    "failed": ("failed", "FAILED"),
-    "partial": ("success", "PARTIAL_SUCCESS"),
-    "inProgress": ("inProgress", "IN_PROGRESS"),
-    "queued": ("queued", "QUEUED"),
+    "success": ("success", "SUCCESS", "COMPLETED"),
+    "failed": ("failed", "FAILED", "FAILED"),
+    "partial": ("success", "PARTIAL_SUCCESS", "PARTIAL_FAILURE"),
+    "inProgress": ("inProgress", "IN_PROGRESS", "IN_PROGRESS"),
+    "queued": ("queued", "QUEUED", "SCHEDULED"),
 }
 
 
 def status(outcome: RunOutcome, switches: AepSwitches) -> str:
     """The status in one of the spellings seen; a partial success is called success except in capitals."""
-    lower, upper = _STATUS[outcome.state]
+    lower, upper, other = _STATUS[outcome.state]
     match switches.runStatusSpelling:
         case "upper":
             return upper
+        case "other":
+            return other
         case "title":
             return lower[:1].upper() + lower[1:]
         case _:
@@ -76,7 +78,7 @@ def metrics(outcome: RunOutcome, measured: Measured, switches: AepSwitches) -> d
     """The ``metrics`` of a run."""
     over = outcome.state not in ("inProgress", "queued")
     summary: dict[str, Any] = {
-        "durationSummary": _duration(outcome, measured, over),
+        "durationSummary": {} if _is_unborn(outcome, switches) else _duration(outcome, measured, over),
         "statusSummary": _status_summary(outcome, switches),
     }
     if over:
@@ -111,6 +113,10 @@ def activities(outcome: RunOutcome, measured: Measured, switches: AepSwitches) -
         "targetInfo": [{"reference": {"type": "Batch", "ids": [measured.batch] if measured.batch else []}}],
     }
     return [copied, promoted]
+
+
+def _is_unborn(outcome: RunOutcome, switches: AepSwitches) -> bool:
+    return outcome.state == "queued" and switches.queuedRunStart == "absent"
 
 
 def _duration(outcome: RunOutcome, measured: Measured, over: bool) -> dict[str, Any]:

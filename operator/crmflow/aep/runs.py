@@ -1,0 +1,105 @@
+"""Runs as Flow Service shows them (platform.md 7.1): spellings differ, and much may be left out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from crmflow.aep import fields
+from crmflow.aep.models import Run, RunError, RunMetrics, RunState
+from crmflow.observability.redaction import sanitise
+
+MOST_ERRORS = 5
+"""Errors of a run that are kept; the rest stands in Platform."""
+_STATE_LENGTH = 64
+_END_OF_TIME = 10.0**14
+"""Milliseconds; what lies beyond is no date."""
+
+_STATES = {
+    "inprogress": RunState.IN_PROGRESS,
+    "queued": RunState.QUEUED,
+    "scheduled": RunState.SCHEDULED,
+    "success": RunState.SUCCESS,
+    "completed": RunState.SUCCESS,
+    "partialsuccess": RunState.PARTIAL_SUCCESS,
+    "partialfailure": RunState.PARTIAL_SUCCESS,
+    "failed": RunState.FAILED,
+}
+"""By their spelling in lower case without underscores."""
+
+
+def run_of(raw: Mapping[str, Any]) -> Run:
+    """An item of ``/runs``. A success that refused records is a partial one, whatever it calls itself."""
+    metrics = fields.obj(raw, "metrics")
+    summary, duration = fields.obj(metrics, "statusSummary"), fields.obj(metrics, "durationSummary")
+    measured, errors = _metrics(metrics), tuple(_errors(summary))[:MOST_ERRORS]
+    state = _state(fields.text(summary, "status") or fields.text(raw, "state"))
+    if state == RunState.SUCCESS and (errors or (measured and measured.records_failed)):
+        state = RunState.PARTIAL_SUCCESS
+    return Run(
+        id=fields.text(raw, "id"),
+        flow_id=fields.text(raw, "flowId"),
+        state=state,
+        started_at=_seconds(duration.get("startedAtUTC")),
+        completed_at=_seconds(duration.get("completedAtUTC")),
+        metrics=measured,
+        errors=errors,
+    )
+
+
+def last_run_of(flow: Mapping[str, Any]) -> Run | None:
+    """The last run that a flow shows, in a listing as in a read (platform.md 4.4)."""
+    raw = fields.obj(flow, "lastRunDetails")
+    run_id = fields.text(raw, "id")
+    if not run_id:
+        return None
+    return Run(
+        id=run_id,
+        flow_id=fields.text(flow, "id"),
+        state=_state(fields.text(raw, "state")),
+        started_at=_seconds(raw.get("startedAtUTC")),
+        completed_at=_seconds(raw.get("completedAtUTC")),
+    )
+
+
+def _state(text: str) -> str:
+    return _STATES.get(text.lower().replace("_", ""), sanitise(text, _STATE_LENGTH))
+
+
+def _metrics(metrics: Mapping[str, Any]) -> RunMetrics | None:
+    records, sizes = fields.obj(metrics, "recordSummary"), fields.obj(metrics, "sizeSummary")
+    if not records and not sizes:
+        return None
+    return RunMetrics(
+        records_read=_count(records.get("inputRecordCount")),
+        records_written=_count(records.get("outputRecordCount")),
+        records_skipped=_count(records.get("skippedRecordCount")),
+        records_failed=_count(records.get("failedRecordCount")),
+        bytes_read=_count(sizes.get("inputBytes")),
+        bytes_written=_count(sizes.get("outputBytes")),
+    )
+
+
+def _errors(summary: Mapping[str, Any]) -> Iterator[RunError]:
+    """The errors of the run, then those of its activities that say something else. Samples of refused records
+    are left out: they hold customers' data.
+    """
+    seen: set[str] = set()
+    extensions = fields.obj(summary, "extensions")
+    for raw in (*fields.objects(summary.get("errors")), *fields.objects(extensions.get("errors"))):
+        code, message = sanitise(fields.text(raw, "code"), 64), sanitise(fields.text(raw, "message"))
+        if code not in seen and (code or message):
+            seen.add(code)
+            yield RunError(code, message, _count(raw.get("recordCount")))
+
+
+def _count(value: Any) -> int | None:
+    """A count; -1 stands for one that is not known."""
+    number = fields.integer(value)
+    return None if number is None or number < 0 else number
+
+
+def _seconds(milliseconds: Any) -> float | None:
+    """An instant; None for what is none, such as 0."""
+    number = fields.number(milliseconds)
+    return number / 1000 if number is not None and 0 < number < _END_OF_TIME else None

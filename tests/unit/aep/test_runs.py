@@ -1,0 +1,158 @@
+"""Runs in all the spellings that Flow Service may use (platform.md 7.1)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from crmflow.aep.models import Run, RunError, RunMetrics
+from crmflow.aep.runs import MOST_ERRORS, last_run_of, run_of
+from tests.unit.aep.fake import Fake
+
+START, END = 1_612_310_500_000, 1_612_310_560_000
+METRICS = {
+    "durationSummary": {"startedAtUTC": START, "completedAtUTC": END},
+    "sizeSummary": {"inputBytes": 2048, "outputBytes": "1024"},
+    "recordSummary": {
+        "inputRecordCount": 100,
+        "outputRecordCount": 98,
+        "skippedRecordCount": 2,
+        "failedRecordCount": 0,
+    },
+    "statusSummary": {"status": "success", "errors": []},
+}
+
+
+def raw(status: str = "success", errors: Any = (), **metrics: Any) -> dict[str, Any]:
+    """A run as an item of a listing."""
+    summary = {"status": status, "errors": list(errors)}
+    return {"id": "r1", "flowId": "f1", "metrics": {**METRICS, "statusSummary": summary, **metrics}}
+
+
+def test_a_run_is_read_with_its_counts() -> None:
+    counts = RunMetrics(100, 98, 2, 0, 2048, 1024)
+    assert run_of(raw()) == Run("r1", "f1", "success", START / 1000, END / 1000, counts)
+
+
+@pytest.mark.parametrize(
+    ("spelled", "state"),
+    [
+        *((word, "success") for word in ("success", "Success", "SUCCESS", "COMPLETED", "completed")),
+        *((word, "failed") for word in ("failed", "Failed", "FAILED")),
+        *((word, "inProgress") for word in ("inProgress", "IN_PROGRESS", "InProgress", "in_progress")),
+        *((word, "partialSuccess") for word in ("PARTIAL_SUCCESS", "partialSuccess", "PARTIAL_FAILURE")),
+        *((word, word.lower()) for word in ("QUEUED", "queued", "SCHEDULED")),
+        ("cancelled <b>", "cancelled"),
+        ("", ""),
+    ],
+)
+def test_every_spelling_of_a_state_is_known(spelled: str, state: str) -> None:
+    assert run_of(raw(spelled)).state == state
+    assert last_run_of({"id": "f1", "lastRunDetails": {"id": "r", "state": spelled}}) == Run(
+        "r", "f1", state, None, None
+    )
+
+
+def test_the_state_may_stand_on_the_run_itself() -> None:
+    assert run_of({"id": "r1", "state": "inProgress"}) == Run("r1", "", "inProgress", None, None)
+
+
+@pytest.mark.parametrize(
+    "partial",
+    [
+        raw(errors=[{"code": "INGEST-1212-400", "message": "2 errors"}]),
+        raw(recordSummary={"inputRecordCount": 9, "outputRecordCount": 8, "failedRecordCount": 1}),
+        raw("COMPLETED", recordSummary={"failedRecordCount": "1"}),
+    ],
+    ids=["with errors", "with refused records", "as a string"],
+)
+def test_a_success_that_refused_records_is_a_partial_one(partial: dict[str, Any]) -> None:
+    assert run_of(partial).state == "partialSuccess"
+
+
+def test_errors_are_sanitised_and_bounded() -> None:
+    secret = "1000.0123456789abcdef0123456789abcdef.0123456789abcdef0123456789abcdef"
+    errors = [{"code": f"CONNECTOR-{n}-500", "message": f"<b>no</b> {secret}\n"} for n in range(9)]
+    found = run_of(raw("failed", errors)).errors
+    assert len(found) == MOST_ERRORS
+    assert found[0] == RunError("CONNECTOR-0-500", "no ***")
+
+
+def test_errors_of_activities_are_told_beside_the_runs_own() -> None:
+    """Samples of refused records hold customers' data and are left where they are."""
+    summary = {
+        "status": "success",
+        "errors": [{"code": "INGEST-1212-400", "message": "4 errors"}],
+        "extensions": {
+            "errors": [
+                {"code": "MAPPER-3700-400", "message": "Not a date", "recordCount": "4", "type": "x"},
+                {"code": "INGEST-1212-400", "message": "again"},
+            ],
+            "manifest": {"sampleErrors": "row_error_samples.json"},
+        },
+    }
+    assert run_of(raw(statusSummary=summary)).errors == (
+        RunError("INGEST-1212-400", "4 errors"),
+        RunError("MAPPER-3700-400", "Not a date", 4),
+    )
+
+
+def test_what_is_not_known_is_absent() -> None:
+    found = run_of(raw("failed", sizeSummary={"inputBytes": -1, "outputBytes": -1}, recordSummary={"x": 1}))
+    assert found.metrics == RunMetrics()
+    assert run_of({"id": "r1", "flowId": "f1", "metrics": "none"}).metrics is None
+
+
+@pytest.mark.parametrize("value", [None, "", "soon", 0, -1, 1e300, True, "1e999"])
+def test_what_is_no_instant_is_none(value: Any) -> None:
+    found = run_of(raw(durationSummary={"startedAtUTC": value, "completedAtUTC": value}))
+    assert (found.started_at, found.completed_at) == (None, None)
+
+
+def run(id: str = "r1", state: str = "success", start: float | None = 10.0, **fields: Any) -> Run:
+    """A run, ended unless it says otherwise."""
+    end = None if state in ("inProgress", "queued") else 20.0
+    return Run(id, "f1", state, start, end, **fields)
+
+
+@pytest.mark.parametrize(
+    ("later", "known", "supersedes"),
+    [
+        (run(), None, True),
+        (run("r2", start=11.0), run(), True),
+        (run("r0", start=9.0), run(), False),
+        (run("r2", "queued", None), run(), True),
+        (run(), run("r2", "queued", None), False),
+        (run(), run(state="inProgress"), True),
+        (run(state="inProgress"), run(), False),
+        (run(), run(metrics=RunMetrics()), False),
+        (run(metrics=RunMetrics()), run(), True),
+        (run(), run(state="inProgress", metrics=RunMetrics()), True),
+        (run(state="partialSuccess", metrics=RunMetrics()), run(metrics=RunMetrics()), True),
+    ],
+)
+def test_the_later_run_counts_and_of_one_run_what_tells_more(
+    later: Run, known: Run | None, supersedes: bool
+) -> None:
+    assert later.supersedes(known) is supersedes
+
+
+async def test_runs_are_listed_since_an_instant_the_latest_first() -> None:
+    fake = Fake({"items": [raw(), {"id": "r2"}], "_links": {}})
+    found = await fake.client.runs_since(1_612_310_500.25)
+    assert [run.id for run in found] == ["r1", "r2"]
+    query = dict(fake.request.url.params)
+    assert fake.request.url.path == "/data/foundation/flowservice/runs"
+    assert query == {
+        "property": "metrics.durationSummary.startedAtUTC>1612310500250",
+        "orderby": "-createdAt",
+        "limit": "100",
+    }
+
+
+async def test_runs_by_ids_are_asked_for_fifty_at_a_time() -> None:
+    fake = Fake({"items": [], "_links": {}}, {"items": [raw()], "_links": {}})
+    found = await fake.client.runs_by_ids(tuple(f"r{number}" for number in range(51)))
+    assert [run.id for run in found] == ["r1"]
+    assert fake.requests[1].url.params["property"] == "id==r50"
