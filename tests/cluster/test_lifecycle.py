@@ -158,15 +158,6 @@ def test_a_base_connection_that_others_use_is_kept_until_they_are_gone(world: Wo
     assert world.held("connections") == []
 
 
-def test_a_namespace_is_deleted_although_its_secrets_go_first(world: World) -> None:
-    world.make_ready()
-    for name in (manifests.ZOHO_SECRET, manifests.PLATFORM_SECRET):
-        world.cluster.delete("Secret", name, world.namespace)
-    world.cluster.delete("Namespace", world.namespace)
-    world.cluster.wait_gone("Namespace", world.namespace, seconds=40)
-    assert world.counts() == NOTHING
-
-
 def test_sigterm_in_the_middle_loses_nothing(world: World) -> None:
     """The operator is told to stop while Platform takes its time over the source connection."""
     world.apply_secrets()

@@ -31,6 +31,7 @@ class _Entry:
     created: str
     generation: int
     deleting: bool
+    paused: bool
     requests: tuple[tuple[str, str], ...]
     ready: bool
     claims: tuple[tuple[str, str], ...]
@@ -137,6 +138,11 @@ class ObjectCache:
         entry = self._entries.get(key)
         return entry.adopts if entry else None
 
+    def is_paused(self, key: Key) -> bool:
+        """True if nothing is to be read or written for the resource."""
+        entry = self._entries.get(key)
+        return entry is not None and entry.paused
+
     def is_deleting(self, key: Key) -> bool:
         """True if somebody has asked for the resource's deletion."""
         entry = self._entries.get(key)
@@ -161,6 +167,7 @@ class ObjectCache:
             created=metadata.get("creationTimestamp", ""),
             generation=metadata.get("generation", 0),
             deleting="deletionTimestamp" in metadata,
+            paused=spec.get("paused", False) and "deletionTimestamp" not in metadata,
             requests=tuple(
                 sorted(
                     (k, v)

@@ -99,7 +99,12 @@ class Inventories:
             for scope in [scope for scope in self._by_scope if scope not in in_use]:
                 del self._by_scope[scope]
             for scope, inventory in list(self._by_scope.items()):
-                await self._poll(scope, inventory)
+                if self._is_wanted(scope):
+                    await self._poll(scope, inventory)
+
+    def _is_wanted(self, scope: Scope) -> bool:
+        """False while everything that a listing could wake is paused, and so nothing may be read."""
+        return not all(self._cache.is_paused(key) for key in self._members(scope))
 
     async def _poll(self, scope: Scope, inventory: SandboxInventory) -> None:
         calls, pages = inventory.client.requests_made, inventory.client.pages_read

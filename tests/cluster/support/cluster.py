@@ -197,6 +197,14 @@ class Cluster:
                 raise AssertionError(f"{kind} {name} is still there after {seconds} s: {json.dumps(obj)}")
             time.sleep(_POLL_SECONDS)
 
+    def wait_namespace_condition(self, namespace: str, type_: str, *, seconds: float = 30) -> Object:
+        """Wait until a condition of a namespace is True."""
+        deadline = time.monotonic() + seconds
+        while (found := condition(self.get("Namespace", namespace), type_) or {}).get("status") != "True":
+            assert time.monotonic() < deadline, f"namespace {namespace} has no {type_} within {seconds} s"
+            time.sleep(_POLL_SECONDS)
+        return found
+
     def abandon_namespace(self, namespace: str) -> None:
         """Delete a namespace without anybody's help: our finalizers are dropped."""
         for kind in OUR_KINDS:

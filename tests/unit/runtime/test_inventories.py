@@ -81,10 +81,13 @@ class Stage:
         )
         self._version = 0
 
-    def put(self, key: Key, status: dict[str, Any] | None = None, **metadata: Any) -> None:
+    def put(
+        self, key: Key, status: dict[str, Any] | None = None, *, paused: bool = False, **metadata: Any
+    ) -> None:
         """The watch brings a resource."""
         self._version += 1
         spec = connection_spec() if key.kind == ZOHO.kind else dataflow_spec()
+        spec["paused"] = paused
         obj = make_object(key.kind, key.name, version=self._version, spec=spec, status=status, **metadata)
         self.cache.put(obj)
 
@@ -139,6 +142,22 @@ async def test_a_sandbox_is_polled_at_its_cadence(stage: Stage) -> None:
             await stage.poll()
             assert stage.client.listings == number
         assert stage.woken == []
+
+
+async def test_a_sandbox_of_which_everything_is_paused_is_not_read(stage: Stage) -> None:
+    async with stage.polling():
+        stage.put(ZOHO, ready("True"), paused=True)
+        await stage.poll()
+        assert stage.client.listings == 1, "a dataflow is not paused"
+        stage.put(CONTACTS, ready("True"), paused=True)
+        await stage.poll()
+        assert stage.client.listings == 1
+        stage.put(CONTACTS, ready("True"), paused=True, deletionTimestamp="2026-01-01T00:00:00Z")
+        await stage.poll()
+        assert stage.client.listings == 2
+        stage.put(CONTACTS, ready("True"))
+        await stage.poll()
+        assert stage.client.listings == 3
 
 
 async def test_the_cost_of_a_poll_is_a_metric(stage: Stage) -> None:

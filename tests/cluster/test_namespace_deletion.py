@@ -1,0 +1,115 @@
+"""A namespace goes within half a minute, whatever in it goes first; and where it does not, it says why."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.cluster.support import manifests
+from tests.cluster.support.by_hand import ByHand
+from tests.cluster.support.cluster import Object, condition
+from tests.cluster.support.world import CONNECTION, DATAFLOW, NOTHING, ONE_OF_EACH, World
+
+SECONDS = 30
+
+
+def delete_secrets(world: World) -> None:
+    for name in (manifests.ZOHO_SECRET, manifests.PLATFORM_SECRET):
+        world.cluster.delete("Secret", name, world.namespace)
+
+
+FIRST: dict[str, Callable[[World], None]] = {
+    "all at once": lambda world: None,
+    "Secrets": delete_secrets,
+    "connection": lambda world: world.delete(CONNECTION),
+    "dataflow": lambda world: world.delete(DATAFLOW),
+    "connection, then Secrets": lambda world: (world.delete(CONNECTION), delete_secrets(world))[0],
+    "Secrets, then dataflow": lambda world: (delete_secrets(world), world.delete(DATAFLOW))[0],
+}
+
+
+@pytest.mark.parametrize("first", FIRST)
+def test_a_namespace_goes_whatever_goes_first(world: World, first: str) -> None:
+    world.make_ready()
+    FIRST[first](world)
+    world.cluster.delete("Namespace", world.namespace)
+    world.cluster.wait_gone("Namespace", world.namespace, seconds=SECONDS)
+    assert world.counts() == NOTHING
+
+
+def test_a_namespace_goes_whose_objects_stay(world: World) -> None:
+    world.make_ready()
+    for kind in (CONNECTION, DATAFLOW):
+        world.edit(kind, deletionPolicy="Orphan")
+        world.wait_ready(kind)
+    world.cluster.delete("Namespace", world.namespace)
+    world.cluster.wait_gone("Namespace", world.namespace, seconds=SECONDS)
+    assert world.counts() == ONE_OF_EACH
+    assert all("crmflow" not in world.held(collection)[0]["name"] for collection in ONE_OF_EACH)
+
+
+def test_a_namespace_goes_whose_connection_stays_and_whose_dataflow_does_not(world: World) -> None:
+    """An adopted connection is let go at once; its dataflow still needs the access that it gives."""
+    made = ByHand(world.emulators).connection()
+    world.apply_secrets()
+    world.apply_connection(connectionId=made)
+    world.apply_dataflow()
+    world.wait_ready(DATAFLOW)
+    world.operator.restart()  # nothing is remembered
+    world.cluster.delete("Namespace", world.namespace)
+    world.cluster.wait_gone("Namespace", world.namespace, seconds=SECONDS)
+    assert world.counts() == {**NOTHING, "connections": 1}
+
+
+def test_a_namespace_with_paused_and_unfinished_resources_goes(world: World) -> None:
+    world.apply_connection()  # its Secrets do not exist
+    world.apply_dataflow(paused=True)
+    world.wait_reason(CONNECTION, "Ready", "SecretNotFound")
+    world.cluster.delete("Namespace", world.namespace)
+    world.cluster.wait_gone("Namespace", world.namespace, seconds=SECONDS)
+
+
+def test_a_namespace_that_is_held_leads_to_the_reason_and_to_the_way_out(world: World) -> None:
+    world.make_ready()
+    made = world.get(CONNECTION)["status"]["baseConnection"]["id"]
+    flow = ByHand(world.emulators).dataflow(made, world.get(DATAFLOW)["spec"])
+    world.cluster.delete("Namespace", world.namespace)
+    world.wait_gone(DATAFLOW)
+    world.cluster.wait(
+        CONNECTION,
+        manifests.CONNECTION,
+        world.namespace,
+        lambda obj: f"while flow {flow} uses it" in condition(obj, "Ready")["message"],
+        what="name of the flow",
+    )
+    told = world.cluster.wait_namespace_condition(world.namespace, "NamespaceFinalizersRemaining")
+    assert "crmflow.io/finalizer in " in told["message"]
+    content = world.cluster.wait_namespace_condition(world.namespace, "NamespaceContentRemaining")
+    assert "zohosourceconnections.crmflow.io has 1 resource instances" in content["message"]
+
+    world.edit(CONNECTION, deletionPolicy="Orphan")
+    world.cluster.wait_gone("Namespace", world.namespace, seconds=SECONDS)
+    assert [held["id"] for held in world.held("connections")] == [made]
+
+
+def test_a_namespace_without_credentials_leads_to_both_ways_out(world: World) -> None:
+    world.make_ready()
+    world.operator.stop()
+    delete_secrets(world)
+    world.cluster.delete("Namespace", world.namespace)
+    world.operator.start()
+    for kind in (DATAFLOW, CONNECTION):
+        stuck: Object = world.cluster.wait(
+            kind,
+            world.name_of(kind),
+            world.namespace,
+            lambda obj: (condition(obj, "Ready") or {}).get("reason") in ("CredentialsMissing", "InUse"),
+            what="reason",
+        )
+        if kind == DATAFLOW:
+            message = condition(stuck, "Ready")["message"]
+            assert "Restore it, or set spec.deletionPolicy to Orphan" in message
+    for kind in (DATAFLOW, CONNECTION):
+        world.edit(kind, deletionPolicy="Orphan")
+    world.cluster.wait_gone("Namespace", world.namespace, seconds=SECONDS)
