@@ -162,7 +162,7 @@ def _of_each_data_center() -> Iterator[Case]:
             center = ("spec.zoho.dataCenter", code)
             yield Case(
                 (center, (_ENDPOINT, f"crm.{foreign}")),
-                f"{_AUTH_PARAMS}[endpoint]",
+                _AUTH_PARAMS,
                 ENDPOINT_OF_DATA_CENTER.message,
                 (center, (_ENDPOINT, f"crm.{own}")),
             )
@@ -195,23 +195,44 @@ def _needed_to_observe(path: str) -> list[Case]:
 
 
 OBJECT_RULES: Mapping[tuple[str, str], list[Case]] = {
-    ("spec", "endpoint must be a host of zoho.dataCenter"): [
+    ("spec", "endpoint and whatever else names a host must be one of zoho.dataCenter"): [
         *(
-            Case(case.rejected, f"{_AUTH_PARAMS}[endpoint]", case.text, case.accepted)
+            Case(case.rejected, _AUTH_PARAMS, case.text, case.accepted)
             for case in ENDPOINTS.cases(_ENDPOINT, ENDPOINT_OF_DATA_CENTER.message)
         ),
         *_of_each_data_center(),
         Case(
             _set(_AUTH_PARAMS, {"endpoint": "evil.com"}),
-            f"{_AUTH_PARAMS}[endpoint]",
+            _AUTH_PARAMS,
             ENDPOINT_OF_DATA_CENTER.message,
             _set(_AUTH_PARAMS, {"usePeerVerification": "evil.com"}),
         ),
         Case(
             _set(_AUTH_PARAMS, {"endpoint": "evil.com"}),
-            f"{_AUTH_PARAMS}[endpoint]",
+            _AUTH_PARAMS,
             ENDPOINT_OF_DATA_CENTER.message,
             _set(_AUTH_PARAMS, REMOVED),
+        ),
+        *(
+            Case(
+                _set(_AUTH_PARAMS, {"endpoint": "crm.zoho.eu", key: bad}),
+                _AUTH_PARAMS,
+                ENDPOINT_OF_DATA_CENTER.message,
+                _set(_AUTH_PARAMS, {"endpoint": "crm.zoho.eu", key: good}),
+            )
+            for key, bad, good in (
+                ("Endpoint", "evil.com", "crm.zoho.eu"),
+                ("ENDPOINT", "evil.com", "crm.zoho.eu"),
+                ("accessTokenUrl", "evil.com", "accounts.zoho.eu"),
+                ("tokenUri", "evil.com", "https://accounts.zoho.eu/oauth/v2"),
+                ("host", "evil.com", "crm.zoho.eu"),
+                ("server", "evil.com", "crm.zoho.eu"),
+                ("apiDomain", "evil.com", "www.zohoapis.eu"),
+                ("ipAddress", "192.0.2.1", "crm.zoho.eu"),
+                ("extra", "https://evil.com", "https://crm.zoho.eu"),
+                ("extra", "ftp://evil.com", "evil.com"),
+                ("endpoint", "crm.zoho.com", "crm.zoho.eu"),
+            )
         ),
     ],
     ("spec", "connectionId cannot change or go"): _set_once("spec.connectionId"),
@@ -234,7 +255,7 @@ OBJECT_RULES: Mapping[tuple[str, str], list[Case]] = {
         for bad, good in (
             ("clientId", "client"),
             ("clientSecret", "secretless"),
-            ("accessToken", "tokenUrl"),
+            ("accessToken", "tokenLife"),
             ("refreshToken", "refresh"),
             ("accountsUrl", "accounts"),
             ("client_secret", "useHostVerification"),

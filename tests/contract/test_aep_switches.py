@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import copy
 import inspect
 import sys
 from email.utils import parsedate_to_datetime
@@ -132,14 +133,27 @@ async def test_auth_spec_name(aep: Aep, name: str) -> None:
         ("all", {"endpoint", "accountsUrl", "clientId", "clientSecret", "accessToken", "refreshToken"}),
         ("tokenAndEndpoint", {"endpoint", "accessToken"}),
         ("none", set()),
+        (
+            "undocumented",
+            {
+                "endpoint",
+                "accountsUrl",
+                "clientId",
+                "clientSecret",
+                "accessToken",
+                "refreshToken",
+                "useEncryptedEndpoints",
+            },
+        ),
     ],
 )
 async def test_required_auth_params(aep: Aep, position: str, required: set[str]) -> None:
     turn(aep, requiredAuthParams=position)
     spec = (await aep.get(f"/connectionSpecs/{ids.ZOHO_SPEC}")).item
     assert set(spec["authSpec"][0]["spec"]["required"]) == required
-    for name in aep.connection_body()["auth"]["params"]:
-        body = aep.connection_body()
+    complete = aep.connection_body(useEncryptedEndpoints="true")
+    for name in complete["auth"]["params"]:
+        body = copy.deepcopy(complete)
         del body["auth"]["params"][name]
         assert (await aep.post("/connections", body)).status == (400 if name in required else 201)
 
@@ -193,11 +207,32 @@ async def test_validate_on_create(aep: Aep, position: str, status: int) -> None:
     assert (await aep.post("/connections", aep.connection_body())).status == 201
 
 
-@pytest.mark.parametrize("position", ["result", "error"])
-async def test_test_failure(aep: Aep, position: str) -> None:
+@pytest.mark.parametrize(
+    ("position", "code"),
+    [("result", None), ("error", "1308-400"), ("unavailable", "1103-503"), ("timeout", "1104-504")],
+)
+async def test_test_failure(aep: Aep, position: str, code: str | None) -> None:
     turn(aep, testFailure=position)
     found = await aep.get(f"/connections/{await aep.connection(clientSecret='wrong')}/test")
-    assert found.body == {"result": False} if position == "result" else found.code == "1308-400"
+    assert found.body == {"result": False} if code is None else found.code == code
+    assert (await aep.get(f"/connections/{await aep.connection()}/test")).body == {"result": True}
+
+
+@pytest.mark.parametrize(
+    ("position", "source", "code"),
+    [
+        ("work", "withdrawn", None),
+        ("refused", "withdrawn", "1305-400"),
+        ("refused", "noConnectionSpec", "1305-400"),
+        ("refused", "notInFlowSpec", None),
+        ("refused", "offered", None),
+    ],
+)
+async def test_withdrawn_connections(aep: Aep, position: str, source: str, code: str | None) -> None:
+    path = f"/connections/{await aep.connection()}"
+    turn(aep, withdrawnConnections=position, zohoSource=source)
+    for found in (await aep.get(f"{path}/test"), await aep.get(f"{path}/explore", objectType="root")):
+        assert found.status == 200 if code is None else found.code == code
 
 
 @pytest.mark.parametrize(

@@ -17,11 +17,14 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 log = logging.getLogger("crmflow.egress")
 
+MOST_RANGES = 256
+
 _PACKAGED = Path(__file__).with_name("ip_allow_list.json")
 _MOST_BYTES = 1024 * 1024
 
 Region = Annotated[str, Field(pattern=r"^[A-Z]{2,4}[0-9]{1,2}$")]
-Ranges = Annotated[tuple[IPv4Network | IPv6Network, ...], Field(min_length=1)]
+# As many as a status holds (api/zohosourceconnection.py).
+Ranges = Annotated[tuple[IPv4Network | IPv6Network, ...], Field(min_length=1, max_length=MOST_RANGES)]
 
 
 class InvalidAllowListError(Exception):

@@ -30,7 +30,7 @@ class Sandbox:
 
 @dataclass(frozen=True, slots=True)
 class AuthSpec:
-    """One way to authenticate that a connection spec offers."""
+    """One way to authenticate that a connection spec offers (platform.md 11)."""
 
     name: str
     required: tuple[str, ...]

@@ -7,8 +7,10 @@ from datetime import UTC, datetime
 from crmflow.aep import fields
 from crmflow.aep.gateway import Service
 from crmflow.aep.models import Sandbox
+from crmflow.observability.redaction import sanitise
 
 SERVICE = "Sandboxes"
+_WORD = 64
 _PATH = "/data/foundation/sandbox-management/"
 
 
@@ -24,9 +26,9 @@ class Sandboxes(Service):
         return tuple(
             Sandbox(
                 name=fields.text(raw, "name"),
-                state=fields.text(raw, "state"),
+                state=sanitise(fields.text(raw, "state"), _WORD),
                 type=fields.text(raw, "type"),
-                region=fields.text(raw, "region"),
+                region=sanitise(fields.text(raw, "region"), _WORD),
                 modified_at=_instant(fields.text(raw, "lastModifiedDate")),
             )
             for raw in fields.objects(body["sandboxes"])

@@ -225,6 +225,19 @@ class TokenStatus(Model):
     secret_hash: Annotated[str, Field(max_length=64)]
     """A short hash of the Secret's keys that were last sent to Adobe Experience Platform; it changes when
     they do."""
+    shown_hash: Annotated[str, Field(max_length=64)] | None = None
+    """A short hash of what Adobe Experience Platform showed afterwards of the parameters that are no secrets;
+    another one later means that somebody changed them there."""
+
+
+class IpAllowList(Model):
+    """The addresses from which Adobe Experience Platform connects to Zoho CRM."""
+
+    region: RemoteState
+    """The region of the sandbox, such as VA7."""
+    ranges: Annotated[tuple[Annotated[str, Field(max_length=64)], ...], Field(max_length=256)] | None = None
+    """The address ranges of that region in CIDR notation, to be entered into Zoho's Allowed IPs. Absent if
+    Adobe publishes none for the region."""
 
 
 class ZohoSourceConnectionStatus(Model):
@@ -244,6 +257,11 @@ class ZohoSourceConnectionStatus(Model):
     """The Zoho CRM organization that the grant belongs to."""
     token: TokenStatus | None = None
     """Which credentials the base connection holds."""
+    ip_allow_list: IpAllowList | None = None
+    """The addresses from which Adobe Experience Platform connects to Zoho CRM. Where Zoho CRM restricts
+    addresses, they must be allowed there."""
+    test_failures: Annotated[int, Field(ge=1)] | None = None
+    """How many tests of the base connection have failed in a row. Absent if the last one succeeded."""
     tables: Annotated[int, Field(ge=0)] | None = None
     """How many tables Adobe Experience Platform sees through the base connection."""
     last_drift: LastDrift | None = None

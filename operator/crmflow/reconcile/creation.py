@@ -91,6 +91,17 @@ async def ensure(
     return created.id
 
 
+async def find(pass_: AnyPass, wanted: Wanted) -> str | None:
+    """The id of the object if there is one, where nothing may be created. Raises RemoteError,
+    NotCreatedError.
+    """
+    lost = wanted.slot in intents(pass_)
+    found = _take(pass_, wanted, await _hits(pass_, wanted, fresh=not lost))
+    if found is not None:
+        _settle(pass_, wanted.slot)
+    return found.id if found is not None else None
+
+
 async def find_unrecorded(pass_: AnyPass, slot: str, collection: Collection) -> tuple[str, ...]:
     """For deletion: our objects that a lost create may have left behind. Raises NotCreatedError within the
     grace, as long as there are none.

@@ -81,7 +81,10 @@ def decide(
     ``was_ready``: this generation was found Ready before. ``was_observed``: this generation has had a result
     before. ``next_check_at``: when a Ready resource is compared completely again.
     """
-    if outcome.outcome_class not in (OutcomeClass.TRANSIENT, OutcomeClass.BUG):
+    if outcome.outcome_class in (OutcomeClass.TRANSIENT, OutcomeClass.DEGRADED, OutcomeClass.BUG):
+        streak.failures += 1
+        streak.failing_since = now if streak.failing_since is None else streak.failing_since
+    else:
         streak.failures, streak.failing_since = 0, None
     if not outcome.transition:
         streak.transition_reads = 0
@@ -102,15 +105,15 @@ def decide(
         case OutcomeClass.STALLED:
             finding = Finding(FALSE, outcome.reason, outcome.message)
             summary = {READY: finding, STALLED: Finding(TRUE, outcome.reason, outcome.message)}
-            return Decision(
-                summary, True, now + STALLED_NET_SECONDS * jitter.uniform(0.9, 1.0), Priority.POLL
-            )
+            net = outcome.retry_after or STALLED_NET_SECONDS
+            return Decision(summary, True, now + net * jitter.uniform(0.9, 1.0), Priority.POLL)
+        case OutcomeClass.DEGRADED:
+            summary = {READY: Finding(TRUE, outcome.reason, outcome.message)}
+            return Decision(summary, True, now + _backoff(outcome, streak, jitter), Priority.RETRY)
         case OutcomeClass.PAUSED:
             paused = None if was_observed else {READY: Finding(FALSE, outcome.reason, outcome.message)}
             return Decision(paused, False, None, Priority.POLL)
         case OutcomeClass.TRANSIENT | OutcomeClass.BUG:
-            streak.failures += 1
-            streak.failing_since = now if streak.failing_since is None else streak.failing_since
             again_at = now + _backoff(outcome, streak, jitter)
             if (
                 was_ready

@@ -11,6 +11,7 @@ from typing import Any, Generic, TypeVar, cast
 
 from pydantic import BaseModel
 
+from crmflow.aep.egress import IpAllowList, packaged_allow_list
 from crmflow.api.base import DeletionPolicy
 from crmflow.observability.events import Event, EventType
 from crmflow.reconcile import policies
@@ -48,6 +49,8 @@ class Services:
     offers: Offers
     create_grace: float
     """Seconds in which a create whose answer was lost may still show up."""
+    allow_list: Callable[[], IpAllowList] = packaged_allow_list
+    """The addresses that Platform's sources connect from, as they are known now."""
 
 
 @dataclass
@@ -160,7 +163,7 @@ async def run_steps(pass_: P, steps: Sequence[Step[P]]) -> tuple[Outcome, str]:
     """Run ``steps`` in order up to the first that is not done; its outcome and name.
 
     A condition turns True when the last of its steps is done, and takes on the outcome of the step that
-    stopped the pass.
+    stopped the pass, unless the step itself has said more about it.
     """
     name = ""
     outcome = DONE
@@ -170,7 +173,7 @@ async def run_steps(pass_: P, steps: Sequence[Step[P]]) -> tuple[Outcome, str]:
         outcome = await _attempt(pass_, step)
         if not outcome.is_done:
             if step.condition:
-                pass_.findings[step.condition.name] = _finding(outcome)
+                pass_.findings.setdefault(step.condition.name, _finding(outcome))
             return outcome, name
         is_last_of_its_condition = step.condition not in {later.condition for later in due[index + 1 :]}
         if step.condition and is_last_of_its_condition and step.condition.name not in pass_.findings:

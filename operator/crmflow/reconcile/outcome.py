@@ -17,6 +17,7 @@ class OutcomeClass(StrEnum):
     DONE = "Done"
     WAITING = "Waiting"
     TRANSIENT = "Transient"
+    DEGRADED = "Degraded"
     PAUSED = "Paused"
     STALLED = "Stalled"
     BUG = "Bug"
@@ -32,7 +33,7 @@ class Outcome:
     reason: str = ""
     message: str = ""
     retry_after: float | None = None
-    """Seconds that the remote service asked us to wait."""
+    """Seconds that the remote service asked us to wait, or after which a second look is worth it."""
     transition: bool = False
     """Waiting for a remote state to settle: read it again soon."""
 
@@ -57,9 +58,14 @@ def waiting(
     return Outcome(OutcomeClass.WAITING, reason, message, transition=transition, retry_after=retry_after)
 
 
-def stalled(reason: str, message: str) -> Outcome:
-    """Only a person can cure it."""
-    return Outcome(OutcomeClass.STALLED, reason, message)
+def stalled(reason: str, message: str, *, retry_after: float | None = None) -> Outcome:
+    """Only a person can cure it; ``retry_after`` where a cure elsewhere is worth an earlier look."""
+    return Outcome(OutcomeClass.STALLED, reason, message, retry_after=retry_after)
+
+
+def degraded(reason: str, message: str, *, retry_after: float) -> Outcome:
+    """Something fails on a resource that is Ready, perhaps for a moment: that is said, and Ready stays."""
+    return Outcome(OutcomeClass.DEGRADED, reason, message, retry_after=retry_after)
 
 
 def transient(reason: str, message: str, *, retry_after: float | None = None) -> Outcome:

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 from kubernetes.aio import client
 
+from crmflow.aep.egress import AllowListFile
 from crmflow.aep.ims import Ims
 from crmflow.clock import Clock, SteadyClock
 from crmflow.observability.metrics import Metrics
@@ -308,7 +309,13 @@ class _Parts:
             cache=self.cache,
             reconcilers=RECONCILERS,
             services=Services(
-                clock, access, self.secrets, CachedPeers(self.cache), offers, settings.create_grace
+                clock,
+                access,
+                self.secrets,
+                CachedPeers(self.cache),
+                offers,
+                settings.create_grace,
+                AllowListFile(settings.ip_allow_list).current,
             ),
             writer=ObjectWriter(kubernetes, metrics, self.observer.seen),
             events=events,

@@ -10,6 +10,7 @@ from tests.emulators.aep.switches import ZOHO_FLOW_SPEC_HIDDEN, ZOHO_SPEC_HIDDEN
 Spec = dict[str, Any]
 
 ZOHO_AUTH_PARAMS = ("endpoint", "accountsUrl", "clientId", "clientSecret", "accessToken", "refreshToken")
+UNDOCUMENTED_AUTH_PARAM = "useEncryptedEndpoints"
 SECRET_AUTH_PARAMS = frozenset({"clientSecret", "accessToken", "refreshToken", "password"})
 _DRAFT_07 = "http://json-schema.org/draft-07/schema#"
 
@@ -42,6 +43,8 @@ def required_auth_params(switches: AepSwitches) -> tuple[str, ...]:
     match switches.requiredAuthParams:
         case "all":
             return ZOHO_AUTH_PARAMS
+        case "undocumented":
+            return (*ZOHO_AUTH_PARAMS, UNDOCUMENTED_AUTH_PARAM)
         case "tokenAndEndpoint":
             return ("endpoint", "accessToken")
         case _:
@@ -49,9 +52,8 @@ def required_auth_params(switches: AepSwitches) -> tuple[str, ...]:
 
 
 def _zoho(switches: AepSwitches) -> Spec:
-    auth = _auth_spec(
-        switches.authSpecName, "BasicAuthentication", ZOHO_AUTH_PARAMS, required_auth_params(switches)
-    )
+    params = (*ZOHO_AUTH_PARAMS, UNDOCUMENTED_AUTH_PARAM)
+    auth = _auth_spec(switches.authSpecName, "BasicAuthentication", params, required_auth_params(switches))
     return _table_source(ids.ZOHO_SPEC, "zoho", auth)
 
 

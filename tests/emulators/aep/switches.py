@@ -48,8 +48,15 @@ class AepSwitches(BaseModel):
     authSpecName: Literal["Basic Authentication", "Basic Authentication for Zoho"] = Field(
         "Basic Authentication", description="name of Zoho's auth spec (16.1.1, 16.3.1)"
     )
-    requiredAuthParams: Literal["all", "tokenAndEndpoint", "none"] = Field(
-        "all", description="auth params that create and patch insist on (16.3.1)"
+    withdrawnConnections: Literal["work", "refused"] = Field(
+        "work",
+        description="test and explore of a base connection that outlives its connection spec: go on, or "
+        "1305-400 (16.2)",
+    )
+    requiredAuthParams: Literal["all", "tokenAndEndpoint", "none", "undocumented"] = Field(
+        "all",
+        description="auth params that create and patch insist on; undocumented: one more than Adobe's pages "
+        "name (16.3.1)",
     )
     endpointFormat: Literal["any", "host", "url"] = Field(
         "any", description="endpoint and accountsUrl: with or without scheme, or only one of the two (16.3.1)"
@@ -70,8 +77,9 @@ class AepSwitches(BaseModel):
     validateOnCreate: Literal["never", "always"] = Field(
         "never", description="whether create and patch of a connection try the credentials (16.3.3)"
     )
-    testFailure: Literal["result", "error"] = Field(
-        "result", description='a failing /test: 200 {"result":false}, or 1308-400 (16.3.3)'
+    testFailure: Literal["result", "error", "unavailable", "timeout"] = Field(
+        "result",
+        description='a failing /test: 200 {"result":false}, 1308-400, 1103-503 or 1104-504 (16.3.3)',
     )
     patchAuthParams: Literal["replace", "merge", "refused1300", "refused1445"] = Field(
         "replace", description="PATCH /auth/params: whole object, merged, or not supported (16.3.4)"

@@ -20,6 +20,7 @@ from crmflow.reconcile.outcome import (
     Outcome,
     OutcomeClass,
     bug,
+    degraded,
     explain,
     from_remote_error,
     stalled,
@@ -32,6 +33,7 @@ NEXT_CHECK = 3600.0
 TRANSITION = waiting("FlowSettling", "settling", transition=True)
 WAITING = waiting("SecretNotFound", "no Secret")
 STALLED = stalled("TableNotFound", "no table")
+DEGRADED = degraded("ConnectionTestFailed", "no way in", retry_after=150.0)
 TRANSIENT = transient("Unavailable", "down")
 BUG = bug("oops")
 
@@ -70,6 +72,7 @@ ROWS = [
         TRANSIENT, False, True, ("False", "True", None), False, Priority.RETRY, id="transient, observed"
     ),
     pytest.param(TRANSIENT, True, True, None, False, Priority.RETRY, id="transient, was Ready"),
+    pytest.param(DEGRADED, True, True, ("True", None, None), True, Priority.RETRY, id="degraded"),
     pytest.param(PAUSED, False, False, ("False", None, None), False, Priority.POLL, id="paused, new"),
     pytest.param(PAUSED, False, True, None, False, Priority.POLL, id="paused, observed"),
     pytest.param(PAUSED, True, True, None, False, Priority.POLL, id="paused, was Ready"),
@@ -107,6 +110,7 @@ def test_the_table(
         (DONE, "Succeeded", "all is well"),
         (WAITING, "SecretNotFound", "no Secret"),
         (STALLED, "TableNotFound", "no table"),
+        (DEGRADED, "ConnectionTestFailed", "no way in"),
         (TRANSIENT, "ProgressingWithRetry", "down"),
         (PAUSED, "Paused", PAUSED.message),
         (BUG, "InternalError", "oops"),
@@ -124,7 +128,7 @@ def test_a_ready_resource_is_visited_when_its_next_check_is_due() -> None:
 
 
 def test_a_visit_counts_from_the_instant_of_the_decision() -> None:
-    for outcome in (WAITING, TRANSITION, STALLED, TRANSIENT, BUG):
+    for outcome in (WAITING, TRANSITION, STALLED, TRANSIENT, DEGRADED, BUG):
         at, later = look_up(outcome).at, look_up(outcome, now=1000.0).at
         assert at is not None
         assert later == pytest.approx(at + 1000.0)
@@ -135,6 +139,20 @@ def test_a_stalled_resource_is_looked_at_hourly() -> None:
     assert all(
         pause is not None and STALLED_NET_SECONDS * 0.9 <= pause <= STALLED_NET_SECONDS for pause in pauses
     )
+
+
+def test_a_stalled_resource_is_looked_at_sooner_where_that_is_worth_it() -> None:
+    pauses = [look_up(stalled("R", "m", retry_after=150.0), seed=seed).at for seed in range(200)]
+    assert all(pause is not None and 135.0 <= pause <= 150.0 for pause in pauses)
+
+
+def test_a_degraded_resource_stays_ready_and_counts_as_failing() -> None:
+    streak = Streak()
+    assert look_up(DEGRADED, streak, ready=True).at == 150.0
+    look_up(DEGRADED, streak, ready=True, now=150.0)
+    assert (streak.failures, streak.failing_since) == (2, 0.0)
+    assert look_up(TRANSIENT, streak, ready=True, now=299.0).summary is None
+    assert look_up(TRANSIENT, streak, ready=True, now=300.0).summary is not None
 
 
 def test_a_waiting_resource_has_a_net_and_takes_what_it_is_told() -> None:
@@ -162,7 +180,7 @@ def test_a_transition_obeys_retry_after() -> None:
     assert look_up(outcome, Streak(transition_reads=6)).at == 30.0
 
 
-@pytest.mark.parametrize("between", [DONE, WAITING, STALLED, TRANSIENT, PAUSED, BUG])
+@pytest.mark.parametrize("between", [DONE, WAITING, STALLED, TRANSIENT, DEGRADED, PAUSED, BUG])
 def test_each_other_outcome_ends_the_transition(between: Outcome) -> None:
     streak = Streak(transition_reads=5)
     look_up(between, streak)

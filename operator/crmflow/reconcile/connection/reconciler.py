@@ -7,7 +7,7 @@ from typing import Any
 
 from crmflow.aep.listings import Collection
 from crmflow.api.kinds import ZOHO_SOURCE_CONNECTION
-from crmflow.reconcile.connection import deletion, steps
+from crmflow.reconcile.connection import deletion, steps, testing
 from crmflow.reconcile.connection.conditions import AUTHORIZED, CONDITIONS, SOURCE_OFFERED, SYNCED, TESTED
 from crmflow.reconcile.connection.state import ComparableConnection, ConnectionPass
 from crmflow.reconcile.engine import Step
@@ -22,7 +22,7 @@ STEPS = (
     Step(steps.verify_sandbox, AUTHORIZED),
     Step(steps.check_offer, SOURCE_OFFERED),
     Step(steps.sync_base_connection, SYNCED),
-    Step(steps.test_base_connection, TESTED),
+    Step(testing.test_base_connection, TESTED),
     Step(steps.explore, TESTED),
 )
 
@@ -34,9 +34,12 @@ DELETION_STEPS = (
 
 
 async def _quiet(pass_: ConnectionPass) -> bool:
-    """The Secrets are those that were sent, and the listing shows the base connection as it should be; an
-    adopted one may be called anything, and what an observed one was given nobody knows.
+    """The last test succeeded, the Secrets are those that were sent, and the listing shows the base
+    connection as it should be; an adopted one may be called anything, and what an observed one was given
+    nobody knows.
     """
+    if not pass_.conditions.is_true(TESTED.name):
+        return False
     if not (await steps.read_secrets(pass_)).is_done:
         return False
     if not pass_.credentials_are_current and not pass_.observes:

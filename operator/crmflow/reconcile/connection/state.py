@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, TypeGuard
-
-from pydantic import SecretStr
 
 from crmflow.aep.models import BaseConnection, PatchOperation
 from crmflow.api.zohosourceconnection import ZohoSourceConnectionSpec, ZohoSourceConnectionStatus
@@ -16,12 +11,6 @@ from crmflow.reconcile.engine import Pass
 from crmflow.reconcile.identity import Slot
 from crmflow.reconcile.offer import Offer
 from crmflow.reconcile.ports import Zoho
-from crmflow.zoho.datacenters import DATA_CENTERS
-
-_SECRET_PARAM = re.compile("secret|token|password", re.IGNORECASE)
-
-FALLBACK_AUTH_SPEC = "Basic Authentication"
-"""The documented name of Zoho's auth specification (platform.md 4.1, 16.1, 1)."""
 
 
 @dataclass
@@ -55,7 +44,7 @@ class ConnectionPass(Pass[ZohoSourceConnectionSpec, ZohoSourceConnectionStatus])
 
     @property
     def credentials_are_current(self) -> bool:
-        """True if the base connection was given, and tested with, today's parameters."""
+        """True if the base connection was given today's parameters."""
         return self.status.token is not None and self.status.token.secret_hash == self.credentials_hash
 
 
@@ -89,65 +78,3 @@ class ComparableConnection:
         if observed.description != self.description:
             operations.append(PatchOperation("add", "/description", self.description))
         return operations
-
-
-def auth_params(pass_: ConnectionPass, access_token: SecretStr) -> Mapping[str, str | SecretStr]:
-    """The authentication parameters of Zoho's base connection (platform.md 4.1). The hosts are always the
-    real ones.
-    """
-    credentials = pass_.zoho_credentials
-    if credentials is None:
-        raise RuntimeError("no step has read the Secrets yet")
-    hosts = DATA_CENTERS[pass_.spec.zoho.data_center]
-    return {
-        "endpoint": hosts.crm_endpoint,
-        **(pass_.spec.platform.auth_params or {}),
-        "accountsUrl": hosts.accounts_url,
-        "clientId": credentials.client_id,
-        "clientSecret": credentials.client_secret,
-        "accessToken": access_token,
-        "refreshToken": credentials.refresh_token,
-    }
-
-
-def kept_params(pass_: ConnectionPass, remote: BaseConnection) -> Mapping[str, str]:
-    """What else an adopted base connection has, as far as a read shows it in clear: a patch replaces all of
-    them (platform.md 4.1), and these are not the spec's to drop.
-    """
-    return _shown_params(remote) if pass_.adopts else {}
-
-
-def differing_params(pass_: ConnectionPass, remote: BaseConnection) -> list[str]:
-    """The fields of the spec in which the base connection's parameters differ, as far as reads show."""
-    credentials = pass_.zoho_credentials
-    if credentials is None:
-        raise RuntimeError("no step has read the Secrets yet")
-    wanted = {
-        "accountsUrl": ("spec.zoho.dataCenter", DATA_CENTERS[pass_.spec.zoho.data_center].accounts_url),
-        "clientId": ("spec.zoho.credentialsSecretRef", credentials.client_id),
-        **{
-            name: (f"spec.platform.authParams.{name}", value)
-            for name, value in (pass_.spec.platform.auth_params or {}).items()
-        },
-    }
-    shown = _shown_params(remote)
-    return [
-        field
-        for name, (field, value) in wanted.items()
-        if name in shown and shown[name].rstrip("/") != value.rstrip("/")
-    ]
-
-
-def _shown_params(remote: BaseConnection) -> dict[str, str]:
-    return {name: value for name, value in remote.auth_params.items() if _is_shown(name, value)}
-
-
-def _is_shown(name: str, value: Any) -> TypeGuard[str]:
-    """True if a read shows the value of a parameter; secrets may be masked or in clear (platform.md 16.3)."""
-    return isinstance(value, str) and not _SECRET_PARAM.search(name) and "***" not in value
-
-
-def auth_spec_name(offer: Offer | None) -> str:
-    """The auth specification's name as the connection specification gives it, else the documented one."""
-    spec = offer.connection_spec if offer else None
-    return spec.auth_specs[0].name if spec and spec.auth_specs else FALLBACK_AUTH_SPEC

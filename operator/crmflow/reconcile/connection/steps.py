@@ -2,32 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from crmflow.aep.listings import Collection
 from crmflow.aep.models import BaseConnection as RemoteConnection
-from crmflow.aep.models import Created, PatchOperation
+from crmflow.aep.models import Created
 from crmflow.api.base import LastDrift
-from crmflow.api.zohosourceconnection import BaseConnection, TokenStatus, ZohoOrganization
+from crmflow.api.zohosourceconnection import BaseConnection, IpAllowList, TokenStatus, ZohoOrganization
 from crmflow.observability.events import EventType
-from crmflow.reconcile import creation, drift, reach
+from crmflow.reconcile import creation, reach
 from crmflow.reconcile.adoption import Adoption, find_adopted, not_adoptable
 from crmflow.reconcile.conditions import FALSE
-from crmflow.reconcile.connection.conditions import SOURCE_OFFERED, SYNCED, TESTED
-from crmflow.reconcile.connection.state import (
-    ComparableConnection,
-    ConnectionPass,
-    auth_params,
-    auth_spec_name,
-    differing_params,
-    kept_params,
-)
+from crmflow.reconcile.connection.auth import auth_params, auth_spec, problem_with
+from crmflow.reconcile.connection.conditions import SOURCE_OFFERED, SYNCED
+from crmflow.reconcile.connection.state import ComparableConnection, ConnectionPass
+from crmflow.reconcile.connection.testing import refusal
+from crmflow.reconcile.connection.update import update_base_connection
 from crmflow.reconcile.credentials import ZohoCredentials
 from crmflow.reconcile.identity import Slot
 from crmflow.reconcile.offer import ZOHO_CONNECTION_SPEC_ID
 from crmflow.reconcile.outcome import DONE, Outcome, stalled, waiting
 from crmflow.reconcile.ports import Zoho
 from crmflow.reconcile.remote import kept_by, read_object
+from crmflow.transport.errors import RemoteError
 
 FALLBACK_SPEC_VERSION = "1.0"
 ADOPTION = Adoption(Slot.CONNECTION, Collection.CONNECTIONS, "base connection", "spec.connectionId")
@@ -107,6 +102,7 @@ async def verify_sandbox(pass_: ConnectionPass) -> Outcome:
             "role does not include "
             "it. Check the name (not the title), and add the sandbox to the role of the technical account.",
         )
+    pass_.record(ip_allow_list=_allow_list(pass_, sandbox.region))
     if (sandbox.state or "active") != "active":
         return waiting(
             "SandboxNotActive", f'Sandbox "{name}" is {sandbox.state}; waiting until it is active.'
@@ -124,52 +120,39 @@ async def check_offer(pass_: ConnectionPass) -> Outcome:
     if withdrawn is None:
         return DONE
     reason, message = withdrawn
-    if pass_.base_connection_id is None and not pass_.adopts:
-        return stalled(reason, f"{message} So no base connection is created.")
-    pass_.find(SOURCE_OFFERED, FALSE, reason, message)
+    try:
+        if pass_.base_connection_id is None and not pass_.adopts and not await _find(pass_):
+            return stalled(
+                reason,
+                f"{message} So no base connection is created. Ask Adobe whether your organization can have "
+                "the source; the operator looks again every hour.",
+            )
+    except creation.NotCreatedError as not_ours:
+        return not_ours.outcome
+    existing = pass_.base_connection_id or pass_.spec.connection_id
+    pass_.find(
+        SOURCE_OFFERED,
+        FALSE,
+        reason,
+        f"{message} Base connection {existing} is left as it is; this resource stays Ready as long as its "
+        "test succeeds.",
+    )
     return DONE
 
 
 async def sync_base_connection(pass_: ConnectionPass) -> Outcome:
     """The base connection exists and is what the spec says; if it is only observed, differences are told."""
-    remote = await (_created(pass_) if pass_.spec.connection_id is None else _adopted(pass_))
-    if isinstance(remote, Outcome):
-        return remote
-    pass_.record(base_connection=BaseConnection(id=remote.id, state=remote.state))
-    if pass_.observes:
-        drift.report(pass_, SYNCED, differing_params(pass_, remote))
-        return DONE
-    operations = []
-    if not pass_.adopts:
-        operations = ComparableConnection.desired(pass_).changes_from(ComparableConnection.observed(remote))
-    if not pass_.credentials_are_current and not pass_.credentials_sent:
-        token = await _zoho(pass_).access_token()
-        params = {**kept_params(pass_, remote), **auth_params(pass_, token)}
-        operations.append(PatchOperation("replace", "/auth/params", params))
-    if operations:
-        await pass_.platform.patch_connection(remote.id, remote.etag, operations)
-        pass_.credentials_sent = True
-        _note_changes(pass_, remote.id, operations)
-    return DONE
-
-
-async def test_base_connection(pass_: ConnectionPass) -> Outcome:
-    """Platform reaches Zoho: asked after creation, after each change of credentials, and until it has
-    succeeded once.
-    """
-    if pass_.credentials_are_current and pass_.conditions.is_true(TESTED.name) and not pass_.observes:
-        return DONE
-    if not await pass_.platform.test_connection(_base_connection_id(pass_)):
-        return stalled(
-            "ConnectionTestFailed",
-            "Platform could not reach Zoho CRM through the base connection and gave no reason. Likely, in "
-            "this order: Zoho's "
-            "Allowed IPs do not include Platform's addresses; the user's profile lacks API access; the "
-            "grant was revoked.",
-        )
-    if not pass_.observes:  # else nobody knows what the base connection was given
-        pass_.record(token=TokenStatus(secret_hash=pass_.credentials_hash))
-    return DONE
+    try:
+        return await _sync(pass_)
+    except RemoteError as error:
+        refused = refusal(pass_, error)
+        if refused is None:
+            raise
+        if pass_.base_connection_id is not None and error.reason == "SourceNotOffered":
+            # A source that is withdrawn takes no changes; whether what exists still works, its test tells.
+            pass_.find(SYNCED, FALSE, refused.reason, refused.message)
+            return DONE
+        return refused
 
 
 async def explore(pass_: ConnectionPass) -> Outcome:
@@ -178,6 +161,20 @@ async def explore(pass_: ConnectionPass) -> Outcome:
     pass_.record(tables=len(tables))
     pass_.checked = True
     return DONE
+
+
+def _allow_list(pass_: ConnectionPass, region: str) -> IpAllowList | None:
+    if not region:
+        return None
+    return IpAllowList(region=region, ranges=pass_.services.allow_list().ranges_of(region) or None)
+
+
+async def _sync(pass_: ConnectionPass) -> Outcome:
+    remote = await (_created(pass_) if pass_.spec.connection_id is None else _adopted(pass_))
+    if isinstance(remote, Outcome):
+        return remote
+    pass_.record(base_connection=BaseConnection(id=remote.id, state=remote.state))
+    return await update_base_connection(pass_, remote)
 
 
 async def _created(pass_: ConnectionPass) -> RemoteConnection | Outcome:
@@ -190,13 +187,22 @@ async def _created(pass_: ConnectionPass) -> RemoteConnection | Outcome:
     remote: RemoteConnection | None = await read_object(pass_, Collection.CONNECTIONS, connection_id)
     if remote is None:
         absence = await pass_.inventory.absence(Collection.CONNECTIONS, connection_id)
-        kept = kept_by(absence, f"base connection {connection_id}")
-        if kept is not None:
-            return kept
-        _note_loss(pass_, connection_id)
-        return await _created(pass_)
+        return kept_by(absence, f"base connection {connection_id}") or await _make_anew(pass_, connection_id)
     await creation.remove_duplicates(pass_, Slot.CONNECTION, Collection.CONNECTIONS, connection_id)
     return remote
+
+
+async def _make_anew(pass_: ConnectionPass, connection_id: str) -> RemoteConnection | Outcome:
+    """The base connection was deleted by somebody else."""
+    withdrawn = pass_.offer.withdrawn if pass_.offer else None
+    if withdrawn is not None:
+        reason, message = withdrawn
+        return stalled(
+            reason,
+            f"Base connection {connection_id} was deleted from outside and can't be made anew. {message}",
+        )
+    _note_loss(pass_, connection_id)
+    return await _created(pass_)
 
 
 async def _adopted(pass_: ConnectionPass) -> RemoteConnection | Outcome:
@@ -216,40 +222,54 @@ async def _adopted(pass_: ConnectionPass) -> RemoteConnection | Outcome:
 
 
 async def _create(pass_: ConnectionPass) -> Outcome:
-    desired = ComparableConnection.desired(pass_)
+    wanted = _wanted(pass_)
     spec = pass_.offer.connection_spec if pass_.offer else None
-    params = auth_params(pass_, await _zoho(pass_).access_token())
+    auth = auth_spec(pass_.offer)
+    params = await auth_params(pass_)
+    problem = problem_with(pass_, auth, params)
+    if problem is not None:
+        return problem
 
     async def post() -> Created:
         created = await pass_.platform.create_connection(
-            desired.name,
-            desired.description,
-            auth_spec_name(pass_.offer),
+            wanted.name,
+            wanted.description,
+            auth.name,
             params,
             ZOHO_CONNECTION_SPEC_ID,
             spec.version if spec else FALLBACK_SPEC_VERSION,
         )
         pass_.credentials_sent = True  # one that is found may have been given others
+        pass_.record(token=TokenStatus(secret_hash=pass_.credentials_hash))
         sandbox = pass_.spec.platform.sandbox
         pass_.tell("Created", "Create", f"Created base connection {created.id} in sandbox {sandbox}.")
         return created
 
-    fresh = await creation.announce(pass_, {Slot.CONNECTION: desired.name})
+    fresh = await creation.announce(pass_, {Slot.CONNECTION: wanted.name})
     try:
-        connection_id = await creation.ensure(
-            pass_,
-            creation.Wanted(Slot.CONNECTION, Collection.CONNECTIONS, desired.name, desired.description),
-            post,
-            fresh=Slot.CONNECTION in fresh,
-        )
+        connection_id = await creation.ensure(pass_, wanted, post, fresh=Slot.CONNECTION in fresh)
     except creation.NotCreatedError as not_created:
         return not_created.outcome
     pass_.record(base_connection=BaseConnection(id=connection_id))
     return DONE
 
 
+async def _find(pass_: ConnectionPass) -> bool:
+    """A base connection of this resource that status does not know, as after a cluster was rebuilt. Raises
+    NotCreatedError.
+    """
+    found = await creation.find(pass_, _wanted(pass_))
+    if found is not None:
+        pass_.record(base_connection=BaseConnection(id=found))
+    return found is not None
+
+
+def _wanted(pass_: ConnectionPass) -> creation.Wanted:
+    desired = ComparableConnection.desired(pass_)
+    return creation.Wanted(Slot.CONNECTION, Collection.CONNECTIONS, desired.name, desired.description)
+
+
 def _note_loss(pass_: ConnectionPass, connection_id: str) -> None:
-    """The base connection was deleted by somebody else: it is made anew in this very pass."""
     drift = LastDrift(time=pass_.utcnow, fields=("baseConnection",))
     pass_.record(base_connection=None, token=None, last_drift=drift)
     pass_.tell(
@@ -258,20 +278,6 @@ def _note_loss(pass_: ConnectionPass, connection_id: str) -> None:
         f"Base connection {connection_id} was deleted from outside; it is made anew.",
         EventType.WARNING,
     )
-
-
-def _note_changes(pass_: ConnectionPass, connection_id: str, operations: Sequence[PatchOperation]) -> None:
-    changed = ", ".join(operation.path for operation in operations)
-    named = tuple(
-        f"baseConnection{operation.path.replace('/', '.')}"
-        for operation in operations
-        if operation.path in ("/name", "/description")
-    )
-    if pass_.was_ready and named:
-        pass_.record(last_drift=LastDrift(time=pass_.utcnow, fields=named))
-        pass_.tell("DriftRepaired", "Repair", f"Restored {changed} of base connection {connection_id}.")
-    else:
-        pass_.tell("Updated", "Update", f"Updated base connection {connection_id}: {changed}.")
 
 
 def _zoho(pass_: ConnectionPass) -> Zoho:

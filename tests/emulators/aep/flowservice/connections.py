@@ -15,7 +15,7 @@ from tests.emulators.aep.flowservice.collection import (
     provider_error,
     reference,
 )
-from tests.emulators.aep.flowservice.explore import auth_params, explore, passed_on
+from tests.emulators.aep.flowservice.explore import auth_params, check_offered, explore, passed_on
 from tests.emulators.aep.flowservice.shapes import ConnectionShape
 from tests.emulators.aep.gateway import Context, context
 from tests.emulators.aep.resource import Resource
@@ -111,12 +111,11 @@ class Connections(Collection):
         """Try the credentials at the source."""
         ctx = context(request)
         resource = self.find(ctx, request.match_info["id"])
+        check_offered(ctx, resource)
         try:
             self._try(ctx, resource)
         except SourceError as error:
-            if ctx.switches.testFailure == "error":
-                raise passed_on(ctx, error) from None
-            return answer({"result": False})
+            return _failed_test(ctx, error)
         return answer({"result": True})
 
     async def explore(self, request: web.Request) -> web.Response:
@@ -170,6 +169,18 @@ class Connections(Collection):
             ctx.state.source.check(params)
         except SourceError as error:
             raise passed_on(ctx, error) from None
+
+
+def _failed_test(ctx: Context, error: SourceError) -> web.Response:
+    """How AEP tells that the source let nobody in (platform.md 16.3.3)."""
+    match ctx.switches.testFailure:
+        case "error":
+            raise passed_on(ctx, error) from None
+        case "unavailable":
+            raise errors.flow("FLOW-1103-503", "Service unavailable", "Try again later")
+        case "timeout":
+            raise errors.flow("FLOW-1104-504", "Gateway timeout", "The source did not answer in time")
+    return answer({"result": False})
 
 
 def checked_spec(ctx: Context, body: Body) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from tests.emulators.aep.flowservice.collection import provider_error
 from tests.emulators.aep.gateway import Context
 from tests.emulators.aep.resource import Resource
 from tests.emulators.aep.seed_data import ZOHO_SPEC
+from tests.emulators.aep.switches import ZOHO_SPEC_HIDDEN
 from tests.emulators.core.source import SourceColumn, SourceError
 from tests.emulators.core.web import ServiceError, answer
 
@@ -24,6 +25,7 @@ def explore(ctx: Context, connection: Resource, request: web.Request) -> web.Res
     parameters = request.query
     if connection.body["connectionSpec"]["id"] != ZOHO_SPEC:
         raise provider_error(ctx, "1336-400", "Explore not supported", "This source is not emulated")
+    check_offered(ctx, connection)
     for name, value in parameters.items():
         if not value:
             raise provider_error(ctx, "1337-400", "Empty parameter", f"The parameter {name} is empty")
@@ -37,6 +39,15 @@ def explore(ctx: Context, connection: Resource, request: web.Request) -> web.Res
             return answer(_table(ctx, connection, parameters.get("object", ""), preview))
         case other:
             raise provider_error(ctx, "1358-400", "Invalid objectType", f"{other!r} is not ROOT or TABLE")
+
+
+def check_offered(ctx: Context, connection: Resource) -> None:
+    """Whether a connection may outlive its connection spec (platform.md 16.2)."""
+    hidden = (
+        connection.body["connectionSpec"]["id"] == ZOHO_SPEC and ctx.switches.zohoSource in ZOHO_SPEC_HIDDEN
+    )
+    if hidden and ctx.switches.withdrawnConnections == "refused":
+        raise provider_error(ctx, "1305-400", "Not supported", "The connector type zoho is not supported")
 
 
 def auth_params(connection: Resource) -> Mapping[str, str]:
