@@ -97,7 +97,7 @@ MAXIMAL: dict[str, Resource] = {
         "status": {
             "observedGeneration": 1,
             "conditions": [CONDITION],
-            "flow": {"id": "f1", "state": "enabled"},
+            "flow": {"id": "f1", "state": "enabled", "stateSince": "2026-01-31T08:00:00Z"},
             "sourceConnectionId": "s1",
             "targetConnectionId": "t1",
             "mappingSet": {"id": "m1", "version": 0, "contentHash": "0a1b2c3d"},
@@ -106,6 +106,7 @@ MAXIMAL: dict[str, Resource] = {
                 "version": "application/vnd.adobe.xed-full+json;version=1",
             },
             "dataset": {"id": "6889f4f89b982b2b90bc1207"},
+            "source": {"baseConnectionId": "5f2e7a6c", "table": "Contacts"},
             "columns": ["Email", "First_Name", "Last_Name", "Modified_Time"],
             "schedule": {
                 "startTime": "2026-01-31T08:00:00Z",

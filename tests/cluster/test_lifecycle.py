@@ -29,38 +29,6 @@ def test_names_and_descriptions_are_changed_in_place(world: World) -> None:
         assert held["description"].startswith("Owned by the CRM team.\nmanaged by crmflow test ")
 
 
-UNSUPPORTED: list[tuple[str, dict[str, Any]]] = [
-    ("spec.source.table", {"source": {"table": "Leads"}}),
-    (
-        "spec.source.columns",
-        {"source": {"columns": ["Email", "First_Name", "Last_Name", "Modified_Time", "Phone"]}},
-    ),
-    ("spec.mapping", {"mapping": [{"target": "personalEmail.address", "source": "Email"}]}),
-    ("spec.deltaColumn", {"deltaColumn": {"name": "Created_Time"}}),
-    ("spec.schedule.interval", {"schedule": {"interval": 2}}),
-    ("spec.schedule.backfill", {"schedule": {"backfill": False}}),
-    ("spec.target.dataset", {"target": {"dataset": {"id": "6889f4f89b982b2b90bc1208"}}}),
-]
-
-
-@pytest.mark.parametrize(("field", "change"), UNSUPPORTED, ids=[field for field, _ in UNSUPPORTED])
-def test_an_edit_that_cannot_be_carried_out_is_said_and_heals(
-    world: World, field: str, change: dict[str, Any]
-) -> None:
-    world.make_ready()
-    flow = world.held("flows")[0]
-    before = world.get(DATAFLOW)["spec"]
-
-    world.edit(DATAFLOW, **change)
-    refused = world.wait_reason(DATAFLOW, "Ready", "UpdateNotSupported")
-    assert field in condition(refused, "Ready")["message"]
-    assert world.held("flows")[0]["etag"] == flow["etag"]
-
-    world.edit(DATAFLOW, **{name: before[name] for name in change})
-    world.wait_ready(DATAFLOW)
-    assert world.held("flows")[0]["etag"] == flow["etag"]
-
-
 def test_a_flow_is_disabled_and_enabled(world: World) -> None:
     world.make_ready(ingestion={"enabled": False})
     assert world.held("flows")[0]["state"] == "disabled"

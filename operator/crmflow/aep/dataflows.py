@@ -196,6 +196,7 @@ def _flow(raw: Mapping[str, Any]) -> Flow:
             partial_ingestion_percent=fields.number(options.get("partialIngestionPercent")),
         ),
         last_run=last_run_of(raw),
+        has_options=isinstance(raw.get("options"), Mapping),
         transformations=transformations,
     )
 

@@ -253,6 +253,8 @@ class Flow:
     mapping_version: int | None
     options: FlowOptions
     last_run: Run | None
+    has_options: bool = True
+    """Whether it has ``options`` at all."""
     transformations: tuple[Mapping[str, Any], ...] = field(default=(), hash=False)
     """As AEP shows them: a patch replaces one by its index (platform.md 6.2)."""
 

@@ -245,6 +245,17 @@ class FlowStatus(Model):
     """Its ID."""
     state: RemoteState | None = None
     """Its state as the Flow Service gives it, such as enabled."""
+    state_since: Timestamp | None = None
+    """When it was first seen in this state."""
+
+
+class SourceStatus(Model):
+    """What the flow was created to read from."""
+
+    base_connection_id: RemoteId
+    """The ID of the base connection."""
+    table: Annotated[str, Field(max_length=128)]
+    """The table."""
 
 
 class MappingSetStatus(Model):
@@ -373,6 +384,8 @@ class CRMDataflowStatus(Model):
     """The schema that dataset, mapping and target connection share."""
     dataset: DatasetStatus | None = None
     """The dataset that receives the records."""
+    source: SourceStatus | None = None
+    """What the flow was created to read from."""
     columns: Annotated[tuple[Annotated[str, Field(max_length=128)], ...], Field(max_length=1000)] = ()
     """The columns that the flow reads, as they were when it was created."""
     schedule: ScheduleStatus | None = None

@@ -16,6 +16,7 @@ from crmflow.api.base import DeletionPolicy
 from crmflow.observability.events import Event, EventType
 from crmflow.reconcile import policies
 from crmflow.reconcile.conditions import FALSE, SUCCEEDED, TRUE, UNKNOWN, Conditions, ConditionType, Finding
+from crmflow.reconcile.explored import Explored
 from crmflow.reconcile.identity import Identity
 from crmflow.reconcile.offer import Offers
 from crmflow.reconcile.outcome import DONE, Outcome, OutcomeClass, bug, from_remote_error
@@ -47,6 +48,7 @@ class Services:
     secrets: Secrets
     peers: Peers
     offers: Offers
+    explored: Explored
     create_grace: float
     """Seconds in which a create whose answer was lost may still show up."""
     allow_list: Callable[[], IpAllowList] = packaged_allow_list

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from crmflow.aep.models import ConnectionSpec, FlowSpec
 from crmflow.reconcile.ports import Clock, Platform
+from crmflow.reconcile.shared import Shared
 
 ZOHO_CONNECTION_SPEC_ID = "929e4450-0237-4ed2-9404-b7e1e0a00309"
 """Zoho CRM's connection specification (platform.md 0)."""
@@ -18,7 +19,6 @@ FLOW_SPEC_ID = "14518937-270c-4525-bdec-c2ba7cce3860"
 """``CRMToAEP``'s documented id, used for listings until it has been resolved by name (platform.md 0)."""
 FLOW_SPEC_NAME = "CRMToAEP"
 """The flow specification of CRM tables, resolved by name (platform.md 16.1, 2)."""
-MAX_AGE_SECONDS = 600.0
 
 ANNOUNCEMENT = (
     "Adobe announced the Zoho CRM source as deprecated at the end of June 2025. Dataflows that exist may "
@@ -33,7 +33,6 @@ class Offer:
 
     connection_spec: ConnectionSpec | None
     flow_spec: FlowSpec | None
-    read_at: float
 
     @property
     def withdrawn(self) -> tuple[str, str] | None:
@@ -62,26 +61,20 @@ class Offers:
     """The latest offer of each sandbox, read anew when it is too old or when freshness is asked for."""
 
     def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self._offers: dict[tuple[str, str], Offer] = {}
-        self._locks: dict[tuple[str, str], asyncio.Lock] = {}
+        self._offers: Shared[Offer] = Shared(clock)
 
     def flow_spec_id(self, organization: str, sandbox: str) -> str:
         """The id of ``CRMToAEP`` as last resolved by name, else the documented one. Costs no call."""
-        known = self._offers.get((organization, sandbox))
+        known = self._offers.known((organization, sandbox))
         return known.flow_spec.id if known and known.flow_spec else FLOW_SPEC_ID
 
     async def get(self, platform: Platform, organization: str, sandbox: str, *, fresh: bool = False) -> Offer:
         """The offer of a sandbox. ``fresh`` asks Platform again, unless someone did so while we waited."""
-        key = (organization, sandbox)
-        asked_at = self._clock.now()
-        async with self._locks.setdefault(key, asyncio.Lock()):
-            known = self._offers.get(key)
-            oldest = asked_at if fresh else asked_at - MAX_AGE_SECONDS
-            if known is not None and known.read_at >= oldest:
-                return known
+
+        async def ask() -> Offer:
             connection_spec, flow_spec = await asyncio.gather(
                 platform.connection_spec(ZOHO_CONNECTION_SPEC_ID), platform.flow_spec(FLOW_SPEC_NAME)
             )
-            offer = self._offers[key] = Offer(connection_spec, flow_spec, self._clock.now())
-            return offer
+            return Offer(connection_spec, flow_spec)
+
+        return await self._offers.get((organization, sandbox), ask, fresh=fresh)

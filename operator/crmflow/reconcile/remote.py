@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from crmflow.aep.listings import Collection
 from crmflow.aep.models import PatchOperation
@@ -14,6 +14,7 @@ from crmflow.reconcile.ports import Absence, Platform
 from crmflow.transport.errors import ErrorClass, RemoteError
 
 AnyPass = Pass[Any, Any]
+T = TypeVar("T")
 
 
 def reader(platform: Platform, collection: Collection) -> Callable[[str], Awaitable[Any]]:
@@ -45,16 +46,19 @@ def _deleter(platform: Platform, collection: Collection) -> Callable[[str], Awai
     }[collection]
 
 
-async def read_object(pass_: AnyPass, collection: Collection, remote_id: str | None) -> Any:
-    """The object, None if there is no id or a read of it is answered with 404."""
-    if remote_id is None:
-        return None
+async def found(call: Awaitable[T]) -> T | None:
+    """The answer to a read, None for a 404."""
     try:
-        return await reader(pass_.platform, collection)(remote_id)
+        return await call
     except RemoteError as error:
         if error.error_class is ErrorClass.NOT_FOUND:
             return None
         raise
+
+
+async def read_object(pass_: AnyPass, collection: Collection, remote_id: str | None) -> Any:
+    """The object, None if there is no id or a read of it is answered with 404."""
+    return None if remote_id is None else await found(reader(pass_.platform, collection)(remote_id))
 
 
 async def delete_object(pass_: AnyPass, collection: Collection, remote_id: str) -> None:

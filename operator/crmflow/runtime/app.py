@@ -20,6 +20,7 @@ from crmflow.observability.metrics import Metrics
 from crmflow.reconcile.connection.reconciler import RECONCILER as CONNECTION
 from crmflow.reconcile.dataflow.reconciler import RECONCILER as DATAFLOW
 from crmflow.reconcile.engine import Services
+from crmflow.reconcile.explored import Explored
 from crmflow.reconcile.offer import Offers
 from crmflow.runtime.access import RemoteAccess
 from crmflow.runtime.cache import ObjectCache
@@ -314,6 +315,7 @@ class _Parts:
                 self.secrets,
                 CachedPeers(self.cache),
                 offers,
+                Explored(clock),
                 settings.create_grace,
                 AllowListFile(settings.ip_allow_list).current,
             ),

@@ -111,6 +111,17 @@ class Cluster:
             headers={"Content-Type": "application/merge-patch+json"},
         )
 
+    def replace_spec(self, kind: str, name: str, namespace: str, spec: Object) -> Object:
+        """Make the whole spec be ``spec``, as ``kubectl replace`` does."""
+        obj = self.get(kind, name, namespace)
+        replaced = {"metadata": {"resourceVersion": obj["metadata"]["resourceVersion"]}}
+        try:
+            return self.patch(kind, name, namespace, {**replaced, "spec": _as_merge(obj["spec"], spec)})
+        except ApiError as error:
+            if error.status != 409:
+                raise
+            return self.replace_spec(kind, name, namespace, spec)
+
     def annotate(self, kind: str, name: str, namespace: str, **annotations: str | None) -> Object:
         """Set annotations of ours (the part after ``crmflow.io/``, ``_`` for ``-``); None removes one."""
         changes = {f"crmflow.io/{key.replace('_', '-')}": value for key, value in annotations.items()}
@@ -226,6 +237,14 @@ def condition(obj: Object, type_: str) -> Object | None:
     """A condition of an object by its type; None if it has none."""
     conditions = obj.get("status", {}).get("conditions", ())
     return next((entry for entry in conditions if entry["type"] == type_), None)
+
+
+def _as_merge(old: Any, new: Any) -> Any:
+    """The merge patch (RFC 7396) that turns ``old`` into ``new``."""
+    if not isinstance(old, dict) or not isinstance(new, dict):
+        return new
+    gone = {key: None for key in old if key not in new}
+    return {**gone, **{key: _as_merge(old.get(key), value) for key, value in new.items()}}
 
 
 def _path(kind: str, namespace: str | None, name: str | None = None) -> str:

@@ -107,6 +107,16 @@ class World:
         self.wait_ready(CONNECTION)
         self.wait_ready(DATAFLOW)
 
+    def until(self, met: Callable[[], bool], what: str, seconds: float = 20) -> None:
+        """Wait until ``met`` holds; fails with the dataflow's status."""
+        deadline = time.monotonic() + seconds
+        while not met():
+            found = self.cluster.find(DATAFLOW, manifests.DATAFLOW, self.namespace)
+            assert time.monotonic() < deadline, (
+                f"not within {seconds} s: {what}; {found and found.get('status')}"
+            )
+            time.sleep(0.05)
+
     # Platform
 
     def held(self, collection: str, sandbox: str = "prod") -> list[Object]:

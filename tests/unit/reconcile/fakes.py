@@ -186,10 +186,10 @@ class FakePlatform(Failing):
         self.mapping_set_names: dict[str, str] = {}
         self.table_list = [Table("Contacts", "Contacts"), Table("Leads", "Leads")]
         self.column_list = [
-            _column("Email", "string"),
-            _column("First_Name", "string"),
-            _column("Modified_Time", "date-time"),
-            _column("Created_Time", "date-time"),
+            new_column("Email", "string"),
+            new_column("First_Name", "string"),
+            new_column("Modified_Time", "date-time"),
+            new_column("Created_Time", "date-time"),
         ]
         self.schemas = {SCHEMA_ID: Schema(SCHEMA_ID, "_acme.schemas.contact", "Contact", "1.3")}
         self.datasets = {
@@ -362,6 +362,8 @@ class FakePlatform(Failing):
                 options.get("errorDiagnosticsEnabled", False), options.get("partialIngestionPercent")
             ),
             last_run=None,
+            has_options=bool(options),
+            transformations=tuple(transformations),
         )
         return created
 
@@ -443,15 +445,58 @@ class FakePlatform(Failing):
         return Created(f"{prefix}-{self._ids}", "etag")
 
 
-def _column(name: str, column_type: str) -> Column:
+def new_column(name: str, column_type: str) -> Column:
+    """A column as explore shows it; of type ``date-time`` it can be a delta column."""
     raw = {"name": name, "type": "string", "xdm": {"type": "string", "format": column_type}}
     return Column(name, "string", column_type == "date-time", raw)
 
 
+_PATCHED: dict[str, Callable[[Any, Any], dict[str, Any]]] = {
+    "/name": lambda _, value: {"name": value},
+    "/description": lambda _, value: {"description": value},
+    "/auth/params": lambda _, value: {"auth_params": value},
+    "/baseConnectionId": lambda _, value: {"base_connection_id": value},
+    "/params/tableName": lambda _, value: {"table_name": value},
+    "/params/columns": lambda _, value: {"column_names": tuple(column["name"] for column in value)},
+    "/data/schema": lambda _, value: {"schema_id": value["id"], "schema_version": value["version"]},
+    "/params/dataSetId": lambda _, value: {"dataset_id": value},
+    **{
+        f"/scheduleParams/{name}": lambda flow, value, field=field: {
+            "schedule": replace(flow.schedule, **{field: value})
+        }
+        for name, field in {
+            "frequency": "frequency",
+            "interval": "interval",
+            "startTime": "start_time",
+            "backfill": "backfill",
+        }.items()
+    },
+    "/options/errorDiagnosticsEnabled": lambda flow, value: {
+        "options": replace(flow.options, error_diagnostics_enabled=value)
+    },
+    "/options/partialIngestionPercent": lambda flow, value: {
+        "options": replace(flow.options, partial_ingestion_percent=value)
+    },
+    "/options": lambda flow, value: {
+        "has_options": True,
+        "options": FlowOptions(value.get("errorDiagnosticsEnabled"), value.get("partialIngestionPercent")),
+    },
+    "/transformations/1": lambda _, value: _mapping(value),
+}
+"""What each patch of a path does to the model of an object."""
+
+
+def _mapping(transformation: Mapping[str, Any]) -> dict[str, Any]:
+    params = transformation["params"]
+    return {"mapping_set_id": params["mappingId"], "mapping_version": params["mappingVersion"]}
+
+
 def _patched(remote_object: R, operations: Sequence[PatchOperation]) -> R:
-    fields = {"/name": "name", "/description": "description", "/auth/params": "auth_params"}
-    changes = {fields[operation.path]: operation.value for operation in operations}
-    return replace(remote_object, **changes)  # type: ignore[type-var]
+    for operation in operations:
+        remote_object = replace(  # type: ignore[type-var]
+            remote_object, **_PATCHED[operation.path](remote_object, operation.value)
+        )
+    return remote_object
 
 
 class FakeInventory(Failing):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import copy
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,15 +14,15 @@ from crmflow.api.zohosourceconnection import BaseConnection
 from crmflow.reconcile.offer import FLOW_SPEC_NAME, ZOHO_CONNECTION_SPEC_ID
 from crmflow.reconcile.outcome import OutcomeClass
 from crmflow.transport.errors import ErrorClass
-from tests.unit.reconcile.fakes import DATASET_ID, FLOW_SPEC_ID, SCHEMA_ID, Failing, remote_error
-from tests.unit.reconcile.world import CONNECTION_NAME, NAMESPACE, World
+from tests.unit.reconcile.fakes import DATASET_ID, FLOW_SPEC_ID, SCHEMA_ID, Failing, new_column, remote_error
+from tests.unit.reconcile.world import CONNECTION_NAME, NAMESPACE, Resource, World
 
 CONTENT_TYPE = "application/vnd.adobe.xed-full+json;version=1"
 FIRST_PASS = [
     "tables",
-    "columns",
     "schema",
     "dataset",
+    "columns",
     "validate_mapping",
     "connection_spec",
     "flow_spec",
@@ -34,6 +35,8 @@ FIRST_PASS = [
     "flow",
 ]
 FULL_PASS = ["flow", "source_connection", "target_connection"]
+SHARED = ["tables", "columns"]
+"""Read at most once in ten minutes for all who read through the same base connection."""
 WAITING, STALLED, TRANSIENT = OutcomeClass.WAITING, OutcomeClass.STALLED, OutcomeClass.TRANSIENT
 
 Edit = Callable[[dict[str, Any]], Any]
@@ -134,18 +137,110 @@ async def test_columns_that_are_left_out_are_all_of_the_table_and_pinned() -> No
     await resource.visit()
     names = [column.name for column in world.platform.column_list]
     assert resource.status["columns"] == names
-    world.platform.column_list = world.platform.column_list[:2]
-    assert (await resource.visit()).outcome.is_done
+    flows = dict(world.platform.flows)
+    world.platform.column_list = [*world.platform.column_list, new_column("Fax", "string")]
+    world.clock.time += 700
+    result = await resource.visit()
+    assert result.outcome.is_done
+    assert [event.reason for event in result.events] == ["ColumnsAppeared"]
+    assert resource.condition("SourceReady")[:2] == ("True", "ColumnsAppeared")
+    assert resource.condition("SourceReady")[2].endswith("does not read: Fax.")
+    assert resource.condition("Ready")[0] == "True"
+    assert (await resource.visit()).events == [], "told once"
     assert resource.status["columns"] == names
+    assert world.platform.flows == flows
 
 
-async def test_a_full_check_reads_the_three_objects_and_nothing_else() -> None:
+async def test_columns_that_appear_are_no_news_where_the_spec_names_its_own() -> None:
+    world = World()
+    resource = await ready(world)
+    world.platform.column_list = [*world.platform.column_list, new_column("Fax", "string")]
+    world.clock.time += 700
+    assert (await resource.visit()).events == []
+    assert resource.condition("SourceReady")[:2] == ("True", "Succeeded")
+
+
+async def test_a_remark_about_columns_outlives_a_poll() -> None:
+    world = World()
+    resource = world.dataflow(source={"table": "Contacts"})
+    await resource.visit()
+    world.platform.column_list = [*world.platform.column_list, new_column("Fax", "string")]
+    world.clock.time += 700
+    await resource.visit()
+    said = resource.condition("SourceReady")
+    resource.status["conditions"][0]["status"] = "False"  # it settles
+    assert (await resource.visit(full=False)).step != "quiet"
+    assert resource.condition("SourceReady") == said
+
+
+@pytest.mark.parametrize("given", [True, False], ids=["named in the spec", "pinned"])
+async def test_columns_that_vanish_are_named_and_everything_else_goes_on(given: bool) -> None:
+    world = World()
+    columns = ["Email", "First_Name", "Modified_Time"]
+    resource = world.dataflow(source={"table": "Contacts", **({"columns": columns} if given else {})})
+    await resource.visit()
+    whole = world.platform.column_list
+    world.platform.column_list = [column for column in whole if column.name != "First_Name"]
+    world.clock.time += 700
+    resource.edit(lambda spec: (spec["schedule"].update(interval=2), spec["ingestion"].update(enabled=False)))
+    await resource.visit()
+    result = await resource.visit()
+    assert (result.outcome.outcome_class, result.outcome.reason) == (STALLED, "ColumnsVanished")
+    assert 'columns First_Name of table "Contacts"' in result.outcome.message
+    assert resource.condition("SourceReady")[:2] == ("False", "ColumnsVanished")
+    assert resource.condition("Synced")[0] == "True"
+    [flow] = world.platform.flows.values()
+    assert (flow.state, flow.schedule.interval) == ("disabled", 2)
+    assert (await resource.visit(full=False)).outcome.reason == "ColumnsVanished"
+
+    world.platform.column_list = whole
+    world.clock.time += 700
+    assert (await resource.visit()).outcome.is_done
+    assert resource.condition("SourceReady")[:2] == ("True", "Succeeded")
+
+
+async def test_a_delta_column_that_vanishes_is_named() -> None:
+    world = World()
+    resource = world.dataflow(source={"table": "Contacts", "columns": ["Email", "First_Name"]})
+    await resource.visit()
+    _unknown_delta_column(world)
+    world.clock.time += 700
+    result = await resource.visit()
+    assert (result.outcome.outcome_class, result.outcome.reason) == (STALLED, "ColumnsVanished")
+    assert "columns Modified_Time of" in result.outcome.message
+
+
+async def test_a_table_that_vanishes_is_named() -> None:
+    world = World()
+    resource = await ready(world)
+    world.platform.table_list = []
+    world.clock.time += 700
+    result = await resource.visit()
+    assert (result.outcome.outcome_class, result.outcome.reason) == (STALLED, "ColumnsVanished")
+    assert 'no longer sees the table "Contacts"' in result.outcome.message
+
+
+async def test_a_flow_that_exists_is_not_judged_by_a_source_that_can_not_be_reached() -> None:
+    """That is for the connection's resource to say."""
+    world = World()
+    resource = await ready(world)
+    world.clock.time += 700
+    for call in ("tables", "columns"):
+        world.platform.fail(call, remote_error(ErrorClass.TERMINAL, "SourceRefused"))
+        assert (await resource.visit()).outcome.is_done
+        assert resource.condition("SourceReady")[0] == "True"
+        world.platform.heal()
+
+
+async def test_a_full_check_reads_the_three_objects_and_what_is_shared() -> None:
     world = World()
     resource = world.dataflow()
     await resource.visit()
     before = resource.status
+    assert (await resource.visit()).calls == FULL_PASS
+    world.clock.time += 700
     result = await resource.visit()
-    assert result.calls == FULL_PASS
+    assert result.calls == [*FULL_PASS, *SHARED]
     assert result.checked
     assert resource.status == before
 
@@ -320,7 +415,7 @@ async def test_a_paused_connection_that_was_ready_before_still_serves(
     assert (await resource.visit()).outcome.is_done is usable
 
 
-EDITS = [
+NEEDS_ANOTHER_FLOW = [
     pytest.param(
         lambda spec: spec["connectionRef"].update(name="other"), "spec.connectionRef", id="connectionRef"
     ),
@@ -335,72 +430,299 @@ EDITS = [
         lambda spec: spec["target"]["dataset"].update(id="other"), "spec.target.dataset", id="dataset"
     ),
     pytest.param(
-        lambda spec: spec["mapping"][0].update(source="First_Name"), "spec.mapping", id="mapping source"
-    ),
-    pytest.param(lambda spec: spec["mapping"].pop(), "spec.mapping", id="mapping entry removed"),
-    pytest.param(lambda spec: spec["mapping"][1].update(value="x"), "spec.mapping", id="mapping value"),
-    pytest.param(
         lambda spec: spec["deltaColumn"].update(name="Created_Time"), "spec.deltaColumn", id="deltaColumn"
     ),
     pytest.param(
-        lambda spec: spec["schedule"].update(frequency="Day"), "spec.schedule.frequency", id="frequency"
+        lambda spec: (spec.update(schedule={"frequency": "Once"}), spec.pop("deltaColumn")),
+        "spec.schedule.frequency",
+        id="once",
     ),
-    pytest.param(lambda spec: spec["schedule"].update(interval=2), "spec.schedule.interval", id="interval"),
+]
+AFTER_THE_START = [
     pytest.param(
         lambda spec: spec["schedule"].update(startTime="2031-01-01T00:00:00Z"),
         "spec.schedule.startTime",
         id="startTime",
     ),
     pytest.param(
-        lambda spec: spec["schedule"].pop("startTime"), "spec.schedule.startTime", id="startTime removed"
-    ),
-    pytest.param(
         lambda spec: spec["schedule"].update(backfill=False), "spec.schedule.backfill", id="backfill"
     ),
-    pytest.param(
-        lambda spec: spec["ingestion"].update(errorDiagnostics=False),
-        "spec.ingestion.errorDiagnostics",
-        id="errorDiagnostics",
-    ),
-    pytest.param(
-        lambda spec: spec["ingestion"].update(partialIngestionPercent=7),
-        "spec.ingestion.partialIngestionPercent",
-        id="partialIngestionPercent",
-    ),
 ]
+STARTED = 1_893_456_000.0
 
 
-@pytest.mark.parametrize(("change", "named"), EDITS)
-async def test_an_edit_that_can_not_be_carried_out_names_exactly_its_field(change: Edit, named: str) -> None:
-    world = World()
-    resource = world.dataflow()
+async def ready(world: World, *, started: bool = False, **changes: Any) -> Resource:
+    """A dataflow that is Ready, before or after the start of its flow, and another connection."""
+    resource = world.dataflow(**changes)
     await resource.visit()
     world.hold_base_connection()
     view = world.peers.connections[NAMESPACE, CONNECTION_NAME]
     world.peers.connections[NAMESPACE, "other"] = replace(
         view, status=view.status.model_copy(update={"base_connection": BaseConnection(id="bc-other")})
     )
-    before = dict(world.platform.flows)
+    if started:
+        world.clock.time = STARTED
+    return resource
+
+
+@pytest.mark.parametrize("started", [False, True], ids=["before the start", "after the start"])
+@pytest.mark.parametrize(("change", "named"), NEEDS_ANOTHER_FLOW)
+async def test_an_edit_that_needs_another_flow_names_exactly_its_field_and_heals(
+    change: Edit, named: str, started: bool
+) -> None:
+    world = World()
+    await _is_refused(world, await ready(world, started=started), change, named)
+
+
+@pytest.mark.parametrize(("change", "named"), AFTER_THE_START)
+async def test_the_beginning_of_a_flow_that_has_begun_needs_another_flow(change: Edit, named: str) -> None:
+    world = World()
+    await _is_refused(world, await ready(world, started=True), change, named)
+
+
+async def test_the_mapping_of_a_one_time_flow_needs_another_flow() -> None:
+    world = World()
+    resource = await ready(world, schedule={"frequency": "Once"}, deltaColumn=None)
+    calls = [*FULL_PASS, "find_mapping_set"]
+    await _is_refused(world, resource, lambda spec: spec["mapping"].pop(), "spec.mapping", calls)
+
+
+async def test_a_one_time_flow_does_not_recur_later() -> None:
+    world = World()
+    resource = await ready(world, schedule={"frequency": "Once"}, deltaColumn=None)
+    hourly = {"schedule": {"frequency": "Hour", "interval": 1}, "deltaColumn": {"name": "Modified_Time"}}
+    await _is_refused(world, resource, lambda spec: spec.update(hourly), "spec.schedule.frequency")
+
+
+async def _is_refused(
+    world: World, resource: Resource, change: Edit, named: str, calls: Sequence[str] = FULL_PASS
+) -> None:
+    before, spec = dict(world.platform.flows), copy.deepcopy(resource.spec)
+    resource.edit(lambda spec: (change(spec), spec.update(displayName="Not to be seen")))
+    result = await resource.visit()
+    assert (result.outcome.outcome_class, result.outcome.reason) == (STALLED, "ReplacementRequired")
+    assert result.outcome.message.startswith(f"{named} can't be changed")
+    assert "Set it back, or delete the resource" in result.outcome.message
+    assert resource.condition("Synced")[:2] == ("False", "ReplacementRequired")
+    assert result.calls == calls
+    assert not result.checked
+    assert world.platform.flows == before, "the flow goes on as it is"
+
+    resource.spec = spec
+    resource.generation += 1
+    result = await resource.visit()
+    assert result.outcome.is_done
+    assert [call for call in result.calls if call.startswith(("patch_", "create_"))] == []
+
+
+async def test_all_edited_fields_are_named() -> None:
+    world = World()
+    resource = await ready(world, started=True)
+    resource.edit(
+        lambda spec: (spec["source"].update(table="Leads"), spec["schedule"].update(backfill=False))
+    )
+    result = await resource.visit()
+    assert result.outcome.message.startswith("spec.source.table, spec.schedule.backfill can't")
+
+
+PATCHED = [
+    pytest.param(
+        lambda spec: spec["schedule"].update(frequency="Day"),
+        [("replace", "/scheduleParams/frequency", "day")],
+        id="frequency",
+    ),
+    pytest.param(
+        lambda spec: spec["schedule"].update(interval=2),
+        [("replace", "/scheduleParams/interval", 2)],
+        id="interval",
+    ),
+    pytest.param(
+        lambda spec: spec["ingestion"].update(errorDiagnostics=False),
+        [("add", "/options/errorDiagnosticsEnabled", False)],
+        id="errorDiagnostics",
+    ),
+    pytest.param(
+        lambda spec: spec["ingestion"].update(partialIngestionPercent=7),
+        [("add", "/options/partialIngestionPercent", 7.0)],
+        id="partialIngestionPercent",
+    ),
+]
+BEFORE_THE_START = [
+    pytest.param(
+        lambda spec: spec["schedule"].update(startTime="2031-01-01T00:00:00Z"),
+        [("replace", "/scheduleParams/startTime", 1_924_992_000)],
+        id="startTime",
+    ),
+    pytest.param(
+        lambda spec: spec["schedule"].update(backfill=False),
+        [("replace", "/scheduleParams/backfill", False)],
+        id="backfill",
+    ),
+]
+
+
+@pytest.mark.parametrize("started", [False, True], ids=["before the start", "after the start"])
+@pytest.mark.parametrize(("change", "operations"), PATCHED)
+async def test_an_edit_is_patched(change: Edit, operations: list[Any], started: bool) -> None:
+    world = World()
+    await _is_patched(world, await ready(world, started=started), change, operations)
+
+
+@pytest.mark.parametrize(("change", "operations"), BEFORE_THE_START)
+async def test_a_flow_that_has_not_begun_can_begin_otherwise(change: Edit, operations: list[Any]) -> None:
+    world = World()
+    resource = await ready(world)
+    await _is_patched(world, resource, change, operations)
+    schedule = resource.spec["schedule"]
+    assert resource.status["schedule"] == {
+        "startTime": schedule["startTime"],
+        "backfill": schedule["backfill"],
+        "effectiveStartTime": schedule["startTime"],
+    }
+
+
+async def _is_patched(world: World, resource: Resource, change: Edit, operations: list[Any]) -> None:
+    """By one patch of the flow; then everything is compared once more and found right."""
     resource.edit(change)
     result = await resource.visit()
-    assert (result.outcome.outcome_class, result.outcome.reason) == (STALLED, "UpdateNotSupported")
-    assert f" in {named}. This version" in result.outcome.message
-    assert "Set it back, or delete the resource" in result.outcome.message
-    assert resource.condition("Synced")[:2] == ("False", "UpdateNotSupported")
-    assert result.calls == FULL_PASS
+    assert result.outcome.is_done
     assert not result.checked
-    assert world.platform.flows == before
+    [(flow_id, etag, sent)] = world.platform.arguments["patch_flow"]
+    assert (flow_id, etag) == (resource.status["flow"]["id"], "etag")
+    assert [(operation.op, operation.path, operation.value) for operation in sent] == operations
+    fields = [f"flow{path.replace('/', '.')}" for _, path, _ in operations]
+    assert [(event.reason, event.note) for event in result.events] == [
+        ("Updated", f"Updated {', '.join(fields)}.")
+    ]
+    assert "lastDrift" not in resource.status
+    again = await resource.visit()
+    assert again.checked
+    assert [call for call in again.calls if call not in SHARED] == FULL_PASS
 
 
-async def test_all_edited_fields_are_named_and_setting_them_back_heals() -> None:
+async def test_options_are_added_as_a_whole_where_there_are_none() -> None:
+    world = World()
+    resource = await ready(world, ingestion={})
+    resource.edit(
+        lambda spec: spec.update(ingestion={"errorDiagnostics": True, "partialIngestionPercent": 5})
+    )
+    assert (await resource.visit()).outcome.is_done
+    [(_, _, [operation])] = world.platform.arguments["patch_flow"]
+    assert (operation.op, operation.path) == ("add", "/options")
+    assert operation.value == {"errorDiagnosticsEnabled": True, "partialIngestionPercent": 5.0}
+
+
+async def test_the_start_of_a_flow_in_the_past_is_moved_to_the_next_tick() -> None:
+    """Before the flow has begun, a wish that lies behind means as soon as possible."""
+    world = World()
+    resource = await ready(world)
+    resource.edit(lambda spec: spec["schedule"].update(startTime="2020-01-01T00:30:00Z"))
+    assert (await resource.visit()).outcome.is_done
+    [flow] = world.platform.flows.values()
+    assert flow.schedule.start_time == 1_760_002_200  # the next half hour
+    assert resource.status["schedule"]["effectiveStartTime"] == "2025-10-09T09:30:00Z"
+    world.clock.time += 600
+    assert "patch_flow" not in (await resource.visit()).calls
+
+
+MAPPINGS = [
+    pytest.param(lambda spec: spec["mapping"][0].update(source="First_Name"), id="source"),
+    pytest.param(lambda spec: spec["mapping"].pop(), id="entry removed"),
+    pytest.param(lambda spec: spec["mapping"][1].update(value="x"), id="value"),
+]
+
+
+@pytest.mark.parametrize("change", MAPPINGS)
+async def test_a_mapping_is_validated_posted_and_the_flow_moved_to_it(change: Edit) -> None:
+    world = World()
+    resource = await ready(world, started=True)
+    first, spec = resource.status["mappingSet"], copy.deepcopy(resource.spec)
+    resource.edit(change)
+    result = await resource.visit()
+    assert result.outcome.is_done
+    changing = ("validate_mapping", "create_mapping_set", "patch_flow")
+    assert [call for call in result.calls if call in changing] == list(changing)
+    second = resource.status["mappingSet"]
+    assert second["id"] != first["id"]
+    [(_, _, [operation])] = world.platform.arguments["patch_flow"]
+    assert (operation.op, operation.path) == ("replace", "/transformations/1")
+    assert operation.value == {
+        "name": "Mapping",
+        "params": {"mappingId": second["id"], "mappingVersion": second["version"]},
+    }
+
+    resource.spec = spec
+    resource.generation += 1
+    result = await resource.visit()
+    assert result.outcome.is_done
+    assert "create_mapping_set" not in result.calls, "an equal set is used again"
+    assert resource.status["mappingSet"] == first
+
+
+async def test_a_mapping_that_is_refused_changes_nothing() -> None:
+    world = World()
+    resource = await ready(world)
+    flows, sets = dict(world.platform.flows), dict(world.platform.mapping_sets)
+    world.platform.mapping_verdicts = {"_acme.origin": "no such field"}
+    resource.edit(lambda spec: spec["mapping"][1].update(value="x"))
+    result = await resource.visit()
+    assert (result.outcome.outcome_class, result.outcome.reason) == (STALLED, "MappingInvalid")
+    assert "_acme.origin: no such field" in result.outcome.message
+    assert (world.platform.flows, world.platform.mapping_sets) == (flows, sets)
+    resource.edit(lambda spec: spec["mapping"][1].update(value="zoho"))
+    assert (await resource.visit()).outcome.is_done
+
+
+async def test_every_refused_entry_is_named() -> None:
     world = World()
     resource = world.dataflow()
+    resource.spec["mapping"] = [{"target": f"_acme.f{number:02}", "value": "x"} for number in range(30)]
+    world.platform.mapping_verdicts = {f"_acme.f{number:02}": "no such field" for number in range(30)}
+    message = (await resource.visit()).outcome.message
+    assert all(f"_acme.f{number:02}: no such field" in message for number in range(30))
+
+
+async def test_a_patched_flow_whose_status_was_lost_is_recognised() -> None:
+    """The operator died between the patch and the status."""
+    world = World()
+    resource = await ready(world)
+    before = copy.deepcopy(resource.status)
+    resource.edit(lambda spec: spec["mapping"].pop())
     await resource.visit()
-    resource.edit(lambda spec: (spec["source"].update(table="Leads"), spec["schedule"].update(interval=2)))
+    after, resource.status = resource.status["mappingSet"], before
     result = await resource.visit()
-    assert "in spec.source.table, spec.schedule.interval. This" in result.outcome.message
-    resource.edit(lambda spec: (spec["source"].update(table="Contacts"), spec["schedule"].update(interval=1)))
+    assert result.outcome.is_done
+    assert [call for call in result.calls if call.startswith(("patch_", "create_", "validate_"))] == []
+    assert resource.status["mappingSet"] == after
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param(lambda spec: spec["schedule"].pop("startTime"), id="startTime removed"),
+        pytest.param(lambda spec: spec["schedule"].pop("backfill"), id="backfill removed"),
+        pytest.param(
+            lambda spec: spec["schedule"].update(startTime="2030-01-01T01:00:00+01:00"),
+            id="startTime elsewhere",
+        ),
+    ],
+)
+async def test_what_is_left_out_is_not_owned(change: Edit) -> None:
+    world = World()
+    resource = await ready(world, started=True)
+    before = resource.status
+    resource.edit(change)
     assert (await resource.visit()).outcome.is_done
+    assert "patch_flow" not in world.platform.arguments
+    assert resource.status["schedule"] == before["schedule"]
+
+
+async def test_a_backfill_that_was_left_out_is_true() -> None:
+    world = World()
+    resource = await ready(world, started=True, schedule={"frequency": "Hour", "interval": 1})
+    resource.edit(lambda spec: spec["schedule"].update(backfill=True))
+    assert (await resource.visit()).outcome.is_done
+    assert "patch_flow" not in world.platform.arguments
 
 
 @pytest.mark.parametrize(
@@ -450,6 +772,7 @@ async def test_names_and_descriptions_are_patched_on_all_three_objects(
     assert result.outcome.is_done
     patches = ["patch_source_connection", "patch_target_connection", "patch_flow"]
     assert result.calls == [*FULL_PASS, "patch_flow", *patches[:2], "flow"]
+    assert not result.checked
     assert [event.reason for event in result.events] == ["Updated"]
     assert "lastDrift" not in resource.status
     for patch in patches:
@@ -457,16 +780,6 @@ async def test_names_and_descriptions_are_patched_on_all_three_objects(
         assert etag == "etag"
         assert [operation.path for operation in operations] == paths
     assert (await resource.visit()).calls == FULL_PASS
-
-
-async def test_a_remote_edit_is_found_by_the_full_check() -> None:
-    world = World()
-    resource = world.dataflow()
-    await resource.visit()
-    [flow] = world.platform.flows.values()
-    world.platform.flows[flow.id] = replace(flow, delta_column="Created_Time")
-    result = await resource.visit()
-    assert "in spec.deltaColumn. This" in result.outcome.message
 
 
 async def test_before_there_is_a_flow_outdated_connections_are_made_again() -> None:
@@ -508,13 +821,64 @@ async def test_a_flow_that_is_not_to_run_is_disabled_by_action_and_back() -> Non
 async def test_a_transition_is_waited_for_and_never_fought() -> None:
     world = World()
     resource = world.dataflow()
-    world.platform.flow_states = ["draft", "enabling", "enabling", "ENABLED"]
+    world.platform.flow_states = ["enabled-finalizing", "enabling", "Pending", "ENABLED"]
     pauses = [(await resource.visit(full=index == 0)).pause for index in range(3)]
     assert pauses == [0.5, 1.0, 2.0]
     assert resource.condition("Synced")[:2] == ("False", "FlowSettling")
     assert (await resource.visit(full=False)).outcome.is_done
     assert "set_flow_state" not in world.timeline
     assert world.timeline.count("create_flow") == 1
+
+
+async def test_nothing_is_patched_while_a_flow_is_in_transition() -> None:
+    world = World()
+    resource = await ready(world)
+    resource.edit(lambda spec: spec["schedule"].update(interval=2))
+    world.platform.flow_states = ["updating", "updating"]
+    for _ in range(2):
+        assert (await resource.visit()).outcome.reason == "FlowSettling"
+        assert "patch_flow" not in world.platform.arguments
+    assert (await resource.visit()).outcome.is_done
+    assert len(world.platform.arguments["patch_flow"]) == 1
+
+
+async def test_an_unknown_state_passes_for_ten_minutes_and_then_needs_a_person() -> None:
+    world = World()
+    resource = await ready(world)
+    [flow] = world.platform.flows.values()
+    world.platform.flows[flow.id] = replace(flow, state="suspended")
+    assert (await resource.visit()).outcome.reason == "FlowSettling"
+    assert resource.status["flow"]["stateSince"] == "2025-10-09T08:53:20Z"
+    world.clock.time += 599
+    assert (await resource.visit(full=False)).outcome.reason == "FlowSettling"
+    world.clock.time += 1
+    result = await resource.visit(full=False)
+    assert (result.outcome.outcome_class, result.outcome.reason) == (STALLED, "FlowStateUnknown")
+    assert '"suspended"' in result.outcome.message
+    world.platform.flows[flow.id] = flow
+    assert (await resource.visit()).outcome.is_done
+
+
+async def test_a_draft_needs_a_person() -> None:
+    world = World()
+    resource = await ready(world)
+    [flow] = world.platform.flows.values()
+    world.platform.flows[flow.id] = replace(flow, state="draft")
+    result = await resource.visit()
+    assert (result.outcome.outcome_class, result.outcome.reason) == (STALLED, "FlowIsDraft")
+    assert "set_flow_state" not in world.timeline
+
+
+async def test_a_flow_that_goes_while_it_settles_is_looked_into() -> None:
+    world = World()
+    resource = world.dataflow()
+    world.platform.flow_states = ["enabled-finalizing"]
+    await resource.visit()
+    world.platform.flows.clear()
+    result = await resource.visit(full=False)
+    assert (result.outcome.outcome_class, result.outcome.transition, result.pause) == (WAITING, False, 1.0)
+    assert (await resource.visit()).outcome.is_done
+    assert len(world.platform.flows) == 1
 
 
 @pytest.mark.parametrize("full", [True, False], ids=["full check", "quiet visit"])

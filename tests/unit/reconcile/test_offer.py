@@ -7,7 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from crmflow.reconcile.offer import FLOW_SPEC_NAME, MAX_AGE_SECONDS, Offers
+from crmflow.reconcile.offer import FLOW_SPEC_NAME, Offers
+from crmflow.reconcile.shared import MAX_AGE_SECONDS
 from crmflow.transport.errors import RemoteError
 from tests.unit.reconcile.fakes import FakeClock, FakePlatform, Timeline, remote_error
 

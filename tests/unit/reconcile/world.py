@@ -24,6 +24,7 @@ from crmflow.reconcile.connection.reconciler import RECONCILER as CONNECTION
 from crmflow.reconcile.dataflow.reconciler import RECONCILER as DATAFLOW
 from crmflow.reconcile.decide import Decision, Streak, decide
 from crmflow.reconcile.engine import Pass, Services, run_steps
+from crmflow.reconcile.explored import Explored
 from crmflow.reconcile.identity import Identity
 from crmflow.reconcile.kind import Reconciler
 from crmflow.reconcile.offer import ZOHO_CONNECTION_SPEC_ID, Offers
@@ -135,7 +136,13 @@ class World:
             "clientSecret": "adobe-client-secret",
         }
         self.services = Services(
-            self.clock, self.access, self.secrets, self.peers, Offers(self.clock), CREATE_GRACE
+            self.clock,
+            self.access,
+            self.secrets,
+            self.peers,
+            Offers(self.clock),
+            Explored(self.clock),
+            CREATE_GRACE,
         )
 
     def connection(self, **changes: Any) -> Resource:

@@ -157,7 +157,8 @@ async def sync_base_connection(pass_: ConnectionPass) -> Outcome:
 
 async def explore(pass_: ConnectionPass) -> Outcome:
     """Platform lists Zoho's modules as tables."""
-    tables = await pass_.platform.tables(_base_connection_id(pass_))
+    connection_id = _base_connection_id(pass_)
+    tables = await pass_.services.explored.tables(pass_.platform, connection_id, fresh=True)
     pass_.record(tables=len(tables))
     pass_.checked = True
     return DONE

@@ -1,26 +1,37 @@
-"""The remote objects of a CRMDataflow, compared with the spec: restored where somebody changed or deleted
-them, and left alone, with the fields named, where this version can't carry an edit out.
+"""The remote objects of a CRMDataflow as they are: made anew where somebody deleted them, and left alone,
+with the fields named, where only another flow could do what the spec says.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from crmflow.aep.listings import Collection
-from crmflow.aep.models import Created, Flow, SourceConnection, TargetConnection
+from crmflow.aep.models import Flow, SourceConnection, TargetConnection
 from crmflow.api.base import LastDrift
-from crmflow.api.crmdataflow import Frequency, Gap, MappingSetStatus, ScheduleStatus
+from crmflow.api.crmdataflow import (
+    DatasetStatus,
+    Frequency,
+    Gap,
+    ScheduleStatus,
+    SchemaStatus,
+    SourceStatus,
+)
 from crmflow.observability.events import EventType
 from crmflow.reconcile import creation
-from crmflow.reconcile.dataflow import state
-from crmflow.reconcile.dataflow.state import SLOTS, DataflowPass, Named, record_id, recorded_ids
+from crmflow.reconcile.dataflow import desired, values
+from crmflow.reconcile.dataflow.flow_state import settled
+from crmflow.reconcile.dataflow.mapping import plain_content_type
+from crmflow.reconcile.dataflow.mapping_sets import recognise_mapping_set
+from crmflow.reconcile.dataflow.state import SLOTS, DataflowPass, record_id, recorded_ids
+from crmflow.reconcile.dataflow.values import Values
 from crmflow.reconcile.engine import together
-from crmflow.reconcile.identity import Slot, mapping_set_name
+from crmflow.reconcile.identity import Slot
 from crmflow.reconcile.outcome import DONE, Outcome, stalled
 from crmflow.reconcile.ports import Absence
-from crmflow.reconcile.remote import delete_object, kept_by, patcher, read_object
+from crmflow.reconcile.remote import delete_object, kept_by, read_object
 
 Remotes = Mapping[str, Any]
 """Slot → remote object, None where there is none."""
@@ -39,20 +50,15 @@ async def compare(pass_: DataflowPass) -> Outcome:
         lost = [Slot.SOURCE]
     if lost:
         return await _give_up(pass_, lost, remotes)
-    _complete_status(pass_, source, flow)
-    await _recognise_mapping(pass_, flow)
-    differing = [
-        *_differing_source(pass_, source),
-        *_differing_target(pass_, target),
-        *state.differing(state.flow_fields(pass_), state.observed_flow_fields(pass_, flow)),
-    ]
-    if differing:
-        return _not_supported(differing)
+    _complete_status(pass_, source, target, flow)
+    await recognise_mapping_set(pass_, flow.mapping_set_id)
+    too_late = desired.unpatchable(pass_, flow)
+    if too_late:
+        return replacement_required(too_late)
     for slot, collection in SLOTS.items():
         await creation.remove_duplicates(pass_, slot, collection, ids[slot])
-    if not await _restore_names(pass_, remotes):
-        pass_.flow = flow
-    return DONE
+    pass_.remotes, pass_.flow = remotes, flow
+    return settled(pass_, flow)
 
 
 async def _is_cut_off(pass_: DataflowPass, source: SourceConnection) -> bool:
@@ -90,7 +96,10 @@ async def _give_up(pass_: DataflowPass, lost: list[str], remotes: Remotes) -> Ou
         if remotes[slot] is not None:
             await delete_object(pass_, collection, ids[slot])
         record_id(pass_, slot, None)
+    if pass_.status.source is not None and pass_.status.source.table != pass_.spec.source.table:
+        pass_.record(columns=())  # else the successor reads what the lost flow read
     pass_.record(
+        source=None,
         mapping_set=None,
         schedule=None,
         last_run=None,
@@ -108,17 +117,18 @@ async def _discard_outdated(
     """Before there is a flow, source and target connection that do not fit, or are gone, are made anew. A
     flow that is still to be taken over keeps what it is built on.
     """
-    outdated_source = _differing_source(pass_, source) if source else []
-    outdated_target = _differing_target(pass_, target) if target else []
+    outdated_source = _outdated(desired.source(pass_), values.observed_source(source)) if source else []
+    outdated_target = _outdated(desired.target(pass_), values.observed_target(target)) if target else []
     in_use = [
         *(outdated_source if source and pass_.inventory.is_built_on(source.id) else []),
         *(outdated_target if target and pass_.inventory.is_built_on(target.id) else []),
     ]
     if in_use:
-        return _not_supported(in_use)
+        return replacement_required(in_use)
     if source and outdated_source:
         await delete_object(pass_, Collection.SOURCE_CONNECTIONS, source.id)
         source = None
+        pass_.record(columns=())
     if target and outdated_target:
         await delete_object(pass_, Collection.TARGET_CONNECTIONS, target.id)
         target = None
@@ -129,70 +139,46 @@ async def _discard_outdated(
     return DONE
 
 
-def _differing_source(pass_: DataflowPass, source: SourceConnection) -> list[str]:
-    return state.differing(state.source_fields(pass_), state.observed_source_fields(source))
+def _outdated(wanted: Values, observed: Values) -> list[str]:
+    """The fields of the spec that a source or target connection does not fit."""
+    differing = values.differing(wanted, observed)
+    return [desired.SPEC_FIELDS[path] for path in differing if path in desired.SPEC_FIELDS]
 
 
-def _differing_target(pass_: DataflowPass, target: TargetConnection) -> list[str]:
-    return state.differing(state.target_fields(pass_), state.observed_target_fields(target))
-
-
-def _not_supported(differing: list[str]) -> Outcome:
+def replacement_required(fields: Sequence[str]) -> Outcome:
+    """Only another flow can have what the spec says."""
     return stalled(
-        "UpdateNotSupported",
-        f"Platform's objects differ from the spec in {', '.join(differing)}. This version can't change "
-        "that on a dataflow that exists; the flow goes on as it is. Set it back, or delete the resource "
-        "and create it anew.",
+        "ReplacementRequired",
+        f"{', '.join(fields)} can't be changed on a flow that exists, which goes on as it is. Set it back, "
+        "or delete the resource and create it anew.",
     )
 
 
-def _complete_status(pass_: DataflowPass, source: SourceConnection, flow: Flow) -> None:
-    """What status lacks of a flow that was found instead of created: the spec's values, and the remote's
-    columns and effective start, where a gap ends.
+def _complete_status(
+    pass_: DataflowPass, source: SourceConnection, target: TargetConnection, flow: Flow
+) -> None:
+    """What status lacks of a flow that was found instead of created: the spec's values, and what the remote
+    objects were made for, where a gap ends.
     """
-    if not pass_.status.columns:
-        pass_.record(columns=source.column_names)
-    wished, gap = pass_.spec.schedule, pass_.status.gap
+    if pass_.status.source is None:
+        pass_.record(
+            source=SourceStatus(base_connection_id=source.base_connection_id, table=source.table_name),
+            columns=source.column_names,
+            schema_=SchemaStatus(id=target.schema_id, version=plain_content_type(target.schema_version)),
+            dataset=DatasetStatus(id=target.dataset_id),
+        )
+    wished, gap, begun = pass_.spec.schedule, pass_.status.gap, pass_.status.schedule
     start = datetime.fromtimestamp(flow.schedule.start_time, UTC) if flow.schedule.start_time else None
-    if pass_.status.schedule is None:
+    if begun is None:
         pass_.record(
             schedule=ScheduleStatus(
                 start_time=wished.start_time, backfill=wished.backfill, effective_start_time=start
             )
         )
+    elif begun.effective_start_time != start and desired.has_begun(pass_, flow):
+        pass_.record(schedule=begun.model_copy(update={"effective_start_time": start}))
     if gap is not None and gap.until is None:
         pass_.record(gap=gap.model_copy(update={"until": start}))
-
-
-async def _recognise_mapping(pass_: DataflowPass, flow: Flow) -> None:
-    """A flow that was found may have another mapping than status says: set back to it, the spec fits."""
-    known = pass_.status.mapping_set
-    if known is not None and known.id == flow.mapping_set_id:
-        return
-    wanted = state.mapping_hash(pass_)
-    found = await pass_.platform.find_mapping_set(mapping_set_name(pass_.identity.instance, wanted))
-    if found is not None and found.id == flow.mapping_set_id:
-        pass_.record(mapping_set=MappingSetStatus(id=found.id, version=found.version, content_hash=wanted))
-
-
-async def _restore_names(pass_: DataflowPass, remotes: Remotes) -> bool:
-    """Patch names and descriptions that are not as they should be; True if any was."""
-    patches: list[Awaitable[Created]] = []
-    fields: list[str] = []
-    for slot, remote in remotes.items():
-        operations = Named.desired(pass_, slot).changes_from(remote.name, remote.description)
-        if operations:
-            patches.append(patcher(pass_.platform, SLOTS[slot])(remote.id, remote.etag, operations))
-            fields += [f"{slot}{operation.path.replace('/', '.')}" for operation in operations]
-    if not patches:
-        return False
-    await together(*patches)
-    if pass_.was_ready:
-        pass_.record(last_drift=LastDrift(time=pass_.utcnow, fields=tuple(fields)))
-        pass_.tell("DriftRepaired", "Repair", f"Restored {', '.join(fields)}.")
-    else:
-        pass_.tell("Updated", "Update", f"Updated {', '.join(fields)}.")
-    return True
 
 
 def _last_read(pass_: DataflowPass) -> datetime | None:

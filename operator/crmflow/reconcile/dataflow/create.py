@@ -6,14 +6,15 @@ from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
 from crmflow.aep.models import Created, MappingSetRef
-from crmflow.api.crmdataflow import Frequency, MappingSetStatus, ScheduleStatus
+from crmflow.api.crmdataflow import Frequency, ScheduleStatus
 from crmflow.reconcile import creation
+from crmflow.reconcile.dataflow import desired, values
 from crmflow.reconcile.dataflow.compare import compare
-from crmflow.reconcile.dataflow.mapping import content_hash, content_type, entries
+from crmflow.reconcile.dataflow.mapping_sets import ensure_mapping_set
 from crmflow.reconcile.dataflow.schedule import effective_start, schedule_params
 from crmflow.reconcile.dataflow.state import SLOTS, DataflowPass, Named, record_id, recorded_ids
 from crmflow.reconcile.engine import together
-from crmflow.reconcile.identity import Slot, mapping_set_name
+from crmflow.reconcile.identity import Slot
 from crmflow.reconcile.offer import ZOHO_CONNECTION_SPEC_ID, Offer
 from crmflow.reconcile.outcome import DONE, Outcome, stalled, waiting
 
@@ -23,7 +24,6 @@ SPEC_VERSION = "1.0"
 
 async def create(pass_: DataflowPass) -> Outcome:
     """Mapping set, source and target connection side by side, then the flow."""
-    pass_.checked = not pass_.creates
     if not pass_.creates:
         return DONE
     offer = await _offer(pass_)
@@ -64,7 +64,7 @@ async def _prerequisites(pass_: DataflowPass, offer: Offer, fresh: set[str]) -> 
     """
     try:
         mapping_set, *_ = await together(
-            _mapping_set(pass_),
+            ensure_mapping_set(pass_),
             _ensure(pass_, Slot.SOURCE, fresh, lambda: _post_source(pass_, offer)),
             _ensure(pass_, Slot.TARGET, fresh, lambda: _post_target(pass_)),
         )
@@ -73,21 +73,6 @@ async def _prerequisites(pass_: DataflowPass, offer: Offer, fresh: set[str]) -> 
             creation.forget(pass_, Slot.FLOW)
         raise
     return cast(MappingSetRef, mapping_set)
-
-
-async def _mapping_set(pass_: DataflowPass) -> MappingSetRef:
-    schema_id, schema_type = _schema(pass_)
-    mappings = entries(pass_.spec.mapping)
-    wanted = content_hash(schema_id, schema_type, mappings)
-    known = pass_.status.mapping_set
-    if known is not None and known.content_hash == wanted:
-        return MappingSetRef(known.id, known.version)
-    name = mapping_set_name(pass_.identity.instance, wanted)
-    found = await pass_.platform.find_mapping_set(name)
-    if found is None:
-        found = await pass_.platform.create_mapping_set(name, schema_id, schema_type, mappings)
-    pass_.record(mapping_set=MappingSetStatus(id=found.id, version=found.version, content_hash=wanted))
-    return found
 
 
 async def _ensure(
@@ -108,26 +93,26 @@ async def _ensure(
 
 async def _post_source(pass_: DataflowPass, offer: Offer) -> Created:
     named = Named.desired(pass_, Slot.SOURCE)
-    base_connection = pass_.connection.status.base_connection
-    if base_connection is None:
-        raise RuntimeError("a Ready connection has a base connection")
-    pass_.record(columns=tuple(column.name for column in pass_.columns))
-    return await pass_.platform.create_source_connection(
+    created = await pass_.platform.create_source_connection(
         named.name,
         named.description,
-        base_connection.id,
+        pass_.base_connection_id,
         pass_.spec.source.table,
         [column.raw for column in pass_.columns],
         ZOHO_CONNECTION_SPEC_ID,
         offer.connection_spec.version if offer.connection_spec else SPEC_VERSION,
     )
+    pass_.record(columns=tuple(column.name for column in pass_.columns))
+    return created
 
 
 async def _post_target(pass_: DataflowPass) -> Created:
     named = Named.desired(pass_, Slot.TARGET)
-    schema_id, schema_type = _schema(pass_)
+    schema, dataset = pass_.status.schema_, pass_.status.dataset
+    if schema is None or dataset is None:
+        raise RuntimeError("schema and dataset are looked up first")
     return await pass_.platform.create_target_connection(
-        named.name, named.description, schema_id, schema_type, pass_.spec.target.dataset.id
+        named.name, named.description, schema.id, schema.version, dataset.id
     )
 
 
@@ -153,9 +138,10 @@ async def _post_flow(pass_: DataflowPass, offer: Offer, mapping_set: MappingSetR
         params,
     )
     pass_.record(
+        source=desired.source_of(pass_),
         schedule=ScheduleStatus(
             start_time=spec.schedule.start_time, backfill=spec.schedule.backfill, effective_start_time=start
-        )
+        ),
     )
     if gap is not None and gap.until is None:
         pass_.record(gap=gap.model_copy(update={"until": start}))
@@ -165,10 +151,7 @@ async def _post_flow(pass_: DataflowPass, offer: Offer, mapping_set: MappingSetR
 
 def _transformations(pass_: DataflowPass, mapping_set: MappingSetRef) -> list[dict[str, Any]]:
     """``Copy`` names a recurring flow's delta column; ``once`` must not have it (platform.md 6.1)."""
-    mapping = {
-        "name": "Mapping",
-        "params": {"mappingId": mapping_set.id, "mappingVersion": mapping_set.version},
-    }
+    mapping = values.mapping_transformation(mapping_set)
     delta = pass_.spec.delta_column
     if delta is None or pass_.spec.schedule.frequency is Frequency.ONCE:
         return [mapping]
@@ -176,21 +159,10 @@ def _transformations(pass_: DataflowPass, mapping_set: MappingSetRef) -> list[di
 
 
 def _options(pass_: DataflowPass) -> dict[str, Any]:
-    ingestion = pass_.spec.ingestion
-    options: dict[str, Any] = {}
-    if ingestion.error_diagnostics is not None:
-        options["errorDiagnosticsEnabled"] = ingestion.error_diagnostics
-    if ingestion.partial_ingestion_percent is not None:
-        options["partialIngestionPercent"] = ingestion.partial_ingestion_percent
-    return options
+    found = values.options(pass_.spec.ingestion)
+    return {path.rpartition("/")[2]: value for path, value in found.items()}
 
 
 async def _offer(pass_: DataflowPass) -> Offer:
     platform = pass_.connection.spec.platform
     return await pass_.services.offers.get(pass_.platform, platform.organization, platform.sandbox)
-
-
-def _schema(pass_: DataflowPass) -> tuple[str, str]:
-    if pass_.schema is None:
-        raise RuntimeError("the schema is looked up first")
-    return pass_.schema.id, content_type(pass_.schema)

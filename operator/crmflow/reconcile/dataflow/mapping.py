@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from dataclasses import astuple
 
 from crmflow.aep.models import FieldMapping, Schema, SourceType
-from crmflow.api.crmdataflow import Mapping
+from crmflow.api.crmdataflow import Mapping, SchemaStatus
+from crmflow.reconcile.dataflow.values import major_version
 
 SCHEMA_CONTENT_TYPE = "application/vnd.adobe.xed-full+json;version={major}"
 """Dataset, mapping and target connection are kept on the same schema id and major version (platform.md 16.1,
@@ -19,6 +20,11 @@ SCHEMA_CONTENT_TYPE = "application/vnd.adobe.xed-full+json;version={major}"
 def content_type(schema: Schema) -> str:
     """The content type that names the schema's major version."""
     return SCHEMA_CONTENT_TYPE.format(major=schema.major_version)
+
+
+def plain_content_type(text: str) -> str:
+    """The same from any other spelling of it."""
+    return SCHEMA_CONTENT_TYPE.format(major=major_version(text) or "1")
 
 
 def entries(mapping: Sequence[Mapping]) -> list[FieldMapping]:
@@ -32,6 +38,11 @@ def content_hash(schema_id: str, schema_content_type: str, mappings: Sequence[Fi
         [schema_id, schema_content_type, [astuple(mapping) for mapping in mappings]], separators=(",", ":")
     )
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def mapping_hash(schema: SchemaStatus | None, mappings: Sequence[FieldMapping]) -> str:
+    """The same, for the schema that status records."""
+    return content_hash(schema.id if schema else "", schema.version if schema else "", mappings)
 
 
 def _entry(item: Mapping) -> FieldMapping:

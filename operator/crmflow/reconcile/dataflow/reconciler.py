@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from crmflow.api.crmdataflow import FlowStatus
 from crmflow.api.kinds import CRM_DATAFLOW
 from crmflow.reconcile.dataflow import deletion, runs, steps
 from crmflow.reconcile.dataflow.compare import compare
@@ -18,7 +17,12 @@ from crmflow.reconcile.dataflow.conditions import (
     TARGET_READY,
 )
 from crmflow.reconcile.dataflow.create import create
+from crmflow.reconcile.dataflow.flow_state import note_state
+from crmflow.reconcile.dataflow.mapping_sets import validate_mapping
+from crmflow.reconcile.dataflow.source import check_source, report_source
 from crmflow.reconcile.dataflow.state import SLOTS, DataflowPass, Named, recorded_ids
+from crmflow.reconcile.dataflow.target import check_target
+from crmflow.reconcile.dataflow.update import update
 from crmflow.reconcile.engine import Step
 from crmflow.reconcile.identity import Slot
 from crmflow.reconcile.kind import Reconciler
@@ -27,12 +31,15 @@ STEPS = (
     Step(steps.find_connection, SOURCE_READY),
     Step(steps.tell_runs, RUNS_HEALTHY),  # also where a later step stops the pass: the flow goes on
     Step(compare, SYNCED, only_full=True),
-    Step(steps.check_source, SOURCE_READY, only_full=True),
-    Step(steps.check_target, TARGET_READY, only_full=True),
-    Step(steps.validate_mapping, MAPPING_VALID, only_full=True),
+    Step(steps.look, SOURCE_READY, only_full=True),
+    Step(check_source, SOURCE_READY, only_full=True),
+    Step(check_target, TARGET_READY, only_full=True),
+    Step(validate_mapping, MAPPING_VALID, only_full=True),
     Step(create, SYNCED, only_full=True),
+    Step(update, SYNCED, only_full=True),
     Step(steps.settle, SYNCED),
     Step(steps.tell_runs, RUNS_HEALTHY),
+    Step(report_source),
 )
 
 DELETION_STEPS = (
@@ -65,7 +72,7 @@ async def _quiet(pass_: DataflowPass) -> bool:
         return False
     if set(flow.parents) != {ids[Slot.SOURCE], ids[Slot.TARGET]}:
         return False
-    pass_.record(flow=FlowStatus(id=flow.id, state=flow.state))
+    note_state(pass_, flow.id, flow.state)
     runs.tell(pass_)
     return True
 

@@ -1,18 +1,21 @@
-"""What a pass over a CRMDataflow knows, and its remote objects as comparable models."""
+"""What a pass over a CRMDataflow knows, and where its remote objects are recorded."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from crmflow.aep.listings import Collection
-from crmflow.aep.models import Column, Flow, PatchOperation, Schema, SourceConnection, TargetConnection
-from crmflow.api.crmdataflow import CRMDataflowSpec, CRMDataflowStatus, FlowStatus, Frequency
-from crmflow.reconcile.dataflow.mapping import content_hash, entries
+from crmflow.aep.models import Column, DataSet, Flow, Schema
+from crmflow.api.crmdataflow import CRMDataflowSpec, CRMDataflowStatus, FlowStatus
+from crmflow.reconcile.ahead import Answer
 from crmflow.reconcile.engine import Pass
 from crmflow.reconcile.identity import Slot
 from crmflow.reconcile.ports import ConnectionView
+
+if TYPE_CHECKING:
+    from crmflow.reconcile.dataflow.source import SourceView
 
 
 @dataclass
@@ -21,9 +24,13 @@ class DataflowPass(Pass[CRMDataflowSpec, CRMDataflowStatus]):
 
     connection_view: ConnectionView | None = None
     columns: tuple[Column, ...] = ()
-    """The table's columns that the flow is to read, as explore gave them."""
-    schema: Schema | None = None
+    """The table's columns that the flow is to read, as explore gives them."""
+    source_answer: Answer[SourceView | None] | None = None
+    schema_answer: Answer[Schema | None] | None = None
+    dataset_answer: Answer[DataSet | None] | None = None
     flow: Flow | None = None
+    remotes: Mapping[str, Any] = field(default_factory=dict)
+    """Slot → remote object, as it was compared in this pass; empty where there is no flow yet."""
     posted: set[str] = field(default_factory=set)
     """Slots whose object was created in this very pass."""
 
@@ -45,6 +52,14 @@ class DataflowPass(Pass[CRMDataflowSpec, CRMDataflowStatus]):
         return self.status.flow.id if self.status.flow else None
 
     @property
+    def base_connection_id(self) -> str:
+        """The base connection to read through; a Ready connection has one."""
+        base = self.connection.status.base_connection
+        if base is None:
+            raise RuntimeError("a Ready connection has a base connection")
+        return base.id
+
+    @property
     def creates(self) -> bool:
         """True while the flow is still to be created: only then are source, target and mapping checked."""
         return self.flow_id is None
@@ -64,106 +79,6 @@ class Named:
             pass_.identity.remote_name(pass_.spec.display_name, slot),
             pass_.identity.description(pass_.spec.description),
         )
-
-    def changes_from(self, name: str | None, description: str | None) -> list[PatchOperation]:
-        """What makes the remote ones equal to these."""
-        operations = []
-        if (name or "") != self.name:
-            operations.append(PatchOperation("replace", "/name", self.name))
-        if (description or "") != self.description:
-            operations.append(PatchOperation("add", "/description", self.description))
-        return operations
-
-
-Fields = Mapping[str, Any]
-"""Comparable values by the field of the spec that owns them."""
-
-
-def differing(desired: Fields, observed: Fields) -> list[str]:
-    """The fields that are not as the spec wants them. What the spec leaves out is not compared."""
-    return [field for field, value in desired.items() if observed.get(field) != value]
-
-
-def source_fields(pass_: DataflowPass) -> Fields:
-    """What the spec says of the source connection."""
-    columns = pass_.spec.source.columns or pass_.status.columns
-    return {
-        "spec.connectionRef": pass_.connection.status.base_connection
-        and pass_.connection.status.base_connection.id,
-        "spec.source.table": pass_.spec.source.table,
-        **({"spec.source.columns": frozenset(columns)} if columns else {}),
-    }
-
-
-def observed_source_fields(remote: SourceConnection) -> Fields:
-    """The same, as Platform has it."""
-    return {
-        "spec.connectionRef": remote.base_connection_id,
-        "spec.source.table": remote.table_name,
-        "spec.source.columns": frozenset(remote.column_names),
-    }
-
-
-def target_fields(pass_: DataflowPass) -> Fields:
-    """What the spec says of the target connection."""
-    target = pass_.spec.target
-    return {"spec.target.schema": target.schema_.id, "spec.target.dataset": target.dataset.id}
-
-
-def observed_target_fields(remote: TargetConnection) -> Fields:
-    """The same, as Platform has it."""
-    return {"spec.target.schema": remote.schema_id, "spec.target.dataset": remote.dataset_id}
-
-
-def flow_fields(pass_: DataflowPass) -> Fields:
-    """What the spec says of the flow itself."""
-    spec = pass_.spec
-    start = spec.schedule.start_time  # to the second, as status keeps what it was then
-    fields: dict[str, Any] = {
-        "spec.schedule.frequency": spec.schedule.frequency.lower(),
-        "spec.mapping": mapping_hash(pass_),
-        "spec.deltaColumn": spec.delta_column.name if spec.delta_column else None,
-        "spec.schedule.startTime": start.replace(microsecond=0) if start else None,
-        "spec.schedule.backfill": spec.schedule.backfill,
-    }
-    if spec.schedule.frequency is not Frequency.ONCE:
-        fields["spec.schedule.interval"] = spec.schedule.interval
-    if spec.ingestion.error_diagnostics is not None:
-        fields["spec.ingestion.errorDiagnostics"] = spec.ingestion.error_diagnostics
-    if spec.ingestion.partial_ingestion_percent is not None:
-        fields["spec.ingestion.partialIngestionPercent"] = float(spec.ingestion.partial_ingestion_percent)
-    return fields
-
-
-def observed_flow_fields(pass_: DataflowPass, remote: Flow) -> Fields:
-    """The same, as Platform has it; wishes that take effect only at creation are compared with what they were
-    then.
-    """
-    begun = pass_.status.schedule
-    mapping_set = pass_.status.mapping_set
-    uses_our_mapping = (
-        mapping_set is not None
-        and remote.mapping_set_id == mapping_set.id
-        and remote.mapping_version in (None, mapping_set.version)
-    )
-    return {
-        "spec.schedule.frequency": remote.schedule.frequency,
-        "spec.schedule.interval": remote.schedule.interval,
-        "spec.mapping": mapping_set.content_hash if mapping_set and uses_our_mapping else None,
-        "spec.deltaColumn": remote.delta_column,
-        "spec.schedule.startTime": begun.start_time if begun else None,
-        "spec.schedule.backfill": begun.backfill if begun else None,
-        "spec.ingestion.errorDiagnostics": remote.options.error_diagnostics_enabled,
-        "spec.ingestion.partialIngestionPercent": remote.options.partial_ingestion_percent,
-    }
-
-
-def mapping_hash(pass_: DataflowPass) -> str:
-    """The hash of the spec's mapping onto the schema that the flow was made for."""
-    known = pass_.status.schema_
-    return content_hash(
-        known.id if known else "", known.version if known else "", entries(pass_.spec.mapping)
-    )
 
 
 SLOTS = {

@@ -1,0 +1,49 @@
+"""Reads that many resources need: asked once, used by all, and asked again when they are too old."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Hashable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from crmflow.reconcile.ports import Clock
+
+MAX_AGE_SECONDS = 600.0
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class _Answer(Generic[T]):
+    value: T
+    asked_at: float
+
+
+class Shared(Generic[T]):
+    """The latest answer by key."""
+
+    def __init__(self, clock: Clock, max_age: float = MAX_AGE_SECONDS) -> None:
+        self._clock = clock
+        self._max_age = max_age
+        self._answers: dict[Hashable, _Answer[T]] = {}
+        self._locks: dict[Hashable, asyncio.Lock] = {}
+
+    def known(self, key: Hashable) -> T | None:
+        """The latest answer, however old. Costs no call."""
+        answer = self._answers.get(key)
+        return answer.value if answer else None
+
+    async def get(self, key: Hashable, ask: Callable[[], Awaitable[T]], *, fresh: bool = False) -> T:
+        """The answer to ``ask``. ``fresh`` asks anew, unless someone did so while we waited. Raises what
+        ``ask`` raises.
+        """
+        wanted_at = self._clock.now()
+        async with self._locks.setdefault(key, asyncio.Lock()):
+            known = self._answers.get(key)
+            oldest = wanted_at if fresh else wanted_at - self._max_age
+            if known is not None and known.asked_at >= oldest:
+                return known.value
+            asked_at = self._clock.now()
+            answer = self._answers[key] = _Answer(await ask(), asked_at)
+            return answer.value
