@@ -499,7 +499,7 @@ async def test_a_wait_for_something_else_is_followed_by_a_full_pass() -> None:
 
 async def test_while_a_new_flow_settles_the_kind_reads_only_the_flow() -> None:
     stage = Stage(flow())
-    stage.world.platform.flow_states = ["draft", "draft", "enabled"]
+    stage.world.platform.flow_states = ["enabled-finalizing", "enabled-finalizing", "enabled"]
     async with stage.working():
         before = len(stage.world.timeline)
         for pause in (0.5, 1.0):
