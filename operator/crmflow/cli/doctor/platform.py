@@ -85,7 +85,7 @@ def _check_sandbox(connection: Connection, sandboxes: tuple[Sandbox, ...]) -> Ch
 
 async def _offer(platform: PlatformClient) -> Offer:
     return Offer(
-        await platform.connection_spec(ZOHO_CONNECTION_SPEC_ID), await platform.flow_spec(FLOW_SPEC_NAME), 0
+        await platform.connection_spec(ZOHO_CONNECTION_SPEC_ID), await platform.flow_spec(FLOW_SPEC_NAME)
     )
 
 
