@@ -22,7 +22,7 @@ NOT_SUPPORTED = remote_error(ErrorClass.TERMINAL, "PatchNotSupported", "PATCH is
 
 
 def offer_with(*auth_specs: AuthSpec) -> Offer:
-    return Offer(ConnectionSpec(ZOHO_CONNECTION_SPEC_ID, "zoho", "1.0", auth_specs), None, 0.0)
+    return Offer(ConnectionSpec(ZOHO_CONNECTION_SPEC_ID, "zoho", "1.0", auth_specs), None)
 
 
 def with_auth_params(**params: str) -> dict[str, Any]:
@@ -71,7 +71,7 @@ def test_the_auth_spec_is_read_from_the_connection_spec(
 
 
 def test_without_a_connection_spec_the_documented_auth_spec_is_used() -> None:
-    assert auth_spec(None) == auth_spec(Offer(None, None, 0.0)) == DOCUMENTED
+    assert auth_spec(None) == auth_spec(Offer(None, None)) == DOCUMENTED
 
 
 def test_an_existing_connection_keeps_its_auth_spec() -> None:
