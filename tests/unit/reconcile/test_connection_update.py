@@ -278,7 +278,7 @@ async def test_a_withdrawn_source_that_takes_no_changes_leaves_what_works_ready(
     assert (await resource.visit()).outcome.is_done
     assert resource.condition("Ready")[0] == "True"
     assert resource.condition("Synced")[:2] == ("False", "SourceNotOffered")
-    assert resource.condition("SourceOffered")[0] == "False"
+    assert resource.condition("SourceOffered")[:2] == ("False", "ConnectionSpecWithdrawn")
 
 
 async def test_a_base_connection_that_status_lost_is_found_though_the_source_is_withdrawn() -> None:

@@ -50,7 +50,8 @@ def refusal(pass_: ConnectionPass, error: RemoteError) -> Outcome | None:
     """
     if error.reason == "SourceNotOffered":
         failure = diagnosis.source_not_offered(error)
-        pass_.find(SOURCE_OFFERED, FALSE, failure.reason, failure.message)
+        if SOURCE_OFFERED.name not in pass_.findings:  # the specifications may have said it already
+            pass_.find(SOURCE_OFFERED, FALSE, failure.reason, failure.message)
     elif error.reason == "SourceRefused":
         failure = diagnosis.source_refused(pass_, error)
     else:
