@@ -12,7 +12,7 @@ SIDE_BY_SIDE := -n 3 --dist worksteal
 
 .PHONY: help setup lock generate format lint types layers check test test-unit test-chart test-contract \
 	test-cluster test-browser screenshots testdata snapshots controlplane helm browser emulators demo demo-down \
-	crash cost clean
+	crash rbac cost clean
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -93,6 +93,9 @@ demo-down: $(INSTALLED) ## Stop the demo
 
 crash: $(INSTALLED) controlplane ## Kill the operator at every moment that matters; REPORT=FILE writes a page
 	@$(BIN)/python -m tests.faults crash $(if $(REPORT),--report $(REPORT)) $(ARGS)
+
+rbac: $(INSTALLED) controlplane helm ## Print each of the operator's rights with what fails without it
+	@$(BIN)/python -m tests.rights $(ARGS)
 
 cost: $(INSTALLED) controlplane ## Count remote calls and writes, of one object and of 1,000; REPORT=FILE likewise
 	@$(BIN)/python -m tests.faults cost $(if $(REPORT),--report $(REPORT)) $(ARGS)

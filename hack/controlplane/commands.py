@@ -50,8 +50,16 @@ def kube_apiserver(directory: Path, etcd_port: int, port: int) -> list[str]:
         f"--service-account-signing-key-file={certificates / 'apiserver.key'}",
         f"--service-account-key-file={certificates / 'apiserver.key'}",
         "--service-cluster-ip-range=10.0.0.0/24",
+        f"--audit-policy-file={directory / 'audit-policy.json'}",
+        f"--audit-log-path={directory / 'audit.log'}",
         "--profiling=false",
     ]
+
+
+def audit_policy() -> dict[str, object]:
+    """Who asked for what, and whether they might: for ServiceAccounts alone, without the content."""
+    asked = {"level": "Metadata", "userGroups": ["system:serviceaccounts"], "omitStages": ["RequestReceived"]}
+    return {"apiVersion": "audit.k8s.io/v1", "kind": "Policy", "rules": [asked, {"level": "None"}]}
 
 
 def kube_controller_manager(directory: Path) -> list[str]:

@@ -39,6 +39,8 @@ class ControlPlane:
     def __init__(self, directory: Path) -> None:
         self.directory = directory.resolve()
         self.kubeconfig = self.directory / "kubeconfig"
+        self.audit_log = self.directory / "audit.log"
+        """What ServiceAccounts asked for, an ``audit.k8s.io/v1`` Event a line."""
         self._records = self.directory / "processes.json"
 
     def __enter__(self) -> ControlPlane:
@@ -74,6 +76,7 @@ class ControlPlane:
         self._forget_last_run()
         token = secrets.token_hex(16)
         write_private(self.directory / "tokens.csv", f"{token},admin,admin,system:masters\n")
+        (self.directory / "audit-policy.json").write_text(json.dumps(commands.audit_policy()))
 
         def run(name: str, command: list[str]) -> None:
             record, _ = spawn(name, [assets.binary(name), *command], self._log(name), tethered=tethered)
@@ -107,7 +110,7 @@ class ControlPlane:
         self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         for folder in ("etcd", "certificates"):
             shutil.rmtree(self.directory / folder, ignore_errors=True)
-        for file in [self.kubeconfig, *map(self._log, NAMES)]:
+        for file in [self.kubeconfig, self.audit_log, *map(self._log, NAMES)]:
             file.unlink(missing_ok=True)
 
     def _wait(self, step: Step, subject: str, ready: Callable[[], bool]) -> None:

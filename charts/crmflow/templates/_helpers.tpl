@@ -85,10 +85,10 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
   resources: [leases]
   resourceNames: [{{ include "crmflow.fullname" . }}]
   verbs: [get, update]
-# The tokens that it obtains, one Secret per credential.
+# The tokens that it obtains, one Secret per credential.{{ if not .Values.watchNamespaces }} Reading is allowed everywhere.{{ end }}
 - apiGroups: [""]
   resources: [secrets]
-  verbs: [get, list, create, patch, delete]
+  verbs: [{{ if .Values.watchNamespaces }}get, list, {{ end }}create, patch, delete]
 {{- end -}}
 
 {{/* The rule for the UID of kube-system, the installation's name where no other is given. */}}

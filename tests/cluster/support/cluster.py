@@ -17,12 +17,15 @@ import httpx
 Object = dict[str, Any]
 
 _OURS = "/apis/crmflow.io/v1alpha1"
+_RBAC = "/apis/rbac.authorization.k8s.io/v1"
 _RESOURCES = {
     "Namespace": ("/api/v1", "namespaces"),
     "Secret": ("/api/v1", "secrets"),
     "ConfigMap": ("/api/v1", "configmaps"),
     "Pod": ("/api/v1", "pods"),
     "Lease": ("/apis/coordination.k8s.io/v1", "leases"),
+    "ClusterRole": (_RBAC, "clusterroles"),
+    "Role": (_RBAC, "roles"),
     "Event": ("/apis/events.k8s.io/v1", "events"),
     "CustomResourceDefinition": ("/apis/apiextensions.k8s.io/v1", "customresourcedefinitions"),
     "ZohoSourceConnection": (_OURS, "zohosourceconnections"),
@@ -131,8 +134,19 @@ class Cluster:
         """Ask for the deletion of an object; finalizers may hold it."""
         self._request("DELETE", _path(kind, namespace, name))
 
-    def may(self, verb: str, group: str, resource: str, name: str = "", namespace: str = "default") -> bool:
-        """Whether this kubeconfig's user may do it; ``resource`` may have a subresource after a slash."""
+    def may(
+        self,
+        verb: str,
+        group: str,
+        resource: str,
+        name: str = "",
+        namespace: str = "default",
+        *,
+        user: str | None = None,
+    ) -> bool:
+        """Whether ``user``, else this kubeconfig's own, may do it; ``resource`` may have a subresource after
+        a slash. No namespace: all of them.
+        """
         resource, _, subresource = resource.partition("/")
         attributes = {
             "verb": verb,
@@ -142,12 +156,13 @@ class Cluster:
             "name": name,
             "namespace": namespace,
         }
+        kind = "SubjectAccessReview" if user else "SelfSubjectAccessReview"
         review = {
             "apiVersion": "authorization.k8s.io/v1",
-            "kind": "SelfSubjectAccessReview",
-            "spec": {"resourceAttributes": attributes},
+            "kind": kind,
+            "spec": {"resourceAttributes": attributes, **({"user": user} if user else {})},
         }
-        path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+        path = f"/apis/authorization.k8s.io/v1/{kind.lower()}s"
         return bool(self._request("POST", path, json=review)["status"]["allowed"])
 
     def wait(
