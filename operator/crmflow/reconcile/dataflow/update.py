@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from crmflow.aep.models import PatchOperation
 from crmflow.api.base import LastDrift
 from crmflow.api.crmdataflow import ScheduleStatus
+from crmflow.observability.events import REPAIR
 from crmflow.reconcile.dataflow import desired, values
 from crmflow.reconcile.dataflow.mapping_sets import ensure_mapping_set, moves_mapping
 from crmflow.reconcile.dataflow.state import SLOTS, DataflowPass
@@ -86,6 +87,6 @@ def _plan(pass_: DataflowPass, begin: ScheduleStatus | None) -> None:
 def _tell(pass_: DataflowPass, fields: Sequence[str]) -> None:
     if pass_.was_ready:
         pass_.record(last_drift=LastDrift(time=pass_.utcnow, fields=tuple(fields)))
-        pass_.tell("DriftRepaired", "Repair", f"Restored {', '.join(fields)}.")
+        pass_.tell("DriftRepaired", REPAIR, f"Restored {', '.join(fields)}.")
     else:
         pass_.tell("Updated", "Update", f"Updated {', '.join(fields)}.")
