@@ -261,7 +261,8 @@ class ZohoSourceConnectionStatus(Model):
     """The addresses from which Adobe Experience Platform connects to Zoho CRM. Where Zoho CRM restricts
     addresses, they must be allowed there."""
     test_failures: Annotated[int, Field(ge=1)] | None = None
-    """How many tests of the base connection have failed in a row. Absent if the last one succeeded."""
+    """How many tests of the base connection have failed in a row, counted up to three: then Ready turns
+    False. Absent if the last one succeeded."""
     tables: Annotated[int, Field(ge=0)] | None = None
     """How many tables Adobe Experience Platform sees through the base connection."""
     last_drift: LastDrift | None = None

@@ -47,9 +47,10 @@ def test_was_negative(pass_: ConnectionPass) -> Failure:
 
 def source_refused(pass_: ConnectionPass, error: RemoteError) -> Failure:
     """Platform, or Zoho through it, gives a reason (platform.md 2.4: 1308 and others)."""
-    reason = "AddressBlocked" if _ADDRESS.search(error.message) else "SourceRefused"
     return Failure(
-        FALSE, reason, f"Platform could not use Zoho CRM: {_quoted(error)} " + _causes(pass_, error.message)
+        FALSE,
+        "AddressBlocked" if _ADDRESS.search(error.message) else "SourceRefused",
+        f"Platform could not use Zoho CRM: {_quoted(error)} {_causes(pass_, error.message)}",
     )
 
 
