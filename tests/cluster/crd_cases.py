@@ -72,10 +72,13 @@ SCALAR_RULES: Mapping[str, Values] = {
         ("", "Prod", "prod sandbox", "-prod", "prod/x", "prod\n"),
         ("prod", "dev-2", "dev_2", "0"),
     ),
-    "spec.connectionId": Values(
-        ("", "My connection", "-5f2e", "5f2e/7a6c", "5f2e\n", "5f2e;7a6c"),
-        ("5f2e7a6c-0b1d-4c3e-8a9f-1b2c3d4e5f60",),
-    ),
+    **{
+        path: Values(
+            ("", "My connection", "-5f2e", "5f2e/7a6c", "5f2e\n", "5f2e;7a6c"),
+            ("5f2e7a6c-0b1d-4c3e-8a9f-1b2c3d4e5f60",),
+        )
+        for path in ("spec.connectionId", "spec.flowId")
+    },
     "spec.target.schema.id": Values(
         (
             "",
@@ -237,6 +240,8 @@ OBJECT_RULES: Mapping[tuple[str, str], list[Case]] = {
     ],
     ("spec", "connectionId cannot change or go"): _set_once("spec.connectionId"),
     ("spec", "connectionId is required"): _needed_to_observe("spec.connectionId"),
+    ("spec", "flowId cannot change or go"): _set_once("spec.flowId"),
+    ("spec", "flowId is required"): _needed_to_observe("spec.flowId"),
     ("spec.zoho", "dataCenter cannot change"): _immutable(
         "spec.zoho.dataCenter", "US", (_ENDPOINT, "crm.zoho.com")
     ),

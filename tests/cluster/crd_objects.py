@@ -90,8 +90,10 @@ MAXIMAL: dict[str, Resource] = {
                 "backfill": True,
             },
             "ingestion": {"enabled": False, "errorDiagnostics": True, "partialIngestionPercent": 5},
+            "flowId": "0b1d4c3e-5f2e-7a6c-8a9f-1b2c3d4e5f60",
             "resyncInterval": "30m",
             "paused": True,
+            "managementPolicy": "Observe",
             "deletionPolicy": "Delete",
         },
         "status": {
@@ -100,6 +102,7 @@ MAXIMAL: dict[str, Resource] = {
             "flow": {"id": "f1", "state": "enabled", "stateSince": "2026-01-31T08:00:00Z"},
             "sourceConnectionId": "s1",
             "targetConnectionId": "t1",
+            "adopted": True,
             "mappingSet": {"id": "m1", "version": 0, "contentHash": "0a1b2c3d"},
             "schema": {
                 "id": "https://ns.adobe.com/acme/schemas/0f1e2d",

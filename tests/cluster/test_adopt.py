@@ -1,4 +1,4 @@
-"""What exists is adopted by its id, kept by its name, and left when the resource goes."""
+"""What exists is adopted by its id, keeps its name, is put right or only observed, and is left in the end."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 from tests.cluster.support import manifests
 from tests.cluster.support.by_hand import ByHand
 from tests.cluster.support.cluster import Object, condition
-from tests.cluster.support.world import CONNECTION, World
+from tests.cluster.support.world import CONNECTION, DATAFLOW, NOTHING, ONE_OF_EACH, World
 
 SECOND = "another"
 
@@ -170,3 +170,139 @@ def test_a_created_base_connection_can_be_named_and_then_only_observed(world: Wo
     world.wait_gone(CONNECTION)
     assert changes(world, mark) == []
     assert len(world.held("connections")) == 1
+
+
+def made_by_hand(world: World) -> tuple[str, str]:
+    """Ids of a base connection and of a flow that says what the demo's dataflow says."""
+    by_hand = ByHand(world.emulators)
+    made = by_hand.connection()
+    return made, by_hand.dataflow(made, manifests.dataflow(world.namespace)["spec"])
+
+
+def named(world: World) -> dict[str, list[str]]:
+    """Ids and names of what Platform holds."""
+    return {
+        collection: [f"{held['id']} {held['name']}" for held in world.held(collection)]
+        for collection in ONE_OF_EACH
+    }
+
+
+def test_a_dataflow_is_adopted_without_a_write_and_left(world: World) -> None:
+    made, flow = made_by_hand(world)
+    world.apply_secrets()
+    world.apply_connection(connectionId=made)
+    world.wait_ready(CONNECTION)
+    before = named(world)
+    mark = world.mark()
+
+    world.apply_dataflow(flowId=flow)
+    status = world.wait_ready(DATAFLOW)["status"]
+    assert changes(world, mark) == []
+    assert (status["flow"]["id"], status["adopted"], status["deletionPolicy"]) == (flow, True, "Orphan")
+    assert status["schedule"]["effectiveStartTime"]
+    world.request(DATAFLOW, "again")
+    world.wait_answer(DATAFLOW, "again")
+    world.wait_polls(2)
+    world.operator.restart()
+    world.wait_polls(2)
+    world.delete(DATAFLOW)
+    world.wait_gone(DATAFLOW)
+    assert changes(world, mark) == []
+    assert named(world) == before
+
+
+def test_what_differs_of_an_adopted_dataflow_is_put_right_and_drift_is_repaired(world: World) -> None:
+    made, flow = made_by_hand(world)
+    world.apply_secrets()
+    world.apply_connection(connectionId=made)
+    world.apply_dataflow(flowId=flow, schedule={"interval": 6}, deletionPolicy="Delete")
+    world.wait_ready(DATAFLOW)
+    held = world.held("flows")[0]
+    assert (str(held["scheduleParams"]["interval"]), held["name"]) == ("6", "Flow by hand")
+
+    edited = {"scheduleParams": {**held["scheduleParams"], "interval": "12"}, "name": "Renamed by hand"}
+    world.control.patch(f"/aep/sandboxes/prod/flows/{flow}", body=edited)
+    world.cluster.wait(
+        DATAFLOW,
+        manifests.DATAFLOW,
+        world.namespace,
+        lambda obj: "flow.scheduleParams.interval" in obj["status"].get("lastDrift", {}).get("fields", []),
+        what="repair",
+    )
+    world.wait_ready(DATAFLOW)
+    held = world.held("flows")[0]
+    assert (str(held["scheduleParams"]["interval"]), held["name"]) == ("6", "Renamed by hand")
+
+    world.delete(DATAFLOW)
+    world.wait_gone(DATAFLOW)
+    assert world.counts() == {**NOTHING, "connections": 1}
+
+
+def test_a_flow_that_another_resource_has_is_refused(world: World) -> None:
+    world.make_ready()
+    flow = world.get(DATAFLOW)["status"]["flow"]["id"]
+    world.cluster.apply(manifests.dataflow(world.namespace, SECOND, flowId=flow))
+    stalled = world.cluster.wait_condition(
+        DATAFLOW, SECOND, world.namespace, "Stalled", reason="AdoptionConflict"
+    )
+    assert f"CRMDataflow/{world.namespace}/{manifests.DATAFLOW}" in condition(stalled, "Ready")["message"]
+
+    world.edit(DATAFLOW, deletionPolicy="Orphan")
+    world.delete(DATAFLOW)
+    world.cluster.wait_ready(DATAFLOW, SECOND, world.namespace)
+    assert len(world.held("flows")) == 1
+
+
+def test_nothing_is_written_while_observing_whatever_happens(world: World) -> None:
+    made, flow = made_by_hand(world)
+    world.apply_secrets()
+    mark = world.mark()
+    wanted = {"authParams": {"usePeerVerification": "true"}}
+    world.apply_connection(connectionId=made, managementPolicy="Observe", platform=wanted)
+    world.apply_dataflow(flowId=flow, managementPolicy="Observe")
+    world.wait_ready(CONNECTION)
+    world.wait_ready(DATAFLOW)
+
+    # somebody changes all that can be changed
+    held = world.held("flows")[0]
+    edited = {"scheduleParams": {**held["scheduleParams"], "interval": "12"}, "name": "Renamed"}
+    world.control.patch(f"/aep/sandboxes/prod/flows/{flow}", body=edited)
+    auth = ByHand(world.emulators).auth(usePeerVerification="false")
+    world.control.patch(f"/aep/sandboxes/prod/connections/{made}", body={"auth": auth})
+    told = world.wait_reason(DATAFLOW, "Synced", "Drifted")
+    assert condition(told, "Ready")["status"] == "True"
+    assert told["status"]["lastDrift"]["fields"] == ["flow.scheduleParams.interval"]
+    told = world.wait_reason(CONNECTION, "Synced", "Drifted")
+    assert told["status"]["lastDrift"]["fields"] == ["spec.platform.authParams.usePeerVerification"]
+
+    # the specs change
+    world.edit(DATAFLOW, displayName="Other", ingestion={"enabled": False})
+    told = world.cluster.wait(
+        DATAFLOW,
+        manifests.DATAFLOW,
+        world.namespace,
+        lambda obj: "spec.ingestion.enabled" in obj["status"]["lastDrift"]["fields"],
+        what="drift",
+    )
+
+    # and what is observed goes
+    source = world.held("sourceConnections")[0]["id"]
+    world.control.delete(f"/aep/sandboxes/prod/sourceConnections/{source}")
+    world.wait_reason(DATAFLOW, "Ready", "AdoptedObjectMissing")
+    for kind in (DATAFLOW, CONNECTION):
+        world.delete(kind)
+        world.wait_gone(kind)
+    assert changes(world, mark) == []
+    assert world.counts() == {**ONE_OF_EACH, "sourceConnections": 0}
+
+
+def test_drift_that_was_observed_is_put_right_once_the_resource_is_managed(world: World) -> None:
+    made, flow = made_by_hand(world)
+    world.apply_secrets()
+    world.apply_connection(connectionId=made)
+    world.apply_dataflow(flowId=flow, managementPolicy="Observe", schedule={"interval": 6})
+    world.wait_reason(DATAFLOW, "Synced", "Drifted")
+    world.edit(DATAFLOW, managementPolicy="Manage")
+    world.wait_reason(DATAFLOW, "Synced", "Succeeded", status="True")
+    world.wait_ready(DATAFLOW)
+    assert str(world.held("flows")[0]["scheduleParams"]["interval"]) == "6"

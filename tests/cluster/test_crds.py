@@ -163,6 +163,7 @@ def test_the_largest_dataflow_fits(server: Server) -> None:
         (KINDS[0], ("managementPolicy",), "Manage"),
         (KINDS[1], ("ingestion",), {"enabled": True}),
         (KINDS[1], ("paused",), False),
+        (KINDS[1], ("managementPolicy",), "Manage"),
     ],
 )
 def test_defaults(server: Server, kind: Kind, path: tuple[str, ...], default: Any) -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
+from urllib.parse import quote
 
 from crmflow.aep import fields
 from crmflow.aep.gateway import Service
-from crmflow.aep.models import FieldMapping, MappingCheck, MappingSetRef
+from crmflow.aep.models import FieldMapping, MappingCheck, MappingSetRef, SourceType
 from crmflow.observability.redaction import sanitise
 
 SERVICE = "DataPrep"
@@ -46,6 +47,20 @@ class MappingSets(Service):
                 return MappingSetRef(fields.text(raw, "id"), fields.integer(raw.get("version")) or 0)
         return None
 
+    async def mapping_set(self, ref: MappingSetRef) -> tuple[FieldMapping, ...]:
+        """What a mapping set maps, whoever made it; NotFound if there is none of that version."""
+        answer = await self._gateway.send(
+            SERVICE,
+            "mappingSets.get",
+            "GET",
+            f"{_PATH}/{quote(ref.id, safe='')}",
+            params=[("version", str(ref.version))],
+        )
+        found = fields.obj(answer.json()).get("mappings")
+        if not isinstance(found, list):
+            raise answer.unreadable("no mappings")
+        return tuple(map(_mapping, fields.objects(found)))
+
     async def create_mapping_set(
         self, name: str, schema_id: str, content_type: str, mappings: Sequence[FieldMapping]
     ) -> MappingSetRef:
@@ -76,6 +91,18 @@ def _body(schema_id: str, content_type: str, mappings: Sequence[FieldMapping]) -
             for mapping in mappings
         ],
     }
+
+
+def _mapping(raw: Mapping[str, Any]) -> FieldMapping:
+    """A mapping as it is read: in either family of fields, with MIME-like types (platform.md 8)."""
+    kind = fields.text(raw, "sourceType").upper()
+    source_type = SourceType.EXPRESSION
+    if kind in ("ATTRIBUTE", "TEXT/X.SCHEMA-PATH"):
+        source_type = SourceType.ATTRIBUTE
+    elif "STATIC" in kind:
+        source_type = SourceType.STATIC
+    source = fields.text(raw, "source", "sourceAttribute")
+    return FieldMapping(source_type, source, fields.text(raw, "destination", "destinationXdmPath"))
 
 
 def _check(raw: Mapping[str, Any]) -> MappingCheck:

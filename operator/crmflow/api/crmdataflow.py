@@ -10,6 +10,7 @@ from pydantic import Field
 from crmflow.api.base import (
     ONE_LINE,
     RESYNC_INTERVAL,
+    AdoptedId,
     Conditions,
     DeletionPolicy,
     Description,
@@ -24,6 +25,8 @@ from crmflow.api.base import (
     RemoteId,
     RemoteState,
     Timestamp,
+    observed_by,
+    set_once,
 )
 from crmflow.api.schema import ListMap, ListSet, Rule
 
@@ -199,6 +202,9 @@ class CRMDataflowSpec(Model):
     """When the dataflow runs."""
     ingestion: Ingestion = Ingestion()
     """How records are taken in."""
+    flow_id: AdoptedId | None = None
+    """The ID of a flow that exists and is to stand for this resource, with its source connection, target
+    connection and mapping. They keep their names and descriptions. Once set, it stays."""
     resync_interval: Annotated[Duration, RESYNC_INTERVAL] | None = None
     """How often everything is compared with Adobe Experience Platform, beside the listings that notice most
     changes sooner: at
@@ -206,9 +212,13 @@ class CRMDataflowSpec(Model):
     paused: bool = False
     """While true, the operator neither reads nor changes the remote side, and the flow goes on as it is.
     Deleting the resource still works. To stop the flow itself, set ingestion.enabled to false."""
+    management_policy: ManagementPolicy = ManagementPolicy.MANAGE
+    """Observe compares the flow that flowId names, and what it is built on, and reports differences, but
+    never changes or deletes anything."""
     deletion_policy: DeletionPolicy | None = None
     """What deleting the resource does to flow, source connection and target connection: Delete removes them,
-    Orphan leaves them. Left out, they are removed; the status shows what applies."""
+    Orphan leaves them. Left out, those that the operator created are removed, and those of a flow that flowId
+    names are left. With managementPolicy Observe they are always left. The status shows what applies."""
 
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(
@@ -225,17 +235,14 @@ class CRMDataflowSpec(Model):
             field_path=".deltaColumn",
             reason="FieldValueForbidden",
         ),
+        set_once("flowId", "create another CRMDataflow for another flow"),
+        observed_by("flowId"),
     )
 
     @property
     def adopts(self) -> str | None:
         """The id of the flow that was there before the resource."""
-        return None
-
-    @property
-    def management_policy(self) -> ManagementPolicy:
-        """Whether the operator changes anything in Adobe Experience Platform."""
-        return ManagementPolicy.MANAGE
+        return self.flow_id
 
 
 class FlowStatus(Model):
@@ -390,6 +397,8 @@ class CRMDataflowStatus(Model):
     """The columns that the flow reads, as they were when it was created."""
     schedule: ScheduleStatus | None = None
     """The schedule that the flow was created with."""
+    adopted: bool | None = None
+    """True if the flow was there before the resource: it keeps its name and description."""
     deletion_policy: DeletionPolicy | None = None
     """What deleting the resource will do to the remote objects."""
     last_run: LastRun | None = None

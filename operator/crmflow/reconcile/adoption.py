@@ -29,8 +29,8 @@ class Adoption:
     field: str
 
 
-async def find_adopted(pass_: AnyPass, adoption: Adoption) -> Any | Outcome:
-    """The object that the spec names, or why this resource can't have it. May raise RemoteError."""
+def refused(pass_: AnyPass, adoption: Adoption) -> Outcome | None:
+    """Why this resource can't have the object that its spec names, as far as the cluster knows."""
     wanted, recorded = pass_.spec.adopts, pass_.recorded_id
     if recorded not in (None, wanted):
         return stalled(
@@ -41,14 +41,35 @@ async def find_adopted(pass_: AnyPass, adoption: Adoption) -> Any | Outcome:
     owner = pass_.services.peers.owner_of(wanted)
     if owner not in (None, str(pass_.identity)):
         return _taken(adoption, wanted, str(owner))
+    return None
+
+
+async def find_adopted(pass_: AnyPass, adoption: Adoption) -> Any | Outcome:
+    """The object that the spec names, or why this resource can't have it. May raise RemoteError."""
+    outcome = refused(pass_, adoption)
+    if outcome is not None:
+        return outcome
+    wanted, recorded = pass_.spec.adopts, pass_.recorded_id
     remote = await read_object(pass_, adoption.collection, wanted)
     if remote is None:
         absence = await pass_.inventory.absence(adoption.collection, wanted)
         hidden = kept_by(absence, f"{adoption.what} {wanted}") if absence is Absence.HIDDEN else None
-        return hidden or _missing(adoption, wanted, was_there=recorded is not None)
+        if hidden is not None:
+            return hidden
+        return _missing(adoption, wanted) if recorded is None else vanished(adoption, adoption.slot, wanted)
     if recorded is None and _is_anothers(pass_, adoption, remote):
         return _taken(adoption, wanted, str(owner_in(remote.description) or "another crmflow installation"))
     return remote
+
+
+def vanished(adoption: Adoption, slot: str, remote_id: str) -> Outcome:
+    """What had been adopted is gone, or part of it."""
+    what = adoption.what if slot == adoption.slot else f"{slot} connection"
+    return stalled(
+        "AdoptedObjectMissing",
+        f"The {what} {remote_id}, which this resource had adopted, was deleted from outside. What was "
+        f"adopted is not made anew. {_instead(adoption)}",
+    )
 
 
 def not_adoptable(adoption: Adoption, remote_id: str, why: str) -> Outcome:
@@ -67,18 +88,12 @@ def _taken(adoption: Adoption, remote_id: str, owner: str) -> Outcome:
     )
 
 
-def _missing(adoption: Adoption, remote_id: str, *, was_there: bool) -> Outcome:
-    if was_there:
-        text = (
-            f"The {adoption.what} {remote_id}, which this resource had adopted, was deleted from outside. "
-            "What was adopted is not made anew."
-        )
-    else:
-        text = (
-            f"The {adoption.what} {remote_id} does not exist in this sandbox, or the credential may not see "
-            "it. IDs differ between sandboxes."
-        )
-    return stalled("AdoptedObjectMissing", f"{text} {_instead(adoption)}")
+def _missing(adoption: Adoption, remote_id: str) -> Outcome:
+    return stalled(
+        "AdoptedObjectMissing",
+        f"The {adoption.what} {remote_id} does not exist in this sandbox, or the credential may not see it. "
+        f"IDs differ between sandboxes. {_instead(adoption)}",
+    )
 
 
 def _instead(adoption: Adoption) -> str:

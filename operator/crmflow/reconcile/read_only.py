@@ -15,6 +15,7 @@ READS = frozenset(
         "find_mapping_set",
         "flow",
         "flow_spec",
+        "mapping_set",
         "sandboxes",
         "schema",
         "source_connection",

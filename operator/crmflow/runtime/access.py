@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import math
 import random
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
@@ -24,17 +23,13 @@ from crmflow.runtime.inventory import SandboxInventory, Scope
 from crmflow.runtime.keys import Key
 from crmflow.transport.errors import ErrorClass, RemoteError
 from crmflow.transport.http import HttpClient
-from crmflow.transport.limiter import Limiter
 from crmflow.zoho.accounts import ZohoAccounts
-from crmflow.zoho.crm import SERVICE as ZOHO_CRM
 from crmflow.zoho.crm import Organization, ZohoCRM
 
 REFRESH_AT = (0.62, 0.70)
 """The part of a token's life after which it is refreshed: about two thirds, with jitter."""
 EXPIRY_MARGIN_SECONDS = 60.0
 """A token this close to its end counts as ended: requests take their time, and clocks differ."""
-REMEMBERED_SECONDS = 7200.0
-"""Whoever needs a token and gets none asks again within an hour."""
 
 
 class AccessToken(Protocol):
@@ -58,19 +53,18 @@ class FreshToken(Generic[T]):
     until the service's window has passed: asking again would only prolong it.
     """
 
-    def __init__(self, fetch: Callable[[], Awaitable[T]], clock: Clock) -> None:
+    def __init__(self, fetch: Callable[[], Awaitable[T]], clock: Clock, on_new: Callable[[T], None]) -> None:
         self._fetch = fetch
         self._clock = clock
+        self._on_new = on_new
         self._lock = asyncio.Lock()
         self._token: T | None = None
         self._refresh_at = 0.0
         self._refused: RemoteError | None = None
         self._not_before = 0.0
-        self._asked_at = clock.now()
 
     async def get(self) -> SecretStr:
         """A valid token. Raises RemoteError when there is none to be had."""
-        self._asked_at = self._clock.now()
         async with self._lock:
             if self._token is not None and self._clock.now() < self._refresh_at:
                 return self._token.value
@@ -91,17 +85,6 @@ class FreshToken(Generic[T]):
         """True while a token is held that has not ended."""
         return self._token is not None and self._clock.now() < self._token.expires_at - EXPIRY_MARGIN_SECONDS
 
-    @property
-    def life(self) -> tuple[float, float] | None:
-        """When the token was issued and when it ends; None if there is none, or if it has ended and nobody
-        has asked for one for so long that the credential may well be gone.
-        """
-        if self._token is None or not (
-            self.is_valid or self._clock.now() < self._asked_at + REMEMBERED_SECONDS
-        ):
-            return None
-        return self._token.issued_at, self._token.expires_at
-
     async def _renew(self) -> T:
         now = self._clock.now()
         if self._refused is not None and now < self._not_before:
@@ -116,6 +99,7 @@ class FreshToken(Generic[T]):
         life = token.expires_at - token.issued_at
         share = random.uniform(*REFRESH_AT)  # noqa: S311 - spreads load, no secret
         self._refresh_at = token.issued_at + life * share
+        self._on_new(token)
         return token
 
 
@@ -126,7 +110,6 @@ class ZohoAccess:
     data_center: DataCenter
     token: FreshToken[AccessToken]
     crm: ZohoCRM
-    limiter: Limiter
 
     async def access_token(self) -> SecretStr:
         """A fresh access token."""
@@ -136,24 +119,12 @@ class ZohoAccess:
         """The organization of the grant. A token that Zoho no longer accepts is replaced once (zoho.md 4)."""
         token = await self.token.get()
         try:
-            return await self._organization(environment, token)
+            return await self.crm.organization(self.data_center, environment, token)
         except RemoteError as error:
             if error.reason != "TokenRejected":
                 raise
         self.token.reject(token)
-        return await self._organization(environment, await self.token.get())
-
-    async def _organization(self, environment: Environment, token: SecretStr) -> Organization:
-        async with self.limiter.turn(ZOHO_CRM, "organization"):
-            return await self.crm.organization(self.data_center, environment, token)
-
-
-@dataclass(frozen=True)
-class AdobeAccess:
-    """Adobe with one credential, for all sandboxes."""
-
-    token: FreshToken[AccessToken]
-    limiter: Limiter
+        return await self.crm.organization(self.data_center, environment, await self.token.get())
 
 
 @dataclass(frozen=True)
@@ -188,10 +159,9 @@ class RemoteAccess:
         self._metrics = metrics
         self._inventories = inventories
         self._zoho: dict[str, ZohoAccess] = {}
-        self._adobe: dict[str, AdobeAccess] = {}
+        self._adobe: dict[str, FreshToken[AccessToken]] = {}
         self._clients: dict[Scope, PlatformClient] = {}
         self._held: dict[str, _Held] = {}
-        metrics.before_scrape.append(self._show)
 
     def zoho(self, data_center: DataCenter, credentials: ZohoCredentials) -> Zoho:
         """Zoho CRM with a grant; the same credential gets the same token."""
@@ -202,16 +172,17 @@ class RemoteAccess:
                     data_center, credentials.client_id, credentials.client_secret, credentials.refresh_token
                 ),
                 self._clock,
+                lambda new: self._note("Zoho", key, new),
             )
-            self._zoho[key] = ZohoAccess(data_center, token, self._crm, self._limiter("Zoho"))
+            self._zoho[key] = ZohoAccess(data_center, token, self._crm)
         return self._zoho[key]
 
     async def platform(
         self, holder: str, organization: str, sandbox: str, credentials: PlatformCredentials
     ) -> Platform:
         """A sandbox, remembered for ``holder``. Raises RemoteError when IMS gives no token."""
-        adobe = self._adobe_access(organization, credentials)
-        await adobe.token.get()
+        token = self._adobe_token(organization, credentials)
+        await token.get()
         scope = (organization, sandbox, credentials.fingerprint)
         client = self._clients.get(scope)
         if client is None:
@@ -221,12 +192,11 @@ class RemoteAccess:
                 organization,
                 sandbox,
                 credentials.client_id,
-                adobe.token,
+                token,
                 lambda remote_id, etag: self._inventories.saw(scope, remote_id, etag),
-                adobe.limiter.turn,
             )
         connection = Key(ZOHO_SOURCE_CONNECTION.kind, *holder.split("/", 1))
-        self._held[holder] = _Held(client, adobe.token, self._inventories.use(scope, connection, client))
+        self._held[holder] = _Held(client, token, self._inventories.use(scope, connection, client))
         return client
 
     def inventory(self, holder: str) -> Inventory:
@@ -242,37 +212,21 @@ class RemoteAccess:
         """``holder`` is gone."""
         self._held.pop(holder, None)
 
-    def _show(self) -> None:
-        """Bring the metrics of tokens and limiters up to date; a credential that is gone shows no more."""
-        metrics = self._metrics
-        for gauge in (metrics.token_issued, metrics.token_expiry, metrics.limiter_rate):
-            gauge.clear()
-        credentials: tuple[tuple[str, Mapping[str, ZohoAccess | AdobeAccess]], ...] = (
-            ("Zoho", self._zoho),
-            ("Adobe", self._adobe),
-        )
-        for service, held in credentials:
-            for key, access in held.items():
-                if (life := access.token.life) is not None:
-                    metrics.token_issued.labels(service, key).set(life[0])
-                    metrics.token_expiry.labels(service, key).set(life[1])
-                    rate = access.limiter.rate
-                    metrics.limiter_rate.labels(service, key).set(math.inf if rate is None else rate)
-
-    def _adobe_access(self, organization: str, credentials: PlatformCredentials) -> AdobeAccess:
+    def _adobe_token(self, organization: str, credentials: PlatformCredentials) -> FreshToken[AccessToken]:
         key = fingerprint(organization, credentials.fingerprint)
         if key not in self._adobe:
-            token: FreshToken[AccessToken] = FreshToken(
+            self._adobe[key] = FreshToken(
                 lambda: self._ims.token(
                     credentials.client_id, credentials.client_secret, credentials.scopes or DEFAULT_SCOPES
                 ),
                 self._clock,
+                lambda new: self._note("Adobe", key, new),
             )
-            self._adobe[key] = AdobeAccess(token, self._limiter("Adobe"))
         return self._adobe[key]
 
-    def _limiter(self, service: str) -> Limiter:
-        return Limiter(self._clock, self._metrics.limiter_wait_seconds.labels(service).observe)
+    def _note(self, service: str, credential: str, token: AccessToken) -> None:
+        self._metrics.token_issued.labels(service, credential).set(token.issued_at)
+        self._metrics.token_expiry.labels(service, credential).set(token.expires_at)
 
 
 def _again(error: RemoteError, left: float) -> RemoteError:

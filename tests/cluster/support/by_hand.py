@@ -42,6 +42,16 @@ class ByHand:
 
     def connection(self, name: str = "Made by hand", spec: str = ids.ZOHO_SPEC, **params: str) -> str:
         """A base connection; its id."""
+        body = {
+            "name": name,
+            "description": "Nobody's but mine",
+            "auth": self.auth(**params),
+            "connectionSpec": {"id": spec, "version": "1.0"},
+        }
+        return self._made("connections", body)
+
+    def auth(self, **params: str) -> Object:
+        """Authentication with the seeded grant and further parameters."""
         zoho = self._info["zoho"]
         given = {
             "endpoint": "crm.zoho.eu/crm/private",
@@ -52,13 +62,7 @@ class ByHand:
             "refreshToken": zoho["refreshToken"],
             **params,
         }
-        body = {
-            "name": name,
-            "description": "Nobody's but mine",
-            "auth": {"specName": "Basic Authentication", "params": given},
-            "connectionSpec": {"id": spec, "version": "1.0"},
-        }
-        return self._made("connections", body)
+        return {"specName": "Basic Authentication", "params": given}
 
     def other_source(self) -> str:
         """A base connection of Microsoft Dynamics; its id."""

@@ -583,6 +583,30 @@ async def test_create_mapping_set() -> None:
     assert fake.body == {"name": "crmflow:x:y", **MAPPING_BODY}
 
 
+async def test_mapping_set() -> None:
+    """Both families of fields, and types as they are written and as they are read (platform.md 8)."""
+    read = [
+        {"sourceType": "text/x.schema-path", "source": "Email", "destination": "personalEmail.address"},
+        {
+            "sourceType": "text/x.aep-xl",
+            "sourceAttribute": 'concat(First_Name," ",Last_Name)',
+            "destinationXdmPath": "person.name.fullName",
+        },
+        {"sourceType": "STATIC", "source": "zoho", "destination": "_tenant.origin"},
+    ]
+    fake = Fake({"id": "m", "version": 2, "mappings": read}, MAPPING_BODY)
+    ref = MappingSetRef("m/1", 2)
+    assert await fake.client.mapping_set(ref) == tuple(MAPPINGS)
+    assert fake.line == ("GET", "/data/foundation/conversion/mappingSets/m%2F1?version=2")
+    assert await fake.client.mapping_set(ref) == tuple(MAPPINGS)
+
+
+async def test_a_mapping_set_without_mappings_is_not_empty() -> None:
+    with pytest.raises(RemoteError) as raised:
+        await Fake({"id": "m"}).client.mapping_set(MappingSetRef("m", 0))
+    assert raised.value.reason == "UnreadableAnswer"
+
+
 async def test_schema() -> None:
     fake = Fake({"$id": SCHEMA_ID, "meta:altId": "_tenant.schemas.0", "title": "T", "version": "1.3"})
     found = await fake.client.schema(SCHEMA_ID)

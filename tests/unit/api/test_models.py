@@ -110,7 +110,12 @@ def test_what_the_platform_owns_when_unset_has_no_default(kind: Kind) -> None:
         defaults
         == {
             ZOHO_SOURCE_CONNECTION: {"spec.zoho.environment", "spec.paused", "spec.managementPolicy"},
-            CRM_DATAFLOW: {"spec.ingestion", "spec.ingestion.enabled", "spec.paused"},
+            CRM_DATAFLOW: {
+                "spec.ingestion",
+                "spec.ingestion.enabled",
+                "spec.paused",
+                "spec.managementPolicy",
+            },
         }[kind]
     )
 

@@ -404,6 +404,10 @@ class FakePlatform(Failing):
         return next((MappingSetRef(set_id, 0) for set_id in found), None)
 
     @remote
+    async def mapping_set(self, ref: MappingSetRef) -> Sequence[FieldMapping]:
+        return _found(self.mapping_sets, ref.id)
+
+    @remote
     async def create_mapping_set(
         self, name: str, schema_id: str, content_type: str, mappings: Sequence[FieldMapping]
     ) -> MappingSetRef:

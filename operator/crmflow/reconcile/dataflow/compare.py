@@ -19,9 +19,11 @@ from crmflow.api.crmdataflow import (
     SchemaStatus,
     SourceStatus,
 )
-from crmflow.observability.events import REPAIR, EventType
+from crmflow.observability.events import EventType
 from crmflow.reconcile import creation
+from crmflow.reconcile.adoption import vanished
 from crmflow.reconcile.dataflow import desired, values
+from crmflow.reconcile.dataflow.adopt import ADOPTION
 from crmflow.reconcile.dataflow.flow_state import settled
 from crmflow.reconcile.dataflow.mapping import plain_content_type
 from crmflow.reconcile.dataflow.mapping_sets import recognise_mapping_set
@@ -46,17 +48,18 @@ async def compare(pass_: DataflowPass) -> Outcome:
     if pass_.creates:
         return await _discard_outdated(pass_, source, target)
     lost = [slot for slot, remote in remotes.items() if remote is None]
-    if not lost and await _is_cut_off(pass_, source):
+    if not lost and not pass_.adopts and await _is_cut_off(pass_, source):
         lost = [Slot.SOURCE]
     if lost:
         return await _give_up(pass_, lost, remotes)
     _complete_status(pass_, source, target, flow)
-    await recognise_mapping_set(pass_, flow.mapping_set_id)
+    await recognise_mapping_set(pass_, flow)
     too_late = desired.unpatchable(pass_, flow)
-    if too_late:
+    if too_late and not pass_.observes:
         return replacement_required(too_late)
-    for slot, collection in SLOTS.items():
-        await creation.remove_duplicates(pass_, slot, collection, ids[slot])
+    if not pass_.adopts:
+        for slot, collection in SLOTS.items():
+            await creation.remove_duplicates(pass_, slot, collection, ids[slot])
     pass_.remotes, pass_.flow = remotes, flow
     return settled(pass_, flow)
 
@@ -85,6 +88,8 @@ async def _give_up(pass_: DataflowPass, lost: list[str], remotes: Remotes) -> Ou
             kept = kept_by(absences[-1], f"{slot} {ids[slot]}")
             if kept is not None:
                 return kept
+    if pass_.adopts:
+        return vanished(ADOPTION, lost[0], ids[lost[0]])
     was_reset = Absence.RESET in absences
     if pass_.spec.schedule.frequency is Frequency.ONCE and pass_.status.last_run and not was_reset:
         return stalled(
@@ -107,7 +112,7 @@ async def _give_up(pass_: DataflowPass, lost: list[str], remotes: Remotes) -> Ou
         last_drift=LastDrift(time=pass_.utcnow, fields=tuple(lost)),
     )
     why = "the sandbox was reset" if was_reset else f"its {' and '.join(lost)} was deleted from outside"
-    pass_.tell("Vanished", REPAIR, f"The dataflow is made anew: {why}.", EventType.WARNING)
+    pass_.tell("Vanished", "Repair", f"The dataflow is made anew: {why}.", EventType.WARNING)
     return DONE
 
 

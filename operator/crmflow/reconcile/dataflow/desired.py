@@ -160,5 +160,7 @@ def _follows_a_gap(pass_: DataflowPass, begin: ScheduleStatus) -> bool:
 
 
 def _named(pass_: DataflowPass, slot: str) -> Values:
+    if pass_.adopts:
+        return {}
     name = Named.desired(pass_, slot)
     return values.named(name.name, name.description)

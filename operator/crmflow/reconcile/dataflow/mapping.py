@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import astuple
 
@@ -15,6 +16,8 @@ SCHEMA_CONTENT_TYPE = "application/vnd.adobe.xed-full+json;version={major}"
 """Dataset, mapping and target connection are kept on the same schema id and major version (platform.md 16.1,
 20).
 """
+_COLUMN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_TEXT = re.compile(r'"[^"\\]*"|\'[^\'\\]*\'')
 
 
 def content_type(schema: Schema) -> str:
@@ -32,6 +35,13 @@ def entries(mapping: Sequence[Mapping]) -> list[FieldMapping]:
     return [_entry(item) for item in sorted(mapping, key=lambda item: item.target)]
 
 
+def is_same_mapping(left: Sequence[FieldMapping], right: Sequence[FieldMapping]) -> bool:
+    """True if both map alike, however they say it: the order does not count, nor whether a column or a text
+    stands there as such or as an expression.
+    """
+    return sorted(map(_folded, left)) == sorted(map(_folded, right))
+
+
 def content_hash(schema_id: str, schema_content_type: str, mappings: Sequence[FieldMapping]) -> str:
     """16 hex digits that are equal for equal mappings onto the same schema."""
     text = json.dumps(
@@ -43,6 +53,15 @@ def content_hash(schema_id: str, schema_content_type: str, mappings: Sequence[Fi
 def mapping_hash(schema: SchemaStatus | None, mappings: Sequence[FieldMapping]) -> str:
     """The same, for the schema that status records."""
     return content_hash(schema.id if schema else "", schema.version if schema else "", mappings)
+
+
+def _folded(mapping: FieldMapping) -> tuple[str, str, str]:
+    source, kind = mapping.source.strip(), mapping.source_type
+    if kind is SourceType.EXPRESSION and _COLUMN.fullmatch(source):
+        kind = SourceType.ATTRIBUTE
+    elif kind is SourceType.EXPRESSION and _TEXT.fullmatch(source):
+        kind, source = SourceType.STATIC, source[1:-1]
+    return mapping.destination.strip(), kind, source
 
 
 def _entry(item: Mapping) -> FieldMapping:

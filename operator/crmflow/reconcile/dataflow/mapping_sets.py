@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from crmflow.aep.models import MappingSetRef
+from crmflow.aep.models import Flow, MappingSetRef
 from crmflow.api.crmdataflow import MappingSetStatus, SchemaStatus
-from crmflow.reconcile.dataflow.mapping import entries, mapping_hash
+from crmflow.reconcile.dataflow.mapping import entries, is_same_mapping, mapping_hash
 from crmflow.reconcile.dataflow.state import DataflowPass
 from crmflow.reconcile.dataflow.text import some
 from crmflow.reconcile.identity import mapping_set_name
 from crmflow.reconcile.outcome import DONE, Outcome, stalled
+from crmflow.reconcile.remote import found
 
 FAILURES_SHOWN = 50
 """As many as a condition's message holds in any case."""
@@ -22,7 +23,7 @@ def moves_mapping(pass_: DataflowPass) -> bool:
 
 async def validate_mapping(pass_: DataflowPass) -> Outcome:
     """Platform accepts every entry of a mapping that is new; nothing has been written yet."""
-    if not (pass_.creates or moves_mapping(pass_)):
+    if pass_.observes or not (pass_.creates or moves_mapping(pass_)):
         return DONE
     columns = {column.name for column in pass_.columns}
     unread = [
@@ -58,32 +59,38 @@ async def ensure_mapping_set(pass_: DataflowPass) -> MappingSetRef:
         return MappingSetRef(known.id, known.version)
     schema = _schema(pass_)
     name = mapping_set_name(pass_.identity.instance, wanted)
-    found = await pass_.platform.find_mapping_set(name)
-    if found is None:
+    ref = await pass_.platform.find_mapping_set(name)
+    if ref is None:
         mappings = entries(pass_.spec.mapping)
-        found = await pass_.platform.create_mapping_set(name, schema.id, schema.version, mappings)
-    _record(pass_, found, wanted)
-    return found
+        ref = await pass_.platform.create_mapping_set(name, schema.id, schema.version, mappings)
+    _record(pass_, ref, wanted)
+    return ref
 
 
-async def recognise_mapping_set(pass_: DataflowPass, in_use: str | None) -> None:
+async def recognise_mapping_set(pass_: DataflowPass, flow: Flow) -> None:
     """A flow that was found, or whose patch was the last thing done, may already use the set that says what
-    the spec says.
+    the spec says. What is ours has a name that tells; what is in the set that an adopted flow uses is read.
     """
-    if not moves_mapping(pass_):
+    if not moves_mapping(pass_) or flow.mapping_set_id is None:
         return
     wanted = _wanted_hash(pass_)
-    found = await pass_.platform.find_mapping_set(mapping_set_name(pass_.identity.instance, wanted))
-    if found is not None and found.id == in_use:
-        _record(pass_, found, wanted)
+    if pass_.adopts:
+        in_use = MappingSetRef(flow.mapping_set_id, flow.mapping_version or 0)
+        mappings = await found(pass_.platform.mapping_set(in_use))
+        if mappings is not None and is_same_mapping(mappings, entries(pass_.spec.mapping)):
+            _record(pass_, in_use, wanted)
+        return
+    ours = await pass_.platform.find_mapping_set(mapping_set_name(pass_.identity.instance, wanted))
+    if ours is not None and ours.id == flow.mapping_set_id:
+        _record(pass_, ours, wanted)
 
 
 def _wanted_hash(pass_: DataflowPass) -> str:
     return mapping_hash(pass_.status.schema_, entries(pass_.spec.mapping))
 
 
-def _record(pass_: DataflowPass, found: MappingSetRef, content_hash: str) -> None:
-    pass_.record(mapping_set=MappingSetStatus(id=found.id, version=found.version, content_hash=content_hash))
+def _record(pass_: DataflowPass, ref: MappingSetRef, content_hash: str) -> None:
+    pass_.record(mapping_set=MappingSetStatus(id=ref.id, version=ref.version, content_hash=content_hash))
 
 
 def _schema(pass_: DataflowPass) -> SchemaStatus:

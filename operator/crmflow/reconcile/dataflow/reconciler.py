@@ -7,6 +7,7 @@ from typing import Any
 
 from crmflow.api.kinds import CRM_DATAFLOW
 from crmflow.reconcile.dataflow import deletion, runs, steps
+from crmflow.reconcile.dataflow.adopt import adopt
 from crmflow.reconcile.dataflow.compare import compare
 from crmflow.reconcile.dataflow.conditions import (
     CONDITIONS,
@@ -30,6 +31,7 @@ from crmflow.reconcile.kind import Reconciler
 STEPS = (
     Step(steps.find_connection, SOURCE_READY),
     Step(steps.tell_runs, RUNS_HEALTHY),  # also where a later step stops the pass: the flow goes on
+    Step(adopt, SYNCED, only_full=True),
     Step(compare, SYNCED, only_full=True),
     Step(steps.look, SOURCE_READY, only_full=True),
     Step(check_source, SOURCE_READY, only_full=True),
@@ -51,7 +53,9 @@ DELETION_STEPS = (
 
 
 async def _quiet(pass_: DataflowPass) -> bool:
-    """The listing shows flow, source and target connection as they should be, and hanging together."""
+    """The listing shows flow, source and target connection as they should be, and hanging together; adopted
+    ones may be called anything.
+    """
     if not (await steps.find_connection(pass_)).is_done:
         return False
     await pass_.inventory.ensure()
@@ -63,7 +67,11 @@ async def _quiet(pass_: DataflowPass) -> bool:
         return False
     for slot, item in items.items():
         desired = Named.desired(pass_, slot)
-        if item is None or (item.name, item.description) != (desired.name, desired.description):
+        if item is None:
+            return False
+        if pass_.adopts:
+            continue
+        if (item.name, item.description) != (desired.name, desired.description):
             return False
         if len(inventory.with_key(SLOTS[slot], pass_.identity.key(slot))) > 1:
             return False
@@ -93,6 +101,8 @@ def _references(spec: dict[str, Any]) -> list[tuple[str, str]]:
 
 def _ready_message(pass_: DataflowPass) -> str:
     state = "runs" if pass_.spec.ingestion.enabled else "is disabled, as spec.ingestion.enabled asks"
+    if pass_.observes:
+        return f"Flow {pass_.flow_id} is only observed: Synced tells whether it is what the spec says."
     return f"Flow {pass_.flow_id} {state} and is what the spec says."
 
 

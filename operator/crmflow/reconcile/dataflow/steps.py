@@ -56,7 +56,7 @@ async def look(pass_: DataflowPass) -> Outcome:
 
 
 async def settle(pass_: DataflowPass) -> Outcome:
-    """The flow is enabled, or disabled if the spec says so."""
+    """The flow is enabled, or disabled if the spec says so; one that is only observed is in either state."""
     if pass_.flow_id is None:
         raise RuntimeError("the flow is created first")
     flow = pass_.flow or await read_object(pass_, Collection.FLOWS, pass_.flow_id)
@@ -65,7 +65,7 @@ async def settle(pass_: DataflowPass) -> Outcome:
         return waiting("FlowSettling", text, retry_after=GONE_SECONDS)
     pass_.flow = flow
     outcome = flow_state.settled(pass_, flow)
-    if not outcome.is_done or flow.state.lower() == flow_state.wanted(pass_):
+    if not outcome.is_done or pass_.observes or flow.state.lower() == flow_state.wanted(pass_):
         return outcome
     await pass_.platform.set_flow_state(flow.id, pass_.spec.ingestion.enabled, flow.etag)
     return flow_state.transition(pass_)

@@ -6,11 +6,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from crmflow.aep.models import PatchOperation
+from crmflow.aep.models import Flow, PatchOperation
 from crmflow.api.base import LastDrift
 from crmflow.api.crmdataflow import ScheduleStatus
-from crmflow.observability.events import REPAIR
-from crmflow.reconcile.dataflow import desired, values
+from crmflow.reconcile import drift
+from crmflow.reconcile.dataflow import desired, flow_state, values
+from crmflow.reconcile.dataflow.conditions import SYNCED
 from crmflow.reconcile.dataflow.mapping_sets import ensure_mapping_set, moves_mapping
 from crmflow.reconcile.dataflow.state import SLOTS, DataflowPass
 from crmflow.reconcile.dataflow.values import Values
@@ -26,6 +27,9 @@ async def update(pass_: DataflowPass) -> Outcome:
     """
     if not pass_.remotes:  # everything was created in this very pass
         return DONE
+    if pass_.observes:
+        _observe(pass_)
+        return DONE
     if moves_mapping(pass_):
         await ensure_mapping_set(pass_)
     begin = desired.beginning(pass_, pass_.remotes[Slot.FLOW])
@@ -36,9 +40,29 @@ async def update(pass_: DataflowPass) -> Outcome:
     pass_.checked = not paths
     if paths:
         await together(*(_patch(pass_, slot, found, wanted[slot]) for slot, found in paths.items()))
-        _tell(pass_, [slot + path.replace("/", ".") for slot, found in paths.items() for path in found])
+        _tell(pass_, [_named(slot, path) for slot, found in paths.items() for path in found])
         pass_.flow = None
     return DONE
+
+
+def _observe(pass_: DataflowPass) -> None:
+    """Nothing is patched: what differs is told."""
+    flow: Flow = pass_.remotes[Slot.FLOW]
+    wanted = _wanted(pass_, desired.beginning(pass_, flow))
+    fields = desired.unpatchable(pass_, flow)
+    for slot in SLOTS:
+        paths = values.differing(wanted[slot], _observed(pass_, slot))
+        fields += [desired.SPEC_FIELDS.get(path) or _named(slot, path) for path in paths]
+    if moves_mapping(pass_):
+        fields.append("spec.mapping")
+    if flow.state.lower() != flow_state.wanted(pass_):
+        fields.append("spec.ingestion.enabled")
+    drift.report(pass_, SYNCED, list(dict.fromkeys(fields)))
+    pass_.checked = True
+
+
+def _named(slot: str, path: str) -> str:
+    return slot + path.replace("/", ".")
 
 
 def _wanted(pass_: DataflowPass, begin: ScheduleStatus | None) -> dict[str, Values]:
@@ -87,6 +111,6 @@ def _plan(pass_: DataflowPass, begin: ScheduleStatus | None) -> None:
 def _tell(pass_: DataflowPass, fields: Sequence[str]) -> None:
     if pass_.was_ready:
         pass_.record(last_drift=LastDrift(time=pass_.utcnow, fields=tuple(fields)))
-        pass_.tell("DriftRepaired", REPAIR, f"Restored {', '.join(fields)}.")
+        pass_.tell("DriftRepaired", "Repair", f"Restored {', '.join(fields)}.")
     else:
         pass_.tell("Updated", "Update", f"Updated {', '.join(fields)}.")

@@ -1,0 +1,257 @@
+"""A dataflow that was there before its resource: adopted as it is, put right or only observed, and left."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from crmflow.aep.models import FieldMapping, Schedule, SourceType
+from crmflow.reconcile.ports import Absence
+from tests.unit.reconcile.test_adoption import assert_refused, writes
+from tests.unit.reconcile.world import Resource, World
+
+COLLECTIONS = ("flows", "source_connections", "target_connections")
+SLOTS = {"flows": "flow", "source_connections": "source", "target_connections": "target"}
+
+
+async def by_hand(world: World) -> str:
+    """A flow that says what a resource would, made by somebody else; its id."""
+    world.hold_base_connection()
+    made = world.dataflow()
+    await made.until_done()
+    for collection in COLLECTIONS:
+        objects = getattr(world.platform, collection)
+        for remote_id, remote in objects.items():
+            objects[remote_id] = replace(remote, name=f"{collection} by hand", description="mine")
+    for mapping_set in world.platform.mapping_set_names:
+        world.platform.mapping_set_names[mapping_set] = "by hand"
+    (flow_id,) = world.platform.flows
+    return flow_id
+
+
+async def adopting(world: World, **spec: Any) -> Resource:
+    """A dataflow that names what exists."""
+    flow_id = await by_hand(world)
+    resource = world.dataflow(flowId=flow_id, **spec)
+    resource.uid = "another"
+    return resource
+
+
+def change_flow(world: World, **changes: Any) -> None:
+    ((flow_id, flow),) = world.platform.flows.items()
+    world.platform.flows[flow_id] = replace(flow, **changes)
+
+
+async def test_what_the_resource_says_already_is_adopted_without_a_write() -> None:
+    world = World()
+    resource = await adopting(world)
+    result = await resource.until_done()
+    assert writes(result.calls) == []
+    assert [event.reason for event in result.events] == ["Adopted"]
+    status = resource.status
+    assert status["adopted"] is True
+    assert status["flow"]["id"] in world.platform.flows
+    assert status["sourceConnectionId"] in world.platform.source_connections
+    assert status["targetConnectionId"] in world.platform.target_connections
+    assert status["mappingSet"]["id"] in world.platform.mapping_sets
+    assert status["columns"] == ["Email", "First_Name", "Modified_Time"]
+    assert status["schedule"]["effectiveStartTime"]
+    assert (await resource.visit()).outcome.is_done
+    assert (await resource.visit(full=False)).step == "quiet"
+    assert world.platform.counts == (1, 1, 1, 1)
+
+
+async def test_the_remote_start_is_taken_over_and_the_specs_wish_kept() -> None:
+    world = World()
+    resource = await adopting(world, schedule={"frequency": "Hour", "interval": 1})
+    start = int(world.clock.now()) - 86400
+    change_flow(world, schedule=Schedule(start, "hour", 1, True))
+    result = await resource.until_done()
+    assert writes(result.calls) == []
+    assert "startTime" not in resource.status["schedule"]
+    assert resource.status["schedule"]["effectiveStartTime"].startswith("2025-10-08")
+
+
+async def test_what_differs_and_can_be_patched_is_put_right_and_no_name_with_it() -> None:
+    world = World()
+    resource = await adopting(world, schedule={"frequency": "Hour", "interval": 6}, displayName="Mine")
+    result = await resource.until_done()
+    assert set(writes(result.calls)) <= {"patch_flow"}
+    (flow,) = world.platform.flows.values()
+    assert (flow.schedule.interval, flow.name, flow.description) == (6, "flows by hand", "mine")
+
+
+async def test_a_mapping_that_differs_is_replaced_by_a_set_of_ours() -> None:
+    world = World()
+    resource = await adopting(world, mapping=[{"target": "personalEmail.address", "source": "Email"}])
+    await resource.until_done()
+    (flow,) = world.platform.flows.values()
+    assert flow.mapping_set_id == resource.status["mappingSet"]["id"]
+    assert len(world.platform.mapping_sets) == 2
+
+
+async def test_a_mapping_that_says_the_same_otherwise_is_the_same() -> None:
+    world = World()
+    resource = await adopting(world)
+    ((set_id, entries),) = world.platform.mapping_sets.items()
+    said = [
+        FieldMapping(SourceType.EXPRESSION, f'"{entry.source}"', entry.destination)
+        if entry.source_type is SourceType.STATIC
+        else FieldMapping(SourceType.EXPRESSION, f" {entry.source} ", entry.destination)
+        for entry in reversed(entries)
+    ]
+    world.platform.mapping_sets[set_id] = tuple(said)
+    assert writes((await resource.until_done()).calls) == []
+
+
+async def test_a_mapping_set_that_is_gone_is_replaced() -> None:
+    world = World()
+    resource = await adopting(world)
+    world.platform.mapping_sets.clear()
+    await resource.until_done()
+    (flow,) = world.platform.flows.values()
+    assert flow.mapping_set_id in world.platform.mapping_sets
+
+
+async def test_what_only_another_flow_can_have_is_said() -> None:
+    world = World()
+    resource = await adopting(
+        world, source={"table": "Leads", "columns": ["Email", "First_Name", "Modified_Time"]}
+    )
+    assert_refused(await resource.visit(), "ReplacementRequired", "spec.source.table")
+    assert resource.status["adopted"] is True
+    resource.edit(lambda spec: spec["source"].update(table="Contacts"))
+    assert (await resource.until_done()).outcome.is_done
+
+
+async def test_a_flow_through_another_base_connection_is_said() -> None:
+    world = World()
+    resource = await adopting(world)
+    ((source_id, source),) = world.platform.source_connections.items()
+    world.platform.source_connections[source_id] = replace(source, base_connection_id="bc-8")
+    assert_refused(await resource.visit(), "ReplacementRequired", "spec.connectionRef")
+    assert world.platform.counts == (1, 1, 1, 1)
+
+
+async def test_what_is_no_flow_of_zoho_is_refused() -> None:
+    world = World()
+    resource = await adopting(world)
+    ((source_id, source),) = world.platform.source_connections.items()
+    world.platform.source_connections[source_id] = replace(source, connection_spec_id="dynamics")
+    assert_refused(
+        await resource.visit(), "NotAdoptable", "another source, connection specification dynamics"
+    )
+    world.platform.source_connections.clear()
+    assert_refused(await resource.visit(), "NotAdoptable", f"{source_id} is gone")
+    change_flow(world, target_connection_ids=("t1", "t2"))
+    assert_refused(await resource.visit(), "NotAdoptable", "exactly one source and one target")
+    change_flow(world, flow_spec_id="files")
+    assert_refused(await resource.visit(), "NotAdoptable", "flow specification files is not CRMToAEP")
+    assert "flow" not in resource.status
+
+
+async def test_a_flow_that_another_resource_has_is_refused() -> None:
+    world = World()
+    resource = await adopting(world)
+    world.peers.owners[resource.spec["flowId"]] = "CRMDataflow/crm/other"
+    assert_refused(await resource.visit(), "AdoptionConflict", "The flow flow-")
+    assert resource.condition("Ready")[2].count("CRMDataflow/crm/other") == 1
+
+
+async def test_another_flow_than_the_one_it_made_is_refused() -> None:
+    world = World()
+    flow_id = await by_hand(world)
+    resource = world.dataflow()
+    resource.uid = "another"
+    await resource.until_done()
+    resource.edit(lambda spec: spec.update(flowId=flow_id))
+    assert_refused(await resource.visit(), "AdoptionConflict", "has the flow")
+
+
+@pytest.mark.parametrize("collection", COLLECTIONS)
+@pytest.mark.parametrize("absence", [Absence.GONE, Absence.RESET, Absence.MASS_VANISH])
+async def test_what_was_adopted_is_not_made_anew(collection: str, absence: Absence) -> None:
+    world = World()
+    resource = await adopting(world)
+    await resource.until_done()
+    ((remote_id, _),) = getattr(world.platform, collection).items()
+    world.inventory.absences[remote_id] = absence
+    getattr(world.platform, collection).clear()
+    outcome = (result := await resource.visit()).outcome
+    if absence is Absence.MASS_VANISH:
+        assert outcome.reason == "MassVanish"
+    else:
+        assert_refused(result, "AdoptedObjectMissing", f"{SLOTS[collection]} ")
+        assert remote_id in outcome.message
+    assert writes(result.calls) == []
+
+
+async def test_an_adopted_dataflow_is_left_untouched_unless_the_spec_says_otherwise() -> None:
+    world = World()
+    resource = await adopting(world)
+    await resource.until_done()
+    result = await resource.visit(deleting=True)
+    assert result.outcome.is_done
+    assert writes(result.calls) == []
+    assert world.platform.counts == (1, 1, 1, 1)
+    resource.edit(lambda spec: spec.update(deletionPolicy="Delete"))
+    assert (await resource.visit(deleting=True)).outcome.is_done
+    assert world.platform.counts == (1, 0, 0, 0)
+
+
+async def test_an_observed_dataflow_is_read_and_never_written() -> None:
+    world = World()
+    resource = await adopting(world, managementPolicy="Observe")
+    result = await resource.until_done()
+    assert writes(result.calls) == []
+    assert {"flow", "source_connection", "target_connection", "mapping_set"} <= set(result.calls)
+    assert resource.condition("Ready")[0] == resource.condition("Synced")[0] == "True"
+    assert "only observed" in resource.condition("Ready")[2]
+    assert (await resource.visit(full=False)).step == "quiet"
+
+
+DRIFT: list[tuple[dict[str, Any], list[str]]] = [
+    ({"schedule": {"frequency": "Hour", "interval": 6}}, ["flow.scheduleParams.interval"]),
+    ({"mapping": [{"target": "personalEmail.address", "source": "Email"}]}, ["spec.mapping"]),
+    ({"source": {"table": "Leads", "columns": ["Email"]}}, ["spec.source.table", "spec.source.columns"]),
+    ({"ingestion": {"enabled": False}}, ["spec.ingestion.enabled"]),
+    ({"ingestion": {"partialIngestionPercent": 50}}, ["flow.options.partialIngestionPercent"]),
+    ({"displayName": "Other", "description": "Other"}, []),
+]
+
+
+@pytest.mark.parametrize(("change", "fields"), DRIFT)
+async def test_what_differs_of_an_observed_dataflow_is_told_and_left(
+    change: dict[str, Any], fields: list[str]
+) -> None:
+    world = World()
+    resource = await adopting(world, managementPolicy="Observe", **change)
+    result = await resource.until_done()
+    assert writes(result.calls) == []
+    assert resource.condition("Ready")[0] == "True"
+    assert resource.condition("Synced")[:2] == (("False", "Drifted") if fields else ("True", "Succeeded"))
+    assert resource.status.get("lastDrift", {}).get("fields", []) == fields
+    assert all(field in resource.condition("Synced")[2] for field in fields)
+
+
+async def test_an_observed_dataflow_that_vanishes_is_told_and_nothing_else_is_deleted() -> None:
+    world = World()
+    resource = await adopting(world, managementPolicy="Observe")
+    await resource.until_done()
+    world.platform.source_connections.clear()
+    assert_refused(await resource.visit(), "AdoptedObjectMissing", "source connection")
+    assert world.platform.counts == (1, 0, 1, 1)
+
+
+async def test_deleting_an_observed_dataflow_touches_nothing() -> None:
+    world = World()
+    resource = await adopting(world, managementPolicy="Observe", deletionPolicy="Delete")
+    await resource.until_done()
+    world.peers.connections.clear()
+    world.access.held.clear()
+    result = await resource.visit(deleting=True)
+    assert result.outcome.is_done
+    assert result.calls == []
+    assert world.platform.counts == (1, 1, 1, 1)
