@@ -5,9 +5,9 @@ ARG PYTHON_IMAGE=python:3.11.14-slim-trixie
 FROM ${PYTHON_IMAGE} AS build
 WORKDIR /src
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
-# The build backend from the lock, the dependencies as wheels held by their hashes: a layer that a change of code keeps.
-COPY requirements/ requirements/
-RUN python -m venv /build && /build/bin/pip install --require-hashes -r requirements/dev.txt \
+# The build backend and the dependencies from the locks, held by their hashes: a layer that a change of code keeps.
+COPY requirements/build.txt requirements/runtime.txt requirements/
+RUN python -m venv /build && /build/bin/pip install --only-binary :all: --require-hashes -r requirements/build.txt \
     && python -m venv --without-pip /opt/crmflow \
     && /build/bin/pip --python /opt/crmflow/bin/python install --only-binary :all: --require-hashes -r requirements/runtime.txt
 COPY pyproject.toml README.md LICENSE ./

@@ -73,6 +73,16 @@ testdata: $(INSTALLED) controlplane ## Record the objects that the scripts for A
 snapshots: $(INSTALLED) helm ## Render the chart's snapshots anew
 	@SNAPSHOTS=write $(PYTEST) tests/chart/test_render.py -k what_it_was
 
+.PHONY: image image-test sbom
+image: $(INSTALLED) ## Build the image with docker or buildah; IMAGE=NAME, BASE=IMAGE with Python 3.11
+	@$(BIN)/python -m hack.image $(if $(IMAGE),--tag $(IMAGE)) $(if $(BASE),--base $(BASE))
+
+image-test: $(INSTALLED) controlplane ## As root on Debian, without a registry: build the image and run it (10 minutes)
+	@$(PYTEST) tests/image
+
+sbom: $(INSTALLED) ## Write build/sbom: what the operator is made of (CycloneDX), and its licences
+	@$(BIN)/python -m hack.sbom
+
 controlplane: $(INSTALLED) ## Build etcd, kube-apiserver, kube-controller-manager and kubectl, once
 	@$(BIN)/python -m hack.controlplane build >/dev/null
 

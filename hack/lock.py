@@ -14,20 +14,25 @@ from hack.install import ROOT
 
 _UV_VERSION = "0.13.9"
 _ENVIRONMENT = ROOT / "build" / f"uv-{_UV_VERSION}"
+_LISTS = {
+    "runtime": ["pyproject.toml"],
+    "build": ["--group", "build"],
+    "dev": ["pyproject.toml", "--group", "dev", "--extra", "cli"],
+}
+"""What the operator runs with, what builds its package, and what development needs."""
 _OPTIONS = ["--universal", "-p", "3.11", "--generate-hashes", "--no-header", "--no-annotate", "--upgrade"]
 
 
 def main() -> None:
-    """Install uv if need be, and resolve both lists."""
+    """Install uv if need be, and resolve the lists."""
     uv = _ENVIRONMENT / "bin" / "uv"
     if not uv.exists():
         with Step(f"Installing uv {_UV_VERSION}"):
             _run(sys.executable, "-m", "venv", "--clear", str(_ENVIRONMENT))
             _run(str(_ENVIRONMENT / "bin" / "python"), "-m", "pip", "install", "-q", f"uv=={_UV_VERSION}")
-    for name, options in (("runtime", []), ("dev", ["--group", "dev", "--extra", "cli"])):
+    for name, what in _LISTS.items():
         with Step(f"Resolving requirements/{name}.txt"):
-            output = f"requirements/{name}.txt"
-            _run(str(uv), "pip", "compile", "-q", *_OPTIONS, *options, "pyproject.toml", "-o", output)
+            _run(str(uv), "pip", "compile", "-q", *_OPTIONS, *what, "-o", f"requirements/{name}.txt")
 
 
 def _run(*command: str) -> None:
