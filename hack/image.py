@@ -11,11 +11,12 @@ import shutil
 import subprocess
 import sys
 
+from crmflow import __version__
 from hack.console import ToolError, say
 from hack.install import ROOT
 
-TAG = "crmflow:dev"
-"""What the manifests of deploy/base name."""
+TAG = f"crmflow:{__version__}"
+"""What the chart and the manifests name, unless they are told otherwise."""
 
 
 def find_builder() -> list[str]:

@@ -1,8 +1,9 @@
 """What the operator is made of: ``python -m hack.sbom`` writes two files into ``build/sbom``.
 
-``crmflow.cdx.json`` is a bill of materials in CycloneDX, made by CycloneDX's own tool from an environment that
-holds the locked packages of the operator and nothing else; the tool checks it against the format's schema. It
-names no machine, place or time, so that equal locks give equal bytes. ``licenses.md`` is a table for people.
+``crmflow.cdx.json`` is a bill of materials in CycloneDX, made by CycloneDX's own tool from an environment
+that holds the locked packages of the operator and nothing else; the tool checks it against the format's
+schema. It names no machine, place or time, so that equal locks give equal bytes. ``licenses.md`` is a table
+for people.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ def main() -> int:
 
 
 def licenses(bill: Any) -> str:
-    """The table of a bill's packages. Raises ToolError for one without a licence, or with one of the GPL's."""
+    """The table of a bill's packages. Raises ToolError for one without a licence, or with a GPL."""
     rows = []
     for component in sorted(bill["components"], key=lambda component: component["name"].lower()):
         name, terms = component["name"], _terms(component)
