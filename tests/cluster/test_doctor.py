@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 from hack.kubectl import Kubectl
 from tests.cluster.support import manifests
 from tests.cluster.support.cluster import Object
-from tests.cluster.support.plugin import Plugin, Run
+from tests.cluster.support.plugin import READ_CONNECTIONS, Plugin, Run
 from tests.cluster.support.world import CONNECTION, World
 
 NAME = manifests.CONNECTION
@@ -142,3 +143,67 @@ def test_what_the_services_refuse(
     assert found["result"] == result
     assert found["fix"]
     assert live.status == (1 if live.json()["summary"]["failed"] else 0)
+
+
+def test_nothing_is_there_yet(world: World, plugin: Plugin) -> None:
+    empty = plugin("doctor", "-o", "json")
+    assert (empty.status, the("connections", empty)["result"]) == (0, "warning")
+    nobody = plugin("doctor", "zoho-us", "-o", "json")
+    assert (nobody.status, the("resource", nobody)["result"]) == (1, "failed")
+
+    world.apply_connection()
+    world.wait_reason(CONNECTION, "Authorized", "SecretNotFound")
+    bare = plugin("doctor", NAME, "--live")
+    assert bare.status == 1
+    text = " ".join(bare.stdout.split())
+    assert f'failed Zoho Secret Secret "{manifests.ZOHO_SECRET}"' in text
+    assert "failed Authorized SecretNotFound:" in text
+    assert "Traceback" not in bare.stderr
+
+
+def test_with_fewer_rights(ready: World, plugin: Plugin, kubeconfig: Path) -> None:
+    plugin.give_rights(READ_CONNECTIONS)
+    blind = plugin("doctor", NAME, "-o", "json")
+    assert blind.status == 0
+    assert (the("Zoho Secret", blind)["result"], the("Ready", blind)["result"]) == ("warning", "ok")
+    assert "your rights do not show its Deployment" in the("operator", blind)["message"]
+
+    plugin.give_rights()
+    locked_out = plugin("doctor", NAME, "-o", "json")
+    assert (locked_out.status, the("resource", locked_out)["result"]) == (1, "failed")
+
+    admin = plugin.run(["doctor", NAME, "-n", ready.namespace, f"--kubeconfig={kubeconfig}"], {})
+    assert admin.status == 0, admin.stdout
+    assert "your rights" not in admin.stdout
+
+
+def test_hosts_out_of_reach(ready: World, plugin: Plugin) -> None:
+    mark = ready.mark()
+    away = plugin(
+        "doctor",
+        NAME,
+        "--live",
+        "-o",
+        "json",
+        CRMFLOW_ZOHO_ACCOUNTS_URL="http://127.0.0.1:9",
+        CRMFLOW_PLATFORM_URL="https://127.0.0.1:9",
+    )
+    assert away.status == 1
+    for subject in ("Zoho accounts host", "Platform host"):
+        assert the(subject, away)["result"] == "failed"
+        assert "proxy" in the(subject, away)["fix"]
+    assert refreshes(ready.calls_since(mark)) == 0
+
+
+def test_a_cluster_without_the_kinds(plugin: Plugin) -> None:
+    """A kubeconfig that leads to something that is no API server at all."""
+    url = plugin.world.emulators.info["controlUrl"]
+    content = json.loads(plugin.kubeconfig.read_text())
+    content["clusters"][0]["cluster"] = {"server": url}
+    file = plugin.directory / "other"
+    file.write_text(json.dumps(content))
+    lost = plugin.run(["doctor", f"--kubeconfig={file}", "-o", "json"], {})
+    assert lost.status == 1
+    assert {check["result"] for check in checks(lost)} <= {"ok", "failed"}
+    assert the("resource definitions", lost)["result"] == "failed"
+    file.unlink()

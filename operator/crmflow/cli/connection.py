@@ -71,6 +71,12 @@ class Connection:
         return self.spec.platform.credentials_secret_ref.name
 
     @property
+    def base_connection_id(self) -> str | None:
+        """The base connection in Platform: the operator's, or the one that the spec adopts."""
+        found = self.status.base_connection
+        return found.id if found else self.spec.connection_id
+
+    @property
     def organization_id(self) -> str | None:
         """The Zoho organization that the operator has pinned in the status."""
         pinned = self.status.zoho_organization

@@ -66,7 +66,7 @@ class Exchange:
 
 def _maybe_written(connection: Connection) -> Problem:
     return Problem(
-        f'nobody knows whether Secret "{connection.zoho_secret}" holds the new refresh token: the write was '
-        "not confirmed",
+        f'nobody knows whether Secret "{connection.zoho_secret}" holds the new refresh token, as the write '
+        "was not confirmed",
         f"See whether {connection.name} becomes Ready; if not, run the command again",
     )

@@ -43,13 +43,13 @@ async def explore(options: ExploreOptions) -> None:
 
 
 def _base_connection(connection: Connection) -> str:
-    found = connection.status.base_connection
+    found = connection.base_connection_id
     if found is None:
         raise Problem(
             f'ZohoSourceConnection "{connection.name}" has no base connection in Platform yet',
             f"`kubectl crmflow doctor {connection.name} -n {connection.namespace}` says what keeps it",
         )
-    return found.id
+    return found
 
 
 def _find(name: str, tables: tuple[Table, ...]) -> Table:

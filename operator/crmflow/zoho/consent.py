@@ -80,7 +80,7 @@ def grant_token(parameters: Mapping[str, str], state: str, data_center: DataCent
     if not answers(parameters, state):
         raise _refused(
             "StateMismatch",
-            "the answer does not belong to this authorization: it is an old one, or somebody else's",
+            "the answer does not belong to this authorization, but to an old one or to somebody else's",
             "Consent on the page that this authorization opened.",
         )
     if (error := parameters.get("error")) is not None:

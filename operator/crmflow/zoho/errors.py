@@ -39,7 +39,8 @@ _THROTTLED = Meaning(
 _REFRESH_TOKEN_REJECTED = Meaning(
     ErrorClass.TERMINAL,
     "RefreshTokenRejected",
-    "Zoho does not accept the refresh token: wrong, revoked, or evicted by a newer one of the same user",
+    "Zoho does not accept the refresh token, which is wrong, revoked, or evicted by a newer one of the same "
+    "user",
     "Check that it was granted to this client in this data centre; if so, consent again.",
 )
 _RATE_LIMITED = Meaning(
@@ -84,7 +85,7 @@ _ACCOUNTS: Mapping[str, Meaning] = {
 _GRANT_REJECTED = Meaning(
     ErrorClass.TERMINAL,
     "GrantRejected",
-    "Zoho does not accept the grant token: it was used before, has expired (it lives about a minute), or "
+    "Zoho does not accept the grant token, which was used before, has expired (it lives about a minute), or "
     "belongs to another client",
     "Authorize anew.",
 )
@@ -107,7 +108,7 @@ _MALFORMED = Meaning(
 _REVOCATION_REFUSED = Meaning(
     ErrorClass.TERMINAL,
     "RevocationRefused",
-    "Zoho did not revoke the refresh token: it is wrong, or was revoked before",
+    "Zoho did not revoke the refresh token, which is wrong or was revoked before",
     "Look under Connected Apps in the user's Zoho account.",
 )
 

@@ -49,17 +49,17 @@ class Plugin:
         self.world = world
         self.directory = directory
         self._kubectl = kubectl
-        self._kubeconfig = directory / "kubeconfig"
+        self.kubeconfig = directory / "kubeconfig"
         self._shown: dict[str, str] = {}
         self.give_rights(*ENOUGH)
 
     def give_rights(self, *rules: Rule) -> None:
         """These and no others from now on."""
-        person(self._kubectl, self.world.namespace, self._kubeconfig, rules)
+        person(self._kubectl, self.world.namespace, self.kubeconfig, rules)
 
     def __call__(self, *arguments: str, **environment: str) -> Run:
         """Run ``kubectl crmflow ARGUMENTS``."""
-        return self.run([*arguments, f"--kubeconfig={self._kubeconfig}"], environment)
+        return self.run([*arguments, f"--kubeconfig={self.kubeconfig}"], environment)
 
     def run(self, arguments: Sequence[str], environment: dict[str, str]) -> Run:
         """The same with these arguments alone."""
@@ -82,6 +82,6 @@ class Plugin:
 
     def check(self) -> None:
         """No run may have shown a secret or a traceback, nor left one in a file."""
-        files = {path.name: path.read_text() for path in self.directory.glob("*") if path != self._kubeconfig}
+        files = {path.name: path.read_text() for path in self.directory.glob("*") if path != self.kubeconfig}
         assert not [name for name, text in self._shown.items() if "Traceback" in text]
         canary.assert_no_secrets(self.world.emulators.secrets(), {**self._shown, **files})

@@ -21,6 +21,33 @@ class Level(StrEnum):
     FAILED = "failed"
 
 
+class Subject(StrEnum):
+    """What is checked, beside the conditions, which go by their own names."""
+
+    API_SERVER = "API server"
+    DEFINITIONS = "resource definitions"
+    OPERATOR = "operator"
+    CONNECTIONS = "connections"
+    RESOURCE = "resource"
+    ZOHO_CREDENTIALS = "Zoho Secret"
+    ADOBE_CREDENTIALS = "Adobe Secret"
+    WORKED_ON = "worked on"
+    ZOHO_ACCOUNTS_HOST = "Zoho accounts host"
+    ZOHO_API_HOST = "Zoho API host"
+    ZOHO_ACCESS = "Zoho token"
+    ZOHO_SCOPES = "Zoho scopes"
+    ZOHO_ORGANIZATION = "Zoho organization"
+    ZOHO_USER = "Zoho user"
+    IMS_HOST = "Adobe IMS host"
+    PLATFORM_HOST = "Platform host"
+    ADOBE_ACCESS = "Adobe token"
+    SANDBOX = "sandbox"
+    PERMISSIONS = "permissions"
+    SOURCE_OFFERED = "source offered"
+    BASE_CONNECTION = "base connection"
+    CONNECTION_TEST = "connection test"
+
+
 @dataclass(frozen=True)
 class Check:
     """One line. Message and fix are safe to show; a fix says what to do, and is empty if all is well."""

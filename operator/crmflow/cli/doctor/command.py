@@ -12,7 +12,7 @@ from crmflow.cli.cluster import Cluster
 from crmflow.cli.connection import Connection
 from crmflow.cli.credentials import platform_credentials, zoho_credentials
 from crmflow.cli.doctor import installation, report
-from crmflow.cli.doctor.checks import Check, Level, Section, count, failed_by, warning
+from crmflow.cli.doctor.checks import Check, Level, Section, Subject, count, failed_by, warning
 from crmflow.cli.doctor.hosts import Hosts
 from crmflow.cli.doctor.platform import LivePlatform
 from crmflow.cli.doctor.privacy import Privacy
@@ -65,7 +65,7 @@ class Examination:
                 self._connections = await self._find(name)
             except Problem as problem:
                 title = _title(self._cluster.namespace, name or "")
-                missing = [Section(title, (failed_by("resource", problem),))]
+                missing = [Section(title, (failed_by(Subject.RESOURCE, problem),))]
             installed += await installation.check_operator(self._cluster, self._connections)
             if name is None and not self._connections and not missing:
                 installed.append(_no_connections(self._cluster.namespace))
@@ -101,10 +101,12 @@ class Examination:
 
     async def _examine(self, connection: Connection) -> AsyncIterator[Check]:
         zoho_secret, zoho_held = await check_secret(
-            "Zoho Secret", connection.zoho_secret, zoho_credentials(self._cluster, connection)
+            Subject.ZOHO_CREDENTIALS, connection.zoho_secret, zoho_credentials(self._cluster, connection)
         )
         platform_secret, platform_held = await check_secret(
-            "Adobe Secret", connection.platform_secret, platform_credentials(self._cluster, connection)
+            Subject.ADOBE_CREDENTIALS,
+            connection.platform_secret,
+            platform_credentials(self._cluster, connection),
         )
         yield zoho_secret
         yield platform_secret
@@ -137,7 +139,7 @@ async def _live(stack: AsyncExitStack) -> Live:
 
 def _no_connections(namespace: str) -> Check:
     return warning(
-        "connections",
+        Subject.CONNECTIONS,
         f'there is no {ZOHO_SOURCE_CONNECTION.kind} in namespace "{namespace}"',
         "Name another namespace with -n, or apply one",
     )

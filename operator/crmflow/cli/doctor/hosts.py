@@ -30,4 +30,4 @@ class Hosts:
         if fault is not None:
             return failed_by(subject, fault)
         over = "over TLS, with a trusted certificate" if parts.scheme == "https" else "without TLS"
-        return ok(subject, f"{parts.hostname} answers {over}")
+        return ok(subject, f"reached {parts.hostname} {over}")

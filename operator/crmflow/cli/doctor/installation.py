@@ -11,15 +11,12 @@ from crmflow.api.kinds import GROUP, KINDS, VERSION
 from crmflow.cli.api_server import REQUEST_SECONDS, ForbiddenError, call
 from crmflow.cli.cluster import Cluster
 from crmflow.cli.connection import Connection
-from crmflow.cli.doctor.checks import Check, failed, failed_by, ok, warning
+from crmflow.cli.doctor.checks import Check, Subject, failed, failed_by, ok, warning
 from crmflow.cli.problem import Problem
 
 OPERATOR_LABEL = "app.kubernetes.io/name=crmflow"
 
-_API_SERVER = "API server"
-_DEFINITIONS = "resource definitions"
-_OPERATOR = "operator"
-_INSTALL = "Install crmflow; docs/guides/plugin.md names the guide"
+_INSTALL = "Install crmflow: docs/guides/install.md"
 
 
 async def server_version(cluster: Cluster) -> str:
@@ -33,11 +30,11 @@ async def server_version(cluster: Cluster) -> str:
 async def check_api_server(cluster: Cluster) -> Check:
     """It answers."""
     try:
-        return ok(_API_SERVER, f"Kubernetes {await server_version(cluster)} answers")
+        return ok(Subject.API_SERVER, f"Kubernetes {await server_version(cluster)} answers")
     except ForbiddenError:
-        return ok(_API_SERVER, "Kubernetes answers; your rights do not show its version")
+        return ok(Subject.API_SERVER, "Kubernetes answers; your rights do not show its version")
     except Problem as problem:
-        return failed_by(_API_SERVER, problem)
+        return failed_by(Subject.API_SERVER, problem)
 
 
 async def check_definitions(cluster: Cluster) -> Check:
@@ -50,16 +47,18 @@ async def check_definitions(cluster: Cluster) -> Check:
             f"the resources of {GROUP}",
         )
     except Problem as problem:
-        return failed_by(_DEFINITIONS, problem)
+        return failed_by(Subject.DEFINITIONS, problem)
     served = {resource.name for resource in found.resources} if found else set()
     missing = [kind.crd_name for kind in KINDS if kind.plural not in served]
     if missing:
         return failed(
-            _DEFINITIONS,
+            Subject.DEFINITIONS,
             f"the cluster does not serve {' and '.join(missing)} in {VERSION}",
             "Install them: kubectl apply --server-side -f crds/",
         )
-    return ok(_DEFINITIONS, f"the cluster serves {' and '.join(kind.plural for kind in KINDS)} in {VERSION}")
+    return ok(
+        Subject.DEFINITIONS, f"the cluster serves {' and '.join(kind.plural for kind in KINDS)} in {VERSION}"
+    )
 
 
 async def check_operator(cluster: Cluster, connections: Sequence[Connection]) -> list[Check]:
@@ -70,27 +69,27 @@ async def check_operator(cluster: Cluster, connections: Sequence[Connection]) ->
         deployments = await _deployments(cluster)
     except ForbiddenError:
         if worked_on:
-            return [ok(_OPERATOR, f"{evidence}; your rights do not show its Deployment")]
+            return [ok(Subject.OPERATOR, f"{evidence}; your rights do not show its Deployment")]
         return [
             warning(
-                _OPERATOR,
+                Subject.OPERATOR,
                 "your rights do not show its Deployment, and there is no connection that it has worked on",
                 "Ask whoever runs the cluster whether crmflow runs and serves this namespace",
             )
         ]
     except Problem as problem:
-        return [failed_by(_OPERATOR, problem)]
+        return [failed_by(Subject.OPERATOR, problem)]
     if deployments:
         return [_check_deployment(deployment) for deployment in deployments]
     if worked_on:
         return [
             warning(
-                _OPERATOR,
+                Subject.OPERATOR,
                 f"there is no Deployment with the label {OPERATOR_LABEL}, though {evidence}",
                 "If it runs outside the cluster all is well; else install it again",
             )
         ]
-    return [failed(_OPERATOR, f"there is no Deployment with the label {OPERATOR_LABEL}", _INSTALL)]
+    return [failed(Subject.OPERATOR, f"there is no Deployment with the label {OPERATOR_LABEL}", _INSTALL)]
 
 
 async def _deployments(cluster: Cluster) -> list[Any]:
@@ -109,8 +108,10 @@ def _check_deployment(deployment: Any) -> Check:
     available = deployment.status.available_replicas or 0
     message = f"Deployment {namespace}/{name}: {available} of {wanted} replicas are available"
     if wanted == 0:
-        return failed(_OPERATOR, message, f"kubectl -n {namespace} scale deployment/{name} --replicas=1")
+        return failed(
+            Subject.OPERATOR, message, f"kubectl -n {namespace} scale deployment/{name} --replicas=1"
+        )
     if available >= wanted:
-        return ok(_OPERATOR, message)
+        return ok(Subject.OPERATOR, message)
     see = f"kubectl -n {namespace} describe deployment/{name}; kubectl -n {namespace} logs deployment/{name}"
-    return warning(_OPERATOR, message, see) if available else failed(_OPERATOR, message, see)
+    return warning(Subject.OPERATOR, message, see) if available else failed(Subject.OPERATOR, message, see)

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 from crmflow.aep.client import PlatformClient
 from crmflow.aep.models import Sandbox
 from crmflow.cli.connection import Connection
-from crmflow.cli.doctor.checks import Check, Level, failed, failed_by, ok, warning
+from crmflow.cli.doctor.checks import Check, Level, Subject, failed, failed_by, ok, warning
 from crmflow.cli.doctor.hosts import Hosts
 from crmflow.cli.platform import Adobe
 from crmflow.reconcile.credentials import PlatformCredentials
@@ -29,43 +29,43 @@ class LivePlatform:
         self, connection: Connection, credentials: PlatformCredentials | None
     ) -> AsyncIterator[Check]:
         """Hosts, token, sandbox, permissions, source, base connection and its test."""
-        ims = await self._hosts.check("Adobe IMS host", self._adobe.ims_url)
-        gateway = await self._hosts.check("Platform host", self._adobe.platform_url)
+        ims = await self._hosts.check(Subject.IMS_HOST, self._adobe.ims_url)
+        gateway = await self._hosts.check(Subject.PLATFORM_HOST, self._adobe.platform_url)
         yield ims
         yield gateway
         if credentials is None or not ims.level is gateway.level is Level.OK:
             return
-        subject = "Adobe token"
+        subject = Subject.ADOBE_ACCESS
         token = self._adobe.token(credentials)
         platform = self._adobe.sandbox(connection, credentials, token)
         try:
             await token.get()
             yield ok(subject, "Adobe's identity service gave an access token for the credential")
-            subject = "sandbox"
+            subject = Subject.SANDBOX
             sandbox = _check_sandbox(connection, await platform.sandboxes())
             yield sandbox
             if sandbox.level is not Level.OK:
                 return
-            subject = "permissions"
+            subject = Subject.PERMISSIONS
             offer = await _offer(platform)
             yield ok(
                 subject, "the technical account has View Sources; Manage Sources only shows when it writes"
             )
             yield _check_offer(offer)
-            subject = "base connection"
-            if connection.status.base_connection is None:
+            subject = Subject.BASE_CONNECTION
+            if connection.base_connection_id is None:
                 yield warning(subject, "there is none yet", "See what the conditions say")
                 return
-            remote = await platform.connection(connection.status.base_connection.id)
-            yield ok(subject, f"{remote.id} is {remote.state}")
-            subject = "connection test"
+            remote = await platform.connection(connection.base_connection_id)
+            yield ok(subject, f"base connection {remote.id} is {remote.state}")
+            subject = Subject.CONNECTION_TEST
             yield _check_test(connection, await platform.test_connection(remote.id))
         except RemoteError as error:
             yield failed_by(subject, error)
 
 
 def _check_sandbox(connection: Connection, sandboxes: tuple[Sandbox, ...]) -> Check:
-    name, subject = connection.spec.platform.sandbox, "sandbox"
+    name, subject = connection.spec.platform.sandbox, Subject.SANDBOX
     found = next((sandbox for sandbox in sandboxes if sandbox.name == name), None)
     if found is None:
         others = ", ".join(sandbox.name for sandbox in sandboxes) or "none"
@@ -91,13 +91,13 @@ async def _offer(platform: PlatformClient) -> Offer:
 
 def _check_offer(offer: Offer) -> Check:
     if offer.withdrawn is None:
-        return ok("source offered", "Platform offers the Zoho CRM source for new dataflows")
+        return ok(Subject.SOURCE_OFFERED, "Platform offers the Zoho CRM source for new dataflows")
     reason, message = offer.withdrawn
-    return failed("source offered", message, "Ask Adobe; what exists may go on to work", reason)
+    return failed(Subject.SOURCE_OFFERED, message, "Ask Adobe; what exists may go on to work", reason)
 
 
 def _check_test(connection: Connection, works: bool) -> Check:
-    subject = "connection test"
+    subject = Subject.CONNECTION_TEST
     if works:
         return ok(subject, "Platform reaches Zoho CRM through the base connection")
     return failed(

@@ -37,7 +37,8 @@ class Privacy:
 
     def apply(self, text: str) -> str:
         """``text`` without secrets, and without what identifies somebody."""
-        text = redact(text)
+        # By line: over the end of one, "token:" would take what follows it for its value.
+        text = "\n".join(map(redact, text.split("\n")))
         for value in sorted(self._hidden, key=len, reverse=True):
             text = text.replace(value, self._hidden[value])
         for shape, replacement in _SHAPES:

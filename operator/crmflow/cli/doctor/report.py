@@ -121,7 +121,11 @@ def _page(
         lines += [_row(check.subject, check.level, check.message, check.fix) for check in section.checks]
     for connection in connections:
         lines += ["", f"## As the API server shows {connection.namespace}/{connection.name}", ""]
-        lines += ["```yaml", yaml.safe_dump(_manifest(connection), sort_keys=False).rstrip(), "```"]
+        lines += [
+            "```yaml",
+            yaml.safe_dump(_manifest(connection), sort_keys=False, width=_UNBOUNDED).rstrip(),
+            "```",
+        ]
     return "\n".join(lines) + "\n"
 
 

@@ -9,7 +9,7 @@ from typing import TypeVar
 from crmflow.api.base import Condition, ConditionStatus
 from crmflow.cli.api_server import ForbiddenError
 from crmflow.cli.connection import Connection
-from crmflow.cli.doctor.checks import Check, failed, failed_by, ok, warning
+from crmflow.cli.doctor.checks import Check, Subject, failed, failed_by, ok, warning
 from crmflow.cli.problem import Problem
 from crmflow.clock import Clock
 from crmflow.reconcile.conditions import (
@@ -23,7 +23,6 @@ from crmflow.reconcile.conditions import (
 
 C = TypeVar("C")
 
-_WORKED_ON = "worked on"
 _NEW_SECONDS = 60.0
 _ON_ITS_WAY = frozenset({PENDING, PROGRESSING, PROGRESSING_WITH_RETRY})
 _GUIDE = "docs/guides/troubleshooting.md"
@@ -53,32 +52,34 @@ def _check_work(connection: Connection, clock: Clock) -> list[Check]:
     if connection.deleting:
         return [
             warning(
-                _WORKED_ON,
+                Subject.WORKED_ON,
                 "it is being deleted",
                 f"Wait. If it stays, Ready says why: kubectl -n {namespace} describe zsc {name}",
             )
         ]
     if connection.spec.paused:
-        return [warning(_WORKED_ON, "spec.paused is true: nothing is read or changed", "Set it to false")]
+        return [
+            warning(Subject.WORKED_ON, "spec.paused is true: nothing is read or changed", "Set it to false")
+        ]
     if not connection.status.conditions:
         return [_untouched(connection, clock)]
     if observed != connection.generation:
         return [
             warning(
-                _WORKED_ON,
+                Subject.WORKED_ON,
                 f"generation {connection.generation} is not done yet, the conditions speak of {observed}",
                 "Wait a minute. If it stays, look at the operator's log",
             )
         ]
-    return [ok(_WORKED_ON, f"the operator has done generation {observed}")]
+    return [ok(Subject.WORKED_ON, f"the operator has done generation {observed}")]
 
 
 def _untouched(connection: Connection, clock: Clock) -> Check:
     message = "no operator has looked at it"
     if _age(connection, clock) < _NEW_SECONDS:
-        return warning(_WORKED_ON, f"{message} yet", "Run the doctor again in a minute")
+        return warning(Subject.WORKED_ON, f"{message} yet", "Run the doctor again in a minute")
     return failed(
-        _WORKED_ON,
+        Subject.WORKED_ON,
         message,
         "See that the operator runs, and that its CRMFLOW_WATCH_NAMESPACES is empty or contains "
         f'"{connection.namespace}"',

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 
 from crmflow.api.base import ConditionStatus
 from crmflow.cli.connection import Connection
-from crmflow.cli.doctor.checks import Check, Level, failed, failed_by, ok, warning
+from crmflow.cli.doctor.checks import Check, Level, Subject, failed, failed_by, ok, warning
 from crmflow.cli.doctor.hosts import Hosts
 from crmflow.cli.doctor.privacy import Privacy
 from crmflow.cli.problem import Problem
@@ -39,17 +39,17 @@ class LiveZoho:
         """Hosts, token, scopes, organization and user."""
         endpoints, where = self._zoho.endpoints, connection.data_center
         api_url = endpoints.api_url(where, connection.environment)
-        accounts = await self._hosts.check("Zoho accounts host", endpoints.accounts_url(where))
-        api = await self._hosts.check("Zoho API host", api_url)
+        accounts = await self._hosts.check(Subject.ZOHO_ACCOUNTS_HOST, endpoints.accounts_url(where))
+        api = await self._hosts.check(Subject.ZOHO_API_HOST, api_url)
         yield accounts
         yield api
         if credentials is None or accounts.level is not Level.OK:
             return
         token = await self._token(connection, credentials)
         if isinstance(token, RemoteError):
-            yield failed_by("Zoho token", token)
+            yield failed_by(Subject.ZOHO_ACCESS, token)
             return
-        yield ok("Zoho token", "Zoho gave an access token, one of ten that it gives in ten minutes")
+        yield ok(Subject.ZOHO_ACCESS, "Zoho gave an access token, one of ten that it gives in ten minutes")
         yield _check_scopes(token)
         if api.level is Level.OK:
             async for check in self._check_grant(connection, token):
@@ -70,7 +70,7 @@ class LiveZoho:
         return self._tokens[key]
 
     async def _check_grant(self, connection: Connection, token: AccessToken) -> AsyncIterator[Check]:
-        subject = "Zoho organization"
+        subject = Subject.ZOHO_ORGANIZATION
         missing = missing_scopes(VERIFICATION_SCOPES, token.scopes) if token.scopes else ()
         if missing:
             yield warning(
@@ -93,7 +93,7 @@ class LiveZoho:
         yield await self._check_user(connection, token)
 
     async def _check_user(self, connection: Connection, token: AccessToken) -> Check:
-        subject = "Zoho user"
+        subject = Subject.ZOHO_USER
         try:
             user = await self._zoho.crm.current_user(
                 connection.data_center, connection.environment, token.value
@@ -106,7 +106,7 @@ class LiveZoho:
 
 
 def _check_scopes(token: AccessToken) -> Check:
-    subject = "Zoho scopes"
+    subject = Subject.ZOHO_SCOPES
     if not token.scopes:
         return warning(
             subject,

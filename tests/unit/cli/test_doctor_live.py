@@ -1,0 +1,289 @@
+"""What the doctor makes of the services' answers, and how often it asks."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import pytest
+from pydantic import SecretStr
+
+from crmflow.cli.connection import Connection
+from crmflow.cli.doctor.checks import Check, Level
+from crmflow.cli.doctor.hosts import Hosts
+from crmflow.cli.doctor.platform import LivePlatform
+from crmflow.cli.doctor.privacy import Privacy
+from crmflow.cli.doctor.zoho import LiveZoho
+from crmflow.cli.platform import Adobe
+from crmflow.cli.zoho import Zoho
+from crmflow.clock import Clock
+from crmflow.reconcile.credentials import PlatformCredentials, ZohoCredentials
+from crmflow.reconcile.offer import FLOW_SPEC_NAME, ZOHO_CONNECTION_SPEC_ID
+from crmflow.transport.http import HttpClient
+from crmflow.transport.pool import SpreadTransport
+from crmflow.zoho.accounts import ZohoAccounts
+from crmflow.zoho.crm import ZohoCRM
+from crmflow.zoho.datacenters import ZohoEndpoints
+from crmflow.zoho.grants import ZohoGrants
+from crmflow.zoho.scopes import DEFAULT_SCOPES, SOURCE_SCOPES, VERIFICATION_SCOPES
+from tests.unit.cli.connections import connection
+from tests.unit.transport.servers import CERTIFICATE, answers, free_port, ok, serve
+
+ZOHO = ZohoCredentials("1000.CLIENT", SecretStr("a-client-secret"), SecretStr("1000.aaaa.bbbb"))
+ADOBE = PlatformCredentials("adobe-client", SecretStr("an-adobe-secret"))
+CONNECTED = {
+    "baseConnection": {"id": "bc"},
+    "observedGeneration": 1,
+    "conditions": [
+        {
+            "type": "Authorized",
+            "status": "True",
+            "reason": "Succeeded",
+            "message": "",
+            "lastTransitionTime": "2026-03-01T12:00:00Z",
+        }
+    ],
+}
+FINE: dict[str, Any] = {
+    "/oauth/v2/token": {
+        "access_token": "1000.cccc.dddd",
+        "scope": " ".join(DEFAULT_SCOPES),
+        "expires_in": 3600,
+    },
+    "/crm/v8/org": {"org": [{"id": "4711", "company_name": "Nordlicht", "type": "production"}]},
+    "/crm/v8/users": {
+        "users": [{"id": "3", "full_name": "Data", "email": "d@example.com", "profile": {"name": "I"}}]
+    },
+    "/ims/token/v3": {"access_token": "adobe-token", "expires_in": 86399},
+    "/sandboxes": {"sandboxes": [{"name": "prod", "state": "active", "region": "NLD2"}]},
+    "/connectionSpecs": {"items": [{"id": ZOHO_CONNECTION_SPEC_ID, "version": "1.0"}]},
+    "/flowSpecs": {
+        "items": [{"id": "fs", "name": FLOW_SPEC_NAME, "sourceConnectionSpecIds": [ZOHO_CONNECTION_SPEC_ID]}]
+    },
+    "/test": {"result": True},
+    "/connections/bc": {"items": [{"id": "bc", "etag": '"1"', "state": "enabled"}]},
+}
+PATHS = {"/sandbox-management/": "/sandboxes", "/connectionSpecs/": "/connectionSpecs"}
+
+
+class Services:
+    """Zoho and Adobe with one answer for each path; an int is a status, an exception is what happens."""
+
+    def __init__(self, **changed: Any) -> None:
+        self.asked: list[str] = []
+        self._answers = {**FINE, **{f"/{name.replace('__', '/')}": value for name, value in changed.items()}}
+        clock, endpoints = Clock(), ZohoEndpoints()
+        http = HttpClient(httpx.MockTransport(self._answer), clock)
+        hosts, self.privacy = Hosts(http), Privacy()
+        zoho = Zoho(
+            endpoints,
+            ZohoAccounts(http, endpoints, clock),
+            ZohoGrants(http, endpoints, clock),
+            ZohoCRM(http, endpoints),
+            clock,
+        )
+        adobe = Adobe(http, "https://ims.example.com", "https://platform.example.com", clock)
+        self.zoho, self.platform = LiveZoho(zoho, hosts, self.privacy), LivePlatform(adobe, hosts)
+
+    def _answer(self, request: httpx.Request) -> httpx.Response:
+        path = request.url.path
+        self.asked.append(path)
+        if path == "/":
+            answer = self._answers.get(f"/{request.url.host}", 404)
+        else:
+            known = [name for name in self._answers if path.endswith(name) or f"{name}/" in path]
+            known += [name for part, name in PATHS.items() if part in path]
+            answer = self._answers[known[0]]
+        if isinstance(answer, Exception):
+            raise answer
+        return httpx.Response(answer) if isinstance(answer, int) else httpx.Response(200, json=answer)
+
+    async def at_zoho(self, told: Connection | None = None) -> dict[str, Check]:
+        return await _by_subject(self.zoho.check(told or connection(CONNECTED), ZOHO))
+
+    async def at_adobe(self, told: Connection | None = None) -> dict[str, Check]:
+        return await _by_subject(self.platform.check(told or connection(CONNECTED), ADOBE))
+
+
+async def _by_subject(checks: AsyncIterator[Check]) -> dict[str, Check]:
+    return {check.subject: check async for check in checks}
+
+
+async def test_all_is_well_at_zoho() -> None:
+    services = Services()
+    found = await services.at_zoho()
+    assert {check.level for check in found.values()} == {Level.OK}
+    assert list(found) == [
+        "Zoho accounts host",
+        "Zoho API host",
+        "Zoho token",
+        "Zoho scopes",
+        "Zoho organization",
+        "Zoho user",
+    ]
+
+
+async def test_one_token_for_a_grant_however_often_it_is_used() -> None:
+    services = Services()
+    for _ in range(3):
+        await services.at_zoho()
+    assert services.asked.count("/oauth/v2/token") == 1
+    assert services.asked.count("/") == 2
+
+
+async def test_a_refused_grant_is_not_asked_for_again() -> None:
+    services = Services(oauth__v2__token={"error": "invalid_code"})
+    for _ in range(2):
+        found = await services.at_zoho()
+        assert found["Zoho token"].reason == "RefreshTokenRejected"
+        assert list(found)[-1] == "Zoho token"
+    assert services.asked.count("/oauth/v2/token") == 1
+
+
+async def test_without_credentials_only_hosts_are_asked() -> None:
+    services = Services()
+    found = await _by_subject(services.zoho.check(connection(CONNECTED), None))
+    assert list(found) == ["Zoho accounts host", "Zoho API host"]
+    assert set(services.asked) == {"/"}
+
+
+async def test_no_token_is_asked_for_when_the_host_is_away() -> None:
+    services = Services(**{"accounts.zoho.eu": httpx.ConnectError("no route")})
+    found = await services.at_zoho()
+    assert (found["Zoho accounts host"].level, list(found)[-1]) == (Level.FAILED, "Zoho API host")
+    assert "/oauth/v2/token" not in services.asked
+
+
+@pytest.mark.parametrize(
+    ("scopes", "level", "text"),
+    [
+        (DEFAULT_SCOPES, Level.OK, "all"),
+        (SOURCE_SCOPES, Level.WARNING, VERIFICATION_SCOPES[0]),
+        (VERIFICATION_SCOPES, Level.FAILED, SOURCE_SCOPES[0]),
+        ((), Level.WARNING, "did not say"),
+    ],
+)
+async def test_scopes(scopes: tuple[str, ...], level: Level, text: str) -> None:
+    token = {**FINE["/oauth/v2/token"], "scope": " ".join(scopes)}
+    found = (await Services(oauth__v2__token=token).at_zoho())["Zoho scopes"]
+    assert found.level is level
+    assert text in found.message
+
+
+async def test_the_organization_is_not_read_without_the_scope_for_it() -> None:
+    services = Services(oauth__v2__token={**FINE["/oauth/v2/token"], "scope": " ".join(SOURCE_SCOPES)})
+    assert (await services.at_zoho())["Zoho organization"].level is Level.WARNING
+    assert "/crm/v8/org" not in services.asked
+
+
+@pytest.mark.parametrize(
+    ("status", "level"), [(CONNECTED, Level.WARNING), ({}, Level.FAILED)], ids=["operator in", "operator out"]
+)
+async def test_a_refused_address_is_no_failure_while_the_operator_gets_in(
+    status: dict[str, Any], level: Level
+) -> None:
+    found = (await Services(crm__v8__org=403).at_zoho(connection(status)))["Zoho organization"]
+    assert (found.level, found.reason) == (level, "AccessRefused")
+
+
+async def test_the_grant_of_another_organization() -> None:
+    found = await Services().at_zoho(connection({**CONNECTED, "zohoOrganization": {"id": "1"}}))
+    assert found["Zoho organization"].level is Level.FAILED
+    assert "4711" in found["Zoho organization"].message
+
+
+async def test_who_consented_is_left_out_of_the_report() -> None:
+    services = Services()
+    found = await services.at_zoho()
+    text = services.privacy.apply(found["Zoho user"].message + found["Zoho organization"].message)
+    for named in ("d@example.com", "Nordlicht", "4711"):
+        assert named not in text
+
+
+async def test_all_is_well_at_adobe() -> None:
+    found = await Services().at_adobe()
+    assert {check.level for check in found.values()} == {Level.OK}
+    assert list(found) == [
+        "Adobe IMS host",
+        "Platform host",
+        "Adobe token",
+        "sandbox",
+        "permissions",
+        "source offered",
+        "base connection",
+        "connection test",
+    ]
+    assert "NLD2" in found["sandbox"].message
+
+
+@pytest.mark.parametrize(
+    ("changed", "subject", "reason", "is_last"),
+    [
+        ({"ims__token__v3": 401}, "Adobe token", "PlatformCredentialsRejected", True),
+        ({"sandboxes": {"sandboxes": [{"name": "dev"}]}}, "sandbox", "SandboxNotFound", True),
+        (
+            {"sandboxes": {"sandboxes": [{"name": "prod", "state": "resetting"}]}},
+            "sandbox",
+            "SandboxNotActive",
+            True,
+        ),
+        ({"connectionSpecs": 403}, "permissions", "PermissionDenied", True),
+        ({"connectionSpecs": 404}, "source offered", "ConnectionSpecWithdrawn", False),
+        ({"flowSpecs": {"items": []}}, "source offered", "FlowSpecMissing", False),
+        ({"connections__bc": 404}, "base connection", "NotFound", True),
+        ({"test": {"result": False}}, "connection test", "ConnectionTestFailed", True),
+        ({"test": 500}, "connection test", "Unavailable", True),
+        ({"ims.example.com": httpx.ConnectTimeout("slow")}, "Adobe IMS host", "Unreachable", False),
+    ],
+)
+async def test_what_is_wrong_at_adobe(
+    changed: dict[str, Any], subject: str, reason: str, is_last: bool
+) -> None:
+    found = await Services(**changed).at_adobe()
+    assert (found[subject].level, found[subject].reason) == (Level.FAILED, reason)
+    assert found[subject].fix
+    assert (list(found)[-1] == subject) is is_last
+
+
+async def test_before_there_is_a_base_connection() -> None:
+    found = await Services().at_adobe(connection({}))
+    assert (list(found)[-1], found["base connection"].level) == ("base connection", Level.WARNING)
+
+
+# --- hosts ------------------------------------------------------------------------------------------------
+
+
+async def reach(url: str) -> Check:
+    http = HttpClient(SpreadTransport(pools=1), Clock())
+    try:
+        return await Hosts(http).check("Zoho API host", url)
+    finally:
+        await http.aclose()
+
+
+async def test_any_answer_will_do() -> None:
+    async with serve(answers(ok(b"hello").replace(b"200 OK", b"503 Service Unavailable"))) as port:
+        found = await reach(f"http://127.0.0.1:{port}/below/it")
+    assert (found.level, "without TLS" in found.message) == (Level.OK, True)
+
+
+async def test_an_untrusted_certificate() -> None:
+    async with serve(answers(ok(b"hello")), tls=True) as port:
+        found = await reach(f"https://127.0.0.1:{port}")
+    assert (found.level, found.reason) == (Level.FAILED, "Unreachable")
+    assert "certificate" in found.message.lower()
+    assert "proxy" in found.fix
+
+
+async def test_a_trusted_certificate(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(CERTIFICATE))
+    async with serve(answers(ok(b"hello")), tls=True) as port:
+        found = await reach(f"https://localhost:{port}")
+    assert found.level is Level.OK
+    assert found.message == "Reached localhost over TLS, with a trusted certificate."
+
+
+async def test_nobody_listens() -> None:
+    found = await reach(f"http://127.0.0.1:{free_port()}")
+    assert (found.level, found.reason) == (Level.FAILED, "Unreachable")
