@@ -119,7 +119,8 @@ def test_the_allow_list(ready: World, plugin: Plugin) -> None:
     assert (plain.status, plain.stdout.splitlines()) == (0, list(EUROPE))
     assert plugin("allowlist").stdout == plain.stdout
     assert plugin("allowlist", NAME, "-o", "json").json() == {"region": "NLD2", "ranges": list(EUROPE)}
-    ready.control.patch("/aep/sandboxes/prod", region="VA6")
+    published = ready.get(CONNECTION)["status"]["ipAllowList"]
+    assert published == {"region": "NLD2", "ranges": list(EUROPE)}
     unknown = plugin("allowlist", "--region=VA6")
     assert (unknown.status, unknown.stdout) == (1, "")
     assert 'region "VA6"' in unknown.stderr
@@ -129,7 +130,6 @@ def test_the_allow_list_before_anything_works(world: World, plugin: Plugin) -> N
     world.apply_secrets(refreshToken="1000.00000000000000000000000000000000.00000000000000000000000000000000")
     world.apply_connection()
     assert plugin("allowlist", NAME).stdout.splitlines() == list(EUROPE)
-    world.apply_connection(platform={"sandbox": "prod"})
 
 
 def test_which_connection(world: World, plugin: Plugin) -> None:

@@ -36,10 +36,13 @@ def _of_region(region: str) -> tuple[str, tuple[str, ...]]:
 
 
 async def _of_connection(options: AllowlistOptions) -> tuple[str, tuple[str, ...]]:
-    """Those of its sandbox's region, as Platform says it."""
+    """Those that the operator has published, else those of the region that Platform says its sandbox has."""
     cluster = await Cluster.connect(*options.cluster)
     try:
         connection = await _connection(cluster, options.name)
+        published = connection.status.ip_allow_list
+        if published is not None and published.ranges:
+            return published.region, published.ranges
         return _of_region(await _region(cluster, connection))
     finally:
         await cluster.close()

@@ -39,7 +39,7 @@ def condition(type_: str, status: str, reason: str, message: str = "Do this.") -
     return {"type": type_, "status": status, "reason": reason, "message": message, "lastTransitionTime": NOW}
 
 
-READY = {
+READY: dict[str, Any] = {
     "observedGeneration": 1,
     "conditions": [condition("Ready", "True", "Succeeded"), condition("Reconciling", "False", "Succeeded")],
 }
@@ -70,6 +70,15 @@ def test_conditions(status: str, reason: str, level: Level) -> None:
     found = check_status(connection(told), At(0))[-1]
     assert (found.level, found.reason, found.message) == (level, reason, f"{reason}: Do this.")
     assert found.fix
+
+
+def test_what_is_wrong_while_it_works_is_a_warning() -> None:
+    """Such as a source that is withdrawn: what exists goes on."""
+    told = {
+        **READY,
+        "conditions": [*READY["conditions"], condition("SourceOffered", "False", "SourceWithdrawn")],
+    }
+    assert lines(check_status(connection(told), At(0)))[-1] == ("SourceOffered", Level.WARNING)
 
 
 @pytest.mark.parametrize(

@@ -43,8 +43,9 @@ def check_status(connection: Connection, clock: Clock) -> list[Check]:
     """What the operator says: one line for its work, one for each condition."""
     ours = (RECONCILING, STALLED)  # they qualify Ready
     conditions = [found for found in connection.status.conditions if found.type not in ours]
+    ready = any(found.type == READY and found.status is ConditionStatus.TRUE for found in conditions)
     worked_on = _check_work(connection, clock)
-    return [*worked_on, *(_check_condition(found) for found in conditions)]
+    return [*worked_on, *(_check_condition(found, ready=ready) for found in conditions)]
 
 
 def _check_work(connection: Connection, clock: Clock) -> list[Check]:
@@ -93,7 +94,7 @@ def _age(connection: Connection, clock: Clock) -> float:
         return _NEW_SECONDS
 
 
-def _check_condition(condition: Condition) -> Check:
+def _check_condition(condition: Condition, *, ready: bool) -> Check:
     if condition.status is ConditionStatus.TRUE:
         return ok(condition.type, condition.message)
     message = f"{condition.reason}: {condition.message}" if condition.message else condition.reason
@@ -101,4 +102,5 @@ def _check_condition(condition: Condition) -> Check:
         fix = "See the conditions before it" if condition.type != READY else "Wait, or see its conditions"
         return warning(condition.type, message, fix, condition.reason)
     fix = f"Do what the message says; {_GUIDE} has more about {condition.reason}"
-    return failed(condition.type, message, fix, condition.reason)
+    make = warning if ready else failed  # what exists works all the same
+    return make(condition.type, message, fix, condition.reason)

@@ -1,0 +1,89 @@
+"""What the plugin's guide and the doctor's table say is what there is."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from crmflow.cli.doctor.checks import Subject
+from crmflow.cli.main import app
+from hack.install import ROOT
+
+FOLDER = ROOT / "docs" / "guides"
+GUIDE = (FOLDER / "plugin.md").read_text()
+TROUBLESHOOTING = (FOLDER / "troubleshooting.md").read_text()
+COMMANDS = ("authorize", "explore", "allowlist", "doctor")
+
+
+def help_of(command: str) -> str:
+    return CliRunner().invoke(app, [command, "--help"], env={"COLUMNS": "200"}).output
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", GUIDE, re.MULTILINE | re.DOTALL)
+
+
+def anchors(text: str) -> set[str]:
+    headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    return {re.sub(r"[^a-z0-9 -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_each_command_is_in_it() -> None:
+    root = CliRunner().invoke(app, ["--help"]).output
+    for command in COMMANDS:
+        assert f"`{command}`" in GUIDE
+        assert f"\n  {command} " in root
+
+
+def test_its_commands_and_options_exist() -> None:
+    lines = [line for block in blocks("sh") for line in block.splitlines()]
+    used = [line.split()[2:] for line in lines if line.startswith("kubectl crmflow ")]
+    used.remove(["--version"])
+    assert {words[0] for words in used} == {"doctor", "explore", "allowlist"}
+    for command, *arguments in used:
+        told = help_of(command)
+        options = {word for word in arguments if word.startswith("-")}
+        assert [option for option in options if not re.search(rf"(^|[\s,]){option}\b", told)] == []
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_chooses_its_cluster_as_kubectl_does(command: str) -> None:
+    for option in ("-n, --namespace", "--kubeconfig", "--context"):
+        assert option in help_of(command)
+
+
+def test_each_check_is_explained() -> None:
+    table = TROUBLESHOOTING.split("## What the doctor checks")[1]
+    explained = {
+        subject
+        for line in table.splitlines()
+        if line.startswith("| ")
+        for subject in line.split("|")[1].strip().split(", ")
+    }
+    assert explained - {"check"} == {str(subject) for subject in Subject}
+
+
+def test_what_it_shows_of_the_doctor_is_what_the_doctor_says() -> None:
+    shown = "".join(blocks("text"))
+    unseen = {Subject.CONNECTIONS, Subject.RESOURCE}
+    assert [subject for subject in Subject if f"  {subject} " not in shown and subject not in unseen] == []
+
+
+def test_its_role_is_a_role() -> None:
+    (role,) = map(yaml.safe_load, blocks("yaml"))
+    assert role["kind"] == "Role"
+    assert {verb for rule in role["rules"] for verb in rule["verbs"]} == {"get", "list"}
+
+
+def test_its_links_lead_somewhere() -> None:
+    targets = re.findall(r"\]\((?!https?:)([^)]+)\)", GUIDE)
+    assert targets
+    for target in targets:
+        file, _, anchor = target.partition("#")
+        path = FOLDER / file if file else Path(FOLDER / "plugin.md")
+        assert path.exists(), target
+        assert not anchor or anchor in anchors(path.read_text()), target
