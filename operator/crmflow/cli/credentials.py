@@ -12,31 +12,30 @@ from crmflow.reconcile.credentials import MissingKeysError, PlatformCredentials,
 
 C = TypeVar("C")
 
-PLATFORM_FIELD = "spec.platform.credentialsSecretRef"
-ZOHO_FIELD = "spec.zoho.credentialsSecretRef"
-
 
 async def platform_credentials(cluster: Cluster, connection: Connection) -> PlatformCredentials:
     """Adobe's credential. Raises Problem if it is not there, or may not be read."""
-    return await _read(cluster, connection.platform_secret, PLATFORM_FIELD, PlatformCredentials.from_secret)
+    advice = "Put clientId and clientSecret of the credential in Adobe's Developer Console into it"
+    name, parse = connection.platform_secret, PlatformCredentials.from_secret
+    return await _read(cluster, name, "spec.platform.credentialsSecretRef", parse, advice)
 
 
 async def zoho_credentials(cluster: Cluster, connection: Connection) -> ZohoCredentials:
     """The OAuth client and the grant. Raises Problem likewise."""
-    return await _read(cluster, connection.zoho_secret, ZOHO_FIELD, ZohoCredentials.from_secret)
+    advice = f"Run `kubectl crmflow authorize {connection.name} -n {connection.namespace}`, which fills it"
+    name, parse = connection.zoho_secret, ZohoCredentials.from_secret
+    return await _read(cluster, name, "spec.zoho.credentialsSecretRef", parse, advice)
 
 
-async def _read(cluster: Cluster, name: str, field: str, parse: Callable[[SecretData], C]) -> C:
+async def _read(cluster: Cluster, name: str, field: str, parse: Callable[[SecretData], C], advice: str) -> C:
     stored = await cluster.secret(name)
     if stored is None:
         raise Problem(
             f'Secret "{name}" ({field}) does not exist in namespace "{cluster.namespace}"',
-            "Create it with the keys that the reference page of the field names",
+            advice,
         )
     try:
         return parse(stored.data)
     except MissingKeysError as error:
         keys = ", ".join(error.keys)
-        raise Problem(
-            f'Secret "{name}" ({field}) lacks a value for {keys}', f"Add {keys} to the Secret"
-        ) from None
+        raise Problem(f'Secret "{name}" ({field}) lacks a value for {keys}', advice) from None

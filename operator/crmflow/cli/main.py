@@ -116,7 +116,13 @@ def authorize(
     ] = True,
     timeout: Annotated[str, typer.Option(help="How long to wait for the consent, such as 90s.")] = "10m",
 ) -> None:
-    """Get a Zoho grant by a person's consent, and store it in the Secret of a ZohoSourceConnection."""
+    """Get a Zoho user's consent, and store the grant in the connection's Secret.
+
+    \b
+    Examples:
+      kubectl crmflow authorize zoho-eu -n team-a
+      kubectl crmflow authorize zoho-eu --print | kubeseal --format yaml
+    """
     options = AuthorizeOptions(
         name=name,
         cluster=ClusterOptions(kubeconfig, context, namespace),
@@ -159,7 +165,14 @@ def explore(
     ] = None,
     output: Output = None,
 ) -> None:
-    """List the tables and columns that Adobe Experience Platform sees in Zoho CRM."""
+    """List the tables and columns that Adobe Experience Platform sees in Zoho CRM.
+
+    \b
+    Examples:
+      kubectl crmflow explore zoho-eu
+      kubectl crmflow explore zoho-eu Contacts -o yaml
+      kubectl crmflow explore zoho-eu Contacts --preview --columns Email,Last_Name
+    """
     if preview and table is None:
         raise typer.BadParameter("needs a TABLE", param_hint="--preview")
     if columns is not None and not preview:
@@ -197,7 +210,15 @@ def allowlist(
     context: Context = None,
     output: Output = None,
 ) -> None:
-    """Print the addresses that Adobe Experience Platform reads from, for Zoho's Allowed IPs."""
+    """Print the addresses that Zoho's Allowed IPs must contain, one range a line.
+
+    They are those that Adobe Experience Platform reads Zoho CRM from, by the region of the sandbox.
+
+    \b
+    Examples:
+      kubectl crmflow allowlist zoho-eu
+      kubectl crmflow allowlist --region VA7 -o json
+    """
     if name is not None and region is not None:
         raise typer.BadParameter("takes the place of a CONNECTION", param_hint="--region")
     options = AllowlistOptions(
@@ -242,9 +263,14 @@ def doctor(
     ] = None,
     output: Output = None,
 ) -> None:
-    """Check what a connection needs, and say what to do about each thing that is wrong. Changes nothing.
+    """Check what a connection needs, and say what to do about what is wrong.
 
-    Leaves with status 1 if something failed.
+    It changes nothing. Its status is 1 if something failed.
+
+    \b
+    Examples:
+      kubectl crmflow doctor -n team-a
+      kubectl crmflow doctor zoho-eu --live --report report.md
     """
     options = DoctorOptions(
         name=name,
