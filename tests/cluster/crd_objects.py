@@ -108,7 +108,7 @@ MAXIMAL: dict[str, Resource] = {
                 "id": "https://ns.adobe.com/acme/schemas/0f1e2d",
                 "version": "application/vnd.adobe.xed-full+json;version=1",
             },
-            "dataset": {"id": "6889f4f89b982b2b90bc1207"},
+            "dataset": {"id": "6889f4f89b982b2b90bc1207", "profileEnabled": True},
             "source": {"baseConnectionId": "5f2e7a6c", "table": "Contacts"},
             "columns": ["Email", "First_Name", "Last_Name", "Modified_Time"],
             "schedule": {

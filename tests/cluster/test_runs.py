@@ -147,3 +147,31 @@ def test_a_disabled_flow_owes_no_run(world: World) -> None:
     world.wait_polls(4)
     found = condition(world.get(DATAFLOW), "RunsHealthy")
     assert (found["status"], found["reason"]) == ("Unknown", "NoRunYet")
+
+
+def test_the_dataflow_that_crosses_profiles_limit_is_told(world: World) -> None:
+    datasets = [
+        world.control.post("/aep/sandboxes/prod/dataSets", name=name, profile=True)["id"] for name in "ab"
+    ]
+    world.apply_secrets()
+    world.apply_connection()
+    schedule = {"frequency": "Minute", "interval": 30}
+    for name, dataset in zip(("first", "second"), datasets, strict=True):
+        world.apply_dataflow(name, schedule=schedule, target={"dataset": {"id": dataset}})
+        world.cluster.wait_ready(DATAFLOW, name, world.namespace)
+    until(lambda: world.metric("crmflow_profile_runs_per_day", sandbox="prod") == 96)
+
+    def told() -> list[str]:
+        events = world.cluster.list("Event", world.namespace)
+        return [e["regarding"]["name"] for e in events if e["reason"] == "ProfileBatchesExceeded"]
+
+    until(lambda: told() == ["second"])
+
+
+def test_a_dataset_that_is_gone_is_named(world: World) -> None:
+    world.make_ready()
+    dataset = world.get(DATAFLOW)["status"]["dataset"]["id"]
+    world.control.delete(f"/aep/sandboxes/prod/dataSets/{dataset}")
+    world.control.advance(3700)
+    gone = world.wait_reason(DATAFLOW, "Ready", "DatasetGone")
+    assert "expired" in condition(gone, "TargetReady")["message"]

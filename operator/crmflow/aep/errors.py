@@ -160,7 +160,9 @@ _SOURCES: Mapping[str, Meaning] = {
     "1307-400": BUG,
     "1308-400": _SOURCE_REFUSED,
     "1321-400": BUG,
-    "1325-400": BUG,
+    "1325-400": _terminal(
+        "DatasetNotFound", "Check spec.target.dataset; the dataset may have expired or been deleted."
+    ),
     "1327-400": BUG,
     "1328-400": _terminal(
         "MappingMissing", "Give spec.mapping: the columns of this source can't be derived."

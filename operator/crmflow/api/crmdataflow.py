@@ -290,6 +290,9 @@ class DatasetStatus(Model):
 
     id: RemoteId
     """Its ID."""
+    profile_enabled: bool | None = None
+    """Whether Real-Time Customer Profile reads it too, as last looked at: then its batches count against a
+    limit of the sandbox."""
 
 
 class ScheduleStatus(Model):

@@ -99,6 +99,12 @@ class Metrics:
             "1 while this process may act, 0 while it stands by.",
             registry=self.registry,
         )
+        self.profile_runs = Gauge(
+            "crmflow_profile_runs_per_day",
+            "Runs a day into Profile-enabled datasets of a sandbox, by schedules; Adobe advises at most 90.",
+            ["organization", "sandbox"],
+            registry=self.registry,
+        )
         self.objects = Gauge(
             "crmflow_objects", "Resources known to the operator.", ["kind"], registry=self.registry
         )

@@ -25,6 +25,7 @@ from crmflow.reconcile.offer import Offers
 from crmflow.runtime.access import RemoteAccess
 from crmflow.runtime.cache import ObjectCache
 from crmflow.runtime.events import EventWriter
+from crmflow.runtime.guardrail import ProfileGuardrail
 from crmflow.runtime.health import Check, LoopLag, loop_is_prompt, queue_moves, watches_connect
 from crmflow.runtime.inventories import Installation, Inventories
 from crmflow.runtime.kube import Kubernetes, KubernetesError, load_configuration, own_namespace
@@ -191,7 +192,7 @@ class Application:
         self._metrics.leader.set_function(lambda: elector is None or elector.is_leading)
         parts.inventories.leader_since = self._clock.now()
         parts.queue.open()
-        await parts.inventories.run()
+        await asyncio.gather(parts.inventories.run(), parts.guardrail.run())
 
     async def _until_stopped(self, start: Coroutine[Any, Any, T]) -> T | None:
         """What ``start`` gives; None if the process is told to stop before."""
@@ -291,6 +292,7 @@ class _Parts:
             metrics,
             self.observer.listed,
         )
+        self.guardrail = ProfileGuardrail(self.cache, events, metrics, clock, settings.poll_interval)
         endpoints = ZohoEndpoints(settings.zoho_accounts_url, settings.zoho_api_url)
         access = RemoteAccess(
             http,

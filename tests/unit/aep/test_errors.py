@@ -67,7 +67,8 @@ FLOW_SERVICE: list[tuple[str, ErrorClass, str]] = [
 SOURCES: list[tuple[str, ErrorClass, str]] = [
     ("1300-400", TERMINAL, "PatchNotSupported"),
     ("1302-400 1305-400", TERMINAL, "SourceNotOffered"),
-    ("1304-400 1307-400 1321-400 1325-400 1327-400", BUG, "RequestRefused"),
+    ("1304-400 1307-400 1321-400 1327-400", BUG, "RequestRefused"),
+    ("1325-400", TERMINAL, "DatasetNotFound"),
     ("1308-400", TERMINAL, "SourceRefused"),
     ("1328-400 1370-400", TERMINAL, "MappingMissing"),
     ("1330-400", TERMINAL, "ColumnsNotFound"),

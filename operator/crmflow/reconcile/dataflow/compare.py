@@ -166,11 +166,13 @@ def _complete_status(
     objects were made for, where a gap ends.
     """
     if pass_.status.source is None:
+        known = pass_.status.dataset
+        profile_enabled = known.profile_enabled if known and known.id == target.dataset_id else None
         pass_.record(
             source=SourceStatus(base_connection_id=source.base_connection_id, table=source.table_name),
             columns=source.column_names,
             schema_=SchemaStatus(id=target.schema_id, version=plain_content_type(target.schema_version)),
-            dataset=DatasetStatus(id=target.dataset_id),
+            dataset=DatasetStatus(id=target.dataset_id, profile_enabled=profile_enabled),
         )
     wished, gap, begun = pass_.spec.schedule, pass_.status.gap, pass_.status.schedule
     start = datetime.fromtimestamp(flow.schedule.start_time, UTC) if flow.schedule.start_time else None

@@ -43,10 +43,13 @@ async def find_connection(pass_: DataflowPass) -> Outcome:
 async def look(pass_: DataflowPass) -> Outcome:
     """What the next steps judge is read side by side."""
     explored = ask(source.explore(pass_))
-    if not pass_.creates:
-        pass_.source_answer = await explored
-        return DONE
     spec, platform = pass_.spec.target, pass_.platform
+    if not pass_.creates:
+        used = pass_.status.dataset.id if pass_.status.dataset else spec.dataset.id
+        pass_.source_answer, pass_.dataset_answer = await together(
+            explored, ask(found(platform.dataset(used)))
+        )
+        return DONE
     pass_.source_answer, pass_.schema_answer, pass_.dataset_answer = await together(
         explored,
         ask(found(platform.schema(spec.schema_.id))),

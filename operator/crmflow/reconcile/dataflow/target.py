@@ -11,9 +11,11 @@ from crmflow.reconcile.outcome import DONE, Outcome, stalled
 
 
 async def check_target(pass_: DataflowPass) -> Outcome:
-    """Schema and dataset exist, and the dataset has that schema in the same major version."""
+    """Schema and dataset exist, and the dataset has that schema in the same major version; of a flow that
+    exists, its dataset is still there.
+    """
     if not pass_.creates:
-        return DONE
+        return _keeps_dataset(pass_)
     if pass_.schema_answer is None or pass_.dataset_answer is None:
         raise RuntimeError("schema and dataset are looked up first")
     schema, dataset = pass_.schema_answer.get(), pass_.dataset_answer.get()
@@ -34,8 +36,24 @@ async def check_target(pass_: DataflowPass) -> Outcome:
     if mismatch:
         return stalled("SchemaMismatch", mismatch)
     pass_.record(
-        schema_=SchemaStatus(id=schema.id, version=content_type(schema)), dataset=DatasetStatus(id=dataset.id)
+        schema_=SchemaStatus(id=schema.id, version=content_type(schema)),
+        dataset=DatasetStatus(id=dataset.id, profile_enabled=dataset.profile_enabled),
     )
+    return DONE
+
+
+def _keeps_dataset(pass_: DataflowPass) -> Outcome:
+    """The dataset has neither been deleted nor expired: a flow fails from then on (platform.md 9)."""
+    if pass_.dataset_answer is None:
+        raise RuntimeError("the dataset is looked up first")
+    dataset = pass_.dataset_answer.get()
+    if dataset is None:
+        return stalled(
+            "DatasetGone",
+            "The dataset that the flow writes into was deleted or has expired, so every run fails. Platform "
+            "does not bring a dataset back: delete the resource, and create it anew with another dataset.",
+        )
+    pass_.record(dataset=DatasetStatus(id=dataset.id, profile_enabled=dataset.profile_enabled))
     return DONE
 
 
