@@ -276,6 +276,12 @@ def _test_refused(world: World) -> None:
     )
 
 
+def _explore_refused(world: World) -> None:
+    world.platform.fail(
+        "tables", remote_error(ErrorClass.TERMINAL, "SourceRefused", "no", advice="Check it.")
+    )
+
+
 def _explore_fails(world: World) -> None:
     world.platform.fail("tables", remote_error(message="explore timed out"))
 
@@ -310,6 +316,7 @@ BAD_INPUT = [
     (_create_refused, STALLED, "SourceRefused", "Synced", "Likely causes, in this order", 0),
     (_test_fails, STALLED, "ConnectionTestFailed", "Tested", "Allowed IPs", 1),
     (_test_refused, STALLED, "SourceRefused", "Tested", "Allowed IPs", 1),
+    (_explore_refused, STALLED, "SourceRefused", "Tested", "Likely causes, in this order", 1),
     (_explore_fails, TRANSIENT, "Unavailable", "Tested", "explore timed out", 1),
 ]
 

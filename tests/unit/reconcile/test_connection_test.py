@@ -79,13 +79,16 @@ async def test_what_was_never_ready_is_stalled_by_the_first_failure_and_looked_a
     assert world.timeline.count("create_connection") == 1
 
 
-async def test_the_first_failure_of_a_ready_connection_is_an_event() -> None:
+async def test_the_first_failure_of_a_ready_connection_is_an_event_and_so_is_its_end() -> None:
     world = World()
     resource = await ready(world)
     world.platform.test_succeeds = False
     first, second = await resource.visit(), await resource.visit()
     assert [event.reason for event in first.events] == ["ConnectionTestFailed"]
     assert second.events == []
+    world.platform.test_succeeds = True
+    assert [event.reason for event in (await resource.visit()).events] == ["TestSucceeded"]
+    assert (await resource.visit()).events == []
 
 
 async def test_a_failing_connection_is_not_quiet() -> None:

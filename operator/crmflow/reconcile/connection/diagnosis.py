@@ -78,9 +78,8 @@ def _quoted(error: RemoteError) -> str:
 
 def _causes(pass_: ConnectionPass, text: str) -> str:
     numbered = " ".join(f"({number}) {cause}." for number, cause in enumerate(_ordered(pass_, text), 1))
-    return (
-        f"The operator itself reaches Zoho CRM with the same grant. Likely causes, in this order: {numbered}"
-    )
+    own = "" if pass_.observes else "The operator itself reaches Zoho CRM with the same grant. "
+    return f"{own}Likely causes, in this order: {numbered}"
 
 
 def _ordered(pass_: ConnectionPass, text: str) -> Iterator[str]:

@@ -158,7 +158,13 @@ async def sync_base_connection(pass_: ConnectionPass) -> Outcome:
 async def explore(pass_: ConnectionPass) -> Outcome:
     """Platform lists Zoho's modules as tables."""
     connection_id = _base_connection_id(pass_)
-    tables = await pass_.services.explored.tables(pass_.platform, connection_id, fresh=True)
+    try:
+        tables = await pass_.services.explored.tables(pass_.platform, connection_id, fresh=True)
+    except RemoteError as error:
+        refused = refusal(pass_, error)
+        if refused is None:
+            raise
+        return refused
     pass_.record(tables=len(tables))
     pass_.checked = True
     return DONE
