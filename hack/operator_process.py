@@ -29,6 +29,7 @@ class OperatorProcess:
             # Nothing else of the caller's: a proxy of this machine must not stand before loopback addresses.
             **{name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ},
             "KUBECONFIG": str(kubeconfig),
+            "CRMFLOW_POD_NAMESPACE": "crmflow-system",
             "CRMFLOW_LISTEN": "127.0.0.1:0",
             "CRMFLOW_LISTEN_FILE": str(self._address),
             "CRMFLOW_LOG_FORMAT": "text",

@@ -77,8 +77,8 @@ class Settings(BaseModel):
     """Name of that Lease, in the operator's own namespace."""
     pod_name: str | None = None
     """Name of the operator's Pod, which becomes part of its identity in the Lease; default: the host name."""
-    pod_namespace: str | None = None
-    """The operator's own namespace; default: that of its ServiceAccount."""
+    pod_namespace: str | None = Field(default=None, pattern=r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")
+    """The operator's own namespace, where it stores tokens; default: that of its ServiceAccount."""
     listen: str = Field(default="0.0.0.0:8080", pattern=r"^\S*:[0-9]{1,5}$")
     """Address of /healthz, /readyz and /metrics."""
     listen_file: str | None = None

@@ -14,6 +14,7 @@ from hack.install import install, operator_kubeconfig
 from hack.kubectl import Kubectl
 from tests.cluster.support import canary
 from tests.cluster.support.cluster import OUR_KINDS, Cluster
+from tests.cluster.support.home import make_home
 from tests.cluster.support.invariants import check_invariants
 from tests.cluster.support.operator import Operator
 from tests.cluster.support.world import World
@@ -79,11 +80,24 @@ def emulators(_emulators: Emulators) -> Emulators:
 
 
 @pytest.fixture
+def home(cluster: Cluster, namespace: str) -> Iterator[str]:
+    """The operator's own namespace, where it may store tokens; emulated ones are the same in every test."""
+    name = f"{namespace}-system"
+    make_home(cluster, name)
+    yield name
+    cluster.abandon_namespace(name)
+
+
+@pytest.fixture
 def operator(
-    emulators: Emulators, operator_identity: Path, namespace: str, tmp_path: Path
+    emulators: Emulators, operator_identity: Path, namespace: str, home: str, tmp_path: Path
 ) -> Iterator[Operator]:
     """An operator that serves the test's namespace. Not started yet: ``operator.start()`` does that."""
-    settings = {**emulators.operator_settings(), "CRMFLOW_WATCH_NAMESPACES": namespace}
+    settings = {
+        **emulators.operator_settings(),
+        "CRMFLOW_WATCH_NAMESPACES": namespace,
+        "CRMFLOW_POD_NAMESPACE": home,
+    }
     runner = Operator(tmp_path, operator_identity, settings)
     yield runner
     runner.close()

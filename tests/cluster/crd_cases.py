@@ -64,6 +64,15 @@ SHARED_RULES: Mapping[Rule, Values] = {
 """Rules about one value that stand in many places."""
 
 SCALAR_RULES: Mapping[str, Values] = {
+    "spec.zoho.scopes[]": Values(
+        ("", "modules", "ZohoCRM.", ".READ", "ZohoCRM.modules READ", "ZohoCRM.modules.READ,x.y", "a.b\n"),
+        (
+            "ZohoCRM.modules.READ",
+            "ZohoCRM.settings.ALL",
+            "ZohoCRM.modules.contacts.READ",
+            "aaaserver.profile.READ",
+        ),
+    ),
     "spec.platform.organization": Values(
         ("1A2B", "1A2B@adobeorg", "@AdobeOrg", "1A2B@AdobeOrg.com", "x 1A2B@AdobeOrg", "1A2B@AdobeOrg\n"),
         ("1A2B@AdobeOrg",),

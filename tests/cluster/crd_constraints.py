@@ -79,6 +79,7 @@ _WRONG_TYPE: dict[str, Any] = {
 }
 
 _STRETCHED: dict[tuple[str, str], Callable[[int], str]] = {
+    (ZOHO_SOURCE_CONNECTION.kind, "spec.zoho.scopes[]"): lambda n: "ZohoCRM.".ljust(n, "a"),
     (ZOHO_SOURCE_CONNECTION.kind, "spec.platform.organization"): lambda n: "A" * (n - 9) + "@AdobeOrg",
     (CRM_DATAFLOW.kind, "spec.target.schema.id"): lambda n: "https://ns.adobe.com/".ljust(n, "a"),
     **{(kind.kind, "spec.resyncInterval"): lambda n: "1h".rjust(n, "0") for kind in KINDS},

@@ -33,6 +33,7 @@ MAXIMAL: dict[str, Resource] = {
                 "dataCenter": "EU",
                 "environment": "Production",
                 "credentialsSecretRef": {"name": "zoho-oauth"},
+                "scopes": ["ZohoCRM.modules.READ", "ZohoCRM.settings.READ"],
             },
             "platform": {
                 "organization": "1A2B3C4D5E6F7A8B9C0D1E2F@AdobeOrg",
@@ -41,6 +42,7 @@ MAXIMAL: dict[str, Resource] = {
                 "authParams": {"usePeerVerification": "true", "endpoint": "crm.zoho.eu/crm/private"},
             },
             "connectionId": "5f2e7a6c-0b1d-4c3e-8a9f-1b2c3d4e5f60",
+            "tokenPush": "OnRefresh",
             "resyncInterval": "1h30m",
             "paused": True,
             "managementPolicy": "Observe",

@@ -354,7 +354,7 @@ def test_a_base_connection_that_works_outlives_the_source_being_withdrawn(world:
     world.control.advance(HOUR)
 
     withdrawn = world.wait_reason(CONNECTION, "SourceOffered", "ConnectionSpecWithdrawn")
-    assert condition(withdrawn, "Ready")["status"] == "True"
+    assert condition(withdrawn, "Ready")["status"] == "True", withdrawn["status"]
     assert world.counts() == ONE_OF_EACH
 
 

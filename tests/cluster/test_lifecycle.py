@@ -94,8 +94,9 @@ def test_orphaned_objects_stay_without_our_key(world: World) -> None:
 
 def test_orphan_is_the_way_out_of_a_deletion_without_credentials(world: World) -> None:
     world.make_ready()
-    world.operator.stop()  # and with it the token that it holds
+    world.operator.stop()
     world.cluster.delete("Secret", manifests.PLATFORM_SECRET, world.namespace)
+    world.control.advance(24 * 3600.0)  # the last token has ended, too
     world.operator.start()
     world.delete(DATAFLOW)
     stuck = world.wait_reason(DATAFLOW, "Ready", "CredentialsMissing")

@@ -18,6 +18,7 @@ from hack.install import install, operator_kubeconfig
 from hack.kubeconfig import kubeconfig, write_private
 from hack.kubectl import Kubectl
 from tests.cluster.support.cluster import Cluster
+from tests.cluster.support.home import make_home
 from tests.cluster.support.world import World
 from tests.faults.calls import KUBERNETES
 from tests.faults.gate import Gate
@@ -90,7 +91,15 @@ class Bench:
         self.control.reset()
         namespace = f"faults-{uuid.uuid4().hex[:8]}"
         self.cluster.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}})
-        settings = {**_SETTINGS, **self._settings, "CRMFLOW_WATCH_NAMESPACES": namespace, **settings}
+        home = f"{namespace}-system"
+        make_home(self.cluster, home)
+        settings = {
+            **_SETTINGS,
+            **self._settings,
+            "CRMFLOW_WATCH_NAMESPACES": namespace,
+            "CRMFLOW_POD_NAMESPACE": home,
+            **settings,
+        }
         self._operator = operator = SupervisedOperator(self.directory, self._kubeconfig, settings)
         self.log_file.unlink(missing_ok=True)
         try:
@@ -101,6 +110,7 @@ class Bench:
             operator.close()
             self._operator = None
             self.cluster.abandon_namespace(namespace)
+            self.cluster.abandon_namespace(home)
 
     def connect(self, site: Site, proxies: Proxies) -> None:
         """Lead the operators to come through ``proxies``."""

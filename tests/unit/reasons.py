@@ -22,6 +22,7 @@ POSITIONS = {
     "Meaning": 1,
     "_terminal": 0,
     "_refused": 0,
+    "_spent": 0,
     "RemoteError": 3,
 }
 REASON = re.compile(r"[A-Z][A-Za-z]+")

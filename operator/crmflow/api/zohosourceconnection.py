@@ -54,6 +54,13 @@ class Environment(StrEnum):
     DEVELOPER = "Developer"
 
 
+class TokenPush(StrEnum):
+    """When the base connection is given the access token that the operator holds."""
+
+    ON_REFRESH = "OnRefresh"
+    ON_CREDENTIAL_CHANGE = "OnCredentialChange"
+
+
 class Zoho(Model):
     """The Zoho CRM organization to read from."""
 
@@ -64,9 +71,28 @@ class Zoho(Model):
     """The environment that the grant was given for; verified against the organization. It cannot change after
     creation."""
     credentials_secret_ref: LocalObjectReference
-    """The Secret with the OAuth client and grant: keys clientId, clientSecret and refreshToken, or the same
-    in
-    snake_case."""
+    """The Secret with the OAuth client and grant: keys clientId and clientSecret, and one way in. That is
+    refreshToken; or, where there is none, grantToken with redirectUri (which a self client does not have),
+    exchanged at once and only once. snake_case is accepted as well."""
+    scopes: (
+        Annotated[
+            tuple[
+                Annotated[
+                    str,
+                    Field(max_length=128),
+                    Rule(
+                        "self.matches('^[A-Za-z]+([.][A-Za-z0-9_]+)+$')",
+                        "must be a scope such as ZohoCRM.modules.READ",
+                    ),
+                ],
+                ...,
+            ],
+            Field(min_length=1, max_length=32),
+        ]
+        | None
+    ) = None
+    """The OAuth scopes that the grant must have, and that kubectl crmflow authorize asks for. Left out, the
+    smallest set that works."""
 
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(
@@ -170,6 +196,9 @@ class ZohoSourceConnectionSpec(Model):
     connection_id: AdoptedId | None = None
     """The ID of a base connection that exists and is to stand for this resource. It keeps its name and
     description; its authentication parameters become those of this resource. Once set, it stays."""
+    token_push: TokenPush = TokenPush.ON_REFRESH
+    """When the base connection is given a new access token: each time that the operator gets one, or only
+    when the credentials change, so that Adobe Experience Platform refreshes it by itself."""
     resync_interval: Annotated[Duration, RESYNC_INTERVAL] | None = None
     """How often everything is compared with Adobe Experience Platform, beside the listings that notice most
     changes sooner: at

@@ -1,8 +1,8 @@
 """What is read from users' Secrets: which keys, under which names, and a fingerprint that says when they
 changed.
 
-Keys may be written in camelCase or snake_case (``clientId`` or ``client_id``); whatever else a Secret holds
-is ignored.
+Keys may be written in camelCase or snake_case (``clientId`` or ``client_id``), and a grant token also as
+``code``, as Zoho calls it; whatever else a Secret holds is ignored.
 """
 
 from __future__ import annotations
@@ -27,22 +27,51 @@ class MissingKeysError(Exception):
 
 @dataclass(frozen=True)
 class ZohoCredentials:
-    """An OAuth client of Zoho's API console and a grant of a CRM user (zoho.md 1.1)."""
+    """An OAuth client of Zoho's API console and a grant of a CRM user (zoho.md 1.1): its refresh token, or
+    the grant token that is still to be exchanged for one.
+    """
 
     client_id: str
     client_secret: SecretStr
-    refresh_token: SecretStr
+    refresh_token: SecretStr | None
+    grant_token: SecretStr | None = None
+    redirect_uri: str | None = None
+    """Where the grant token was sent to; a self client's was sent nowhere."""
 
     @classmethod
     def from_secret(cls, data: SecretData) -> ZohoCredentials:
-        """Raises MissingKeysError."""
-        client_id, client_secret, refresh_token = _required(data, "clientId", "clientSecret", "refreshToken")
-        return cls(client_id.get_secret_value(), client_secret, refresh_token)
+        """Raises MissingKeysError. A refresh token goes before a grant token, which is then not looked at."""
+        client_id, client_secret = _lookup(data, "clientId"), _lookup(data, "clientSecret")
+        refresh_token = _lookup(data, "refreshToken")
+        grant_token = None if refresh_token else _lookup(data, "grantToken") or _lookup(data, "code")
+        if client_id is None or client_secret is None or (refresh_token or grant_token) is None:
+            found = {
+                "clientId": client_id,
+                "clientSecret": client_secret,
+                "refreshToken or grantToken": refresh_token or grant_token,
+            }
+            raise MissingKeysError(tuple(name for name, value in found.items() if value is None))
+        redirect_uri = _lookup(data, "redirectUri") if grant_token else None
+        return cls(
+            client_id.get_secret_value(),
+            client_secret,
+            refresh_token,
+            grant_token,
+            redirect_uri.get_secret_value() if redirect_uri else None,
+        )
+
+    @property
+    def grant(self) -> SecretStr:
+        """What tells this grant from others of the client."""
+        grant = self.refresh_token or self.grant_token
+        if grant is None:
+            raise RuntimeError("credentials hold a refresh token or a grant token")
+        return grant
 
     @property
     def fingerprint(self) -> str:
         """Changes with every part."""
-        return fingerprint(self.client_id, self.client_secret, self.refresh_token)
+        return fingerprint(self.client_id, self.client_secret, self.grant)
 
 
 @dataclass(frozen=True)

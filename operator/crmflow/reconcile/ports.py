@@ -202,13 +202,44 @@ class Zoho(Protocol):
     """Zoho CRM as seen with one grant; keeps the access token fresh. Methods may raise RemoteError."""
 
     async def access_token(self) -> SecretStr: ...
+    async def refresh_token(self) -> SecretStr:
+        """What access tokens are asked for with: out of the Secret, or what its grant token was exchanged
+        for.
+        """
+        ...
+
+    async def scopes(self) -> tuple[str, ...]:
+        """What the grant allows; empty if Zoho did not say."""
+        ...
+
     async def organization(self, environment: Environment) -> Organization: ...
+
+    async def is_pushed(self) -> bool:
+        """True if the base connection was given today's access token."""
+        ...
+
+    async def note_pushed(self, token: SecretStr) -> None:
+        """The base connection has been given ``token``."""
+        ...
 
 
 class Access(Protocol):
-    """Hands out the remote services. Tokens are shared by everyone who uses the same credential."""
+    """Hands out the remote services. Tokens are shared by everyone who uses the same credential.
 
-    def zoho(self, data_center: DataCenter, credentials: ZohoCredentials) -> Zoho: ...
+    A ``holder`` is the connection that uses them, as ``namespace/name``.
+    """
+
+    def zoho(self, holder: str, data_center: DataCenter, credentials: ZohoCredentials) -> Zoho: ...
+
+    async def drop_former_grants(self, holder: str) -> None:
+        """``holder`` uses none but its present grant any more. One that the operator obtained itself, and
+        that nobody else uses, is revoked. May raise RemoteError.
+        """
+        ...
+
+    async def drop_grants(self, holder: str, *, revoke: bool) -> None:
+        """``holder`` is about to go; ``revoke`` as above. May raise RemoteError."""
+        ...
 
     async def platform(
         self, holder: str, organization: str, sandbox: str, credentials: PlatformCredentials
@@ -220,8 +251,11 @@ class Access(Protocol):
         """The inventory of the sandbox that :meth:`platform` last reached for ``holder``."""
         ...
 
-    def held_platform(self, holder: str) -> Platform | None:
-        """What :meth:`platform` last returned for ``holder``, while its token lasts."""
+    async def held_platform(self, holder: str, sandbox: tuple[str, str] | None) -> Platform | None:
+        """A ``sandbox`` (organization, name) by the token that ``holder`` last reached Platform with, while
+        that lasts; it outlives the Secret, and restarts. Without one, what this process last reached. May
+        raise RemoteError.
+        """
         ...
 
 

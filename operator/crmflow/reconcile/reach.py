@@ -87,7 +87,7 @@ async def reach_platform_for_deletion(
         outcome, lost = stalled(error.reason, error.message), explain(error)
     if outcome.is_done:
         return DONE
-    if not use_held_platform(pass_, connection):
+    if not await use_held_platform(pass_, connection, spec):
         return stalled(
             "CredentialsMissing",
             f"The remote objects can't be deleted without access to Platform: {lost} Restore it, or set "
@@ -96,11 +96,16 @@ async def reach_platform_for_deletion(
     return DONE
 
 
-def use_held_platform(pass_: Pass[Any, Any], connection: str) -> bool:
-    """Go on with what was last reached through a connection, if its token still lasts."""
-    who = holder(pass_.identity.namespace, connection)
-    held = pass_.services.access.held_platform(who)
+async def use_held_platform(
+    pass_: Pass[Any, Any], connection: str, spec: ZohoSourceConnectionSpec | None
+) -> bool:
+    """Go on with what was last reached through a connection, if its token still lasts. May raise
+    RemoteError.
+    """
+    who, access = holder(pass_.identity.namespace, connection), pass_.services.access
+    sandbox = (spec.platform.organization, spec.platform.sandbox) if spec else None
+    held = await access.held_platform(who, sandbox)
     if held is None:
         return False
-    pass_.platform_client, pass_.sandbox_inventory = held, pass_.services.access.inventory(who)
+    pass_.platform_client, pass_.sandbox_inventory = held, access.inventory(who)
     return True

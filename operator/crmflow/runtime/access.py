@@ -1,130 +1,39 @@
-"""Tokens and clients: one refresh in flight per credential, shared by everybody who uses it."""
+"""Hands out Zoho and Platform by credential, and keeps in mind which connection uses what."""
 
 from __future__ import annotations
 
-import asyncio
-import random
-from collections.abc import Awaitable, Callable
+import logging
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar
-
-from pydantic import SecretStr
+from functools import partial
+from typing import Protocol
 
 from crmflow.aep.client import PlatformClient
-from crmflow.aep.ims import DEFAULT_SCOPES, Ims
+from crmflow.aep.gateway import TokenSource
+from crmflow.aep.ims import Ims
 from crmflow.api.kinds import ZOHO_SOURCE_CONNECTION
-from crmflow.api.zohosourceconnection import DataCenter, Environment
+from crmflow.api.zohosourceconnection import DataCenter
 from crmflow.clock import Clock
 from crmflow.observability.metrics import Metrics
 from crmflow.reconcile.credentials import PlatformCredentials, ZohoCredentials, fingerprint
 from crmflow.reconcile.ports import Inventory, Platform, Zoho
+from crmflow.runtime.adobe_access import AdobeCredential, LeftToken
 from crmflow.runtime.inventories import Inventories
 from crmflow.runtime.inventory import SandboxInventory, Scope
 from crmflow.runtime.keys import Key
+from crmflow.runtime.tokens import AccessToken
+from crmflow.runtime.tokenstore import Record, Service, TokenStore, number, text
+from crmflow.runtime.zoho_access import ZohoAccess, ZohoCredential, ZohoGrant, ZohoServices
 from crmflow.transport.errors import ErrorClass, RemoteError
 from crmflow.transport.http import HttpClient
-from crmflow.zoho.accounts import ZohoAccounts
-from crmflow.zoho.crm import Organization, ZohoCRM
+from crmflow.zoho.accounts import AccessToken as ZohoToken
 
-REFRESH_AT = (0.62, 0.70)
-"""The part of a token's life after which it is refreshed: about two thirds, with jitter."""
-EXPIRY_MARGIN_SECONDS = 60.0
-"""A token this close to its end counts as ended: requests take their time, and clocks differ."""
+log = logging.getLogger("crmflow.access")
 
-
-class AccessToken(Protocol):
-    """What Zoho's and Adobe's tokens have in common. Instants are seconds since the epoch."""
-
-    @property
-    def value(self) -> SecretStr: ...
-    @property
-    def issued_at(self) -> float: ...
-    @property
-    def expires_at(self) -> float: ...
-
-
-T = TypeVar("T", bound=AccessToken)
-
-
-class FreshToken(Generic[T]):
-    """One credential's access token, asked for when needed and kept until two thirds of its life are over.
-
-    Whoever comes while a refresh is under way waits for its answer. A throttled credential is left alone
-    until the service's window has passed: asking again would only prolong it.
-    """
-
-    def __init__(self, fetch: Callable[[], Awaitable[T]], clock: Clock, on_new: Callable[[T], None]) -> None:
-        self._fetch = fetch
-        self._clock = clock
-        self._on_new = on_new
-        self._lock = asyncio.Lock()
-        self._token: T | None = None
-        self._refresh_at = 0.0
-        self._refused: RemoteError | None = None
-        self._not_before = 0.0
-
-    async def get(self) -> SecretStr:
-        """A valid token. Raises RemoteError when there is none to be had."""
-        async with self._lock:
-            if self._token is not None and self._clock.now() < self._refresh_at:
-                return self._token.value
-            try:
-                return (await self._renew()).value
-            except RemoteError as error:
-                if error.error_class is ErrorClass.TRANSIENT and self.is_valid and self._token is not None:
-                    return self._token.value
-                raise
-
-    def reject(self, token: SecretStr) -> None:
-        """Told that ``token`` is no longer accepted, whatever its age."""
-        if self._token is not None and self._token.value.get_secret_value() == token.get_secret_value():
-            self._token = None
-
-    @property
-    def is_valid(self) -> bool:
-        """True while a token is held that has not ended."""
-        return self._token is not None and self._clock.now() < self._token.expires_at - EXPIRY_MARGIN_SECONDS
-
-    async def _renew(self) -> T:
-        now = self._clock.now()
-        if self._refused is not None and now < self._not_before:
-            raise _again(self._refused, self._not_before - now)
-        try:
-            token = await self._fetch()
-        except RemoteError as error:
-            if error.retry_after:
-                self._refused, self._not_before = error, now + error.retry_after
-            raise
-        self._token, self._refused = token, None
-        life = token.expires_at - token.issued_at
-        share = random.uniform(*REFRESH_AT)  # noqa: S311 - spreads load, no secret
-        self._refresh_at = token.issued_at + life * share
-        self._on_new(token)
-        return token
-
-
-@dataclass(frozen=True)
-class ZohoAccess:
-    """Zoho CRM with one grant."""
-
-    data_center: DataCenter
-    token: FreshToken[AccessToken]
-    crm: ZohoCRM
-
-    async def access_token(self) -> SecretStr:
-        """A fresh access token."""
-        return await self.token.get()
-
-    async def organization(self, environment: Environment) -> Organization:
-        """The organization of the grant. A token that Zoho no longer accepts is replaced once (zoho.md 4)."""
-        token = await self.token.get()
-        try:
-            return await self.crm.organization(self.data_center, environment, token)
-        except RemoteError as error:
-            if error.reason != "TokenRejected":
-                raise
-        self.token.reject(token)
-        return await self.crm.organization(self.data_center, environment, await self.token.get())
+IDLE_SECONDS = 3600.0
+"""A record of the token store that nobody uses is kept so long after its token has ended: a resource that
+comes back soon finds its token, and the service's budget is not forgotten.
+"""
 
 
 @dataclass(frozen=True)
@@ -132,113 +41,222 @@ class _Held:
     """What a connection last reached Platform with."""
 
     client: PlatformClient
-    token: FreshToken[AccessToken]
+    token: AdobeCredential | LeftToken
     inventory: SandboxInventory
+    organization: str
+    sandbox: str
+
+    @property
+    def is_valid(self) -> bool:
+        token = self.token
+        return token.is_valid if isinstance(token, LeftToken) else token.token.is_valid
+
+
+class TokenObserver(Protocol):
+    """Who is to know of Zoho's tokens."""
+
+    def used(self) -> None:
+        """A connection has begun to use a credential."""
+        ...
+
+    def renewed(self, holders: Sequence[str], life: float) -> None:
+        """The connections have a new token, which lives for ``life`` seconds."""
+        ...
 
 
 class RemoteAccess:
-    """Hands out Zoho and Platform by credential; implements the port of the same shape."""
+    """Implements the port of the same shape."""
 
     def __init__(
         self,
         http: HttpClient,
-        accounts: ZohoAccounts,
-        crm: ZohoCRM,
+        zoho: ZohoServices,
         ims: Ims,
         platform_url: str,
+        store: TokenStore,
         clock: Clock,
         metrics: Metrics,
         inventories: Inventories,
+        observer: TokenObserver,
     ) -> None:
         self._http = http
-        self._accounts = accounts
-        self._crm = crm
+        self._zoho_services = zoho
         self._ims = ims
         self._platform_url = platform_url
+        self._store = store
         self._clock = clock
         self._metrics = metrics
         self._inventories = inventories
-        self._zoho: dict[str, ZohoAccess] = {}
-        self._adobe: dict[str, FreshToken[AccessToken]] = {}
+        self._observer = observer
+        self._grants: dict[str, ZohoGrant] = {}
+        self._zoho: dict[str, ZohoCredential] = {}
+        self._zoho_of: dict[str, ZohoCredential] = {}
+        self._adobe: dict[str, AdobeCredential] = {}
         self._clients: dict[Scope, PlatformClient] = {}
         self._held: dict[str, _Held] = {}
 
-    def zoho(self, data_center: DataCenter, credentials: ZohoCredentials) -> Zoho:
+    def zoho(self, holder: str, data_center: DataCenter, credentials: ZohoCredentials) -> Zoho:
         """Zoho CRM with a grant; the same credential gets the same token."""
         key = fingerprint(data_center, credentials.fingerprint)
         if key not in self._zoho:
-            token: FreshToken[AccessToken] = FreshToken(
-                lambda: self._accounts.refresh(
-                    data_center, credentials.client_id, credentials.client_secret, credentials.refresh_token
-                ),
+            self._zoho[key] = ZohoCredential(
+                self._zoho_services,
                 self._clock,
-                lambda new: self._note("Zoho", key, new),
+                data_center,
+                credentials,
+                self._grant(data_center, credentials),
+                partial(self._note_zoho_token, key),
             )
-            self._zoho[key] = ZohoAccess(data_center, token, self._crm)
-        return self._zoho[key]
+        return ZohoAccess(holder, self._zoho[key], self._use_zoho)
+
+    def zoho_in_use(self) -> Mapping[ZohoCredential, Sequence[str]]:
+        """The Zoho credentials that connections use, with those connections."""
+        users: dict[ZohoCredential, list[str]] = {}
+        for holder, credential in self._zoho_of.items():
+            users.setdefault(credential, []).append(holder)
+        return users
+
+    async def drop_former_grants(self, holder: str) -> None:
+        """``holder`` uses none but its present grant any more."""
+        present = self._zoho_of.get(holder)
+        for record in await self._store.records(Service.ZOHO):
+            if holder in record.holders and (present is None or record is not present.grant.record):
+                await self._drop(record, holder, revoke=True)
+
+    async def drop_grants(self, holder: str, *, revoke: bool) -> None:
+        """``holder`` is about to go."""
+        for service in Service:
+            for record in await self._store.records(service):
+                if holder in record.holders:
+                    await self._drop(record, holder, revoke=revoke)
+        self._zoho_of.pop(holder, None)
 
     async def platform(
         self, holder: str, organization: str, sandbox: str, credentials: PlatformCredentials
     ) -> Platform:
         """A sandbox, remembered for ``holder``. Raises RemoteError when IMS gives no token."""
-        token = self._adobe_token(organization, credentials)
-        await token.get()
+        credential = self._adobe_credential(organization, credentials)
+        await credential.token.get()
+        await credential.record.hold(holder)
         scope = (organization, sandbox, credentials.fingerprint)
         client = self._clients.get(scope)
         if client is None:
-            client = self._clients[scope] = PlatformClient(
-                self._http,
-                self._platform_url,
-                organization,
-                sandbox,
-                credentials.client_id,
-                token,
-                lambda remote_id, etag: self._inventories.saw(scope, remote_id, etag),
-            )
-        connection = Key(ZOHO_SOURCE_CONNECTION.kind, *holder.split("/", 1))
-        self._held[holder] = _Held(client, token, self._inventories.use(scope, connection, client))
+            client = self._clients[scope] = self._client(scope, credentials.client_id, credential.token)
+        self._hold(holder, scope, client, credential)
         return client
 
     def inventory(self, holder: str) -> Inventory:
         """The inventory of the sandbox that ``holder`` last reached."""
         return self._held[holder].inventory
 
-    def held_platform(self, holder: str) -> Platform | None:
-        """What ``holder`` last reached, while the token that it was reached with lasts."""
+    async def held_platform(self, holder: str, sandbox: tuple[str, str] | None) -> Platform | None:
+        """A sandbox by the token that ``holder`` last reached Platform with, while that lasts."""
         held = self._held.get(holder)
-        return held.client if held is not None and held.token.is_valid else None
+        if sandbox is not None and (held is None or (held.organization, held.sandbox) != sandbox):
+            await self._restore(holder, *sandbox)
+            held = self._held.get(holder)
+        return held.client if held is not None and held.is_valid else None
 
     def forget(self, holder: str) -> None:
         """``holder`` is gone."""
         self._held.pop(holder, None)
+        self._zoho_of.pop(holder, None)
 
-    def _adobe_token(self, organization: str, credentials: PlatformCredentials) -> FreshToken[AccessToken]:
+    async def sweep(self, exists: Callable[[str], bool]) -> None:
+        """Remove what nobody uses from the token store; ``exists`` tells whether a connection does. A refresh
+        token that the operator obtained is kept: nobody else has it. Raises RemoteError.
+        """
+        for service in Service:
+            for record in await self._store.records(service):
+                for holder in record.holders:
+                    if not exists(holder):
+                        await record.release(holder)
+                fields = await record.fields()
+                ended = number(fields.get("expiresAt")) + IDLE_SECONDS < self._clock.now()
+                if ended and not record.holders and "refreshToken" not in fields:
+                    await record.remove()
+
+    def _grant(self, data_center: DataCenter, credentials: ZohoCredentials) -> ZohoGrant:
+        parts = (data_center, credentials.client_id, credentials.grant)
+        key = fingerprint(*parts)
+        if key not in self._grants:
+            self._grants[key] = ZohoGrant(self._store.record(Service.ZOHO, *parts), self._clock)
+        return self._grants[key]
+
+    async def _use_zoho(self, holder: str, credential: ZohoCredential) -> None:
+        if self._zoho_of.get(holder) is not credential:
+            await credential.grant.record.hold(holder)
+            self._zoho_of[holder] = credential
+            self._observer.used()
+
+    async def _drop(self, record: Record, holder: str, *, revoke: bool) -> None:
+        fields = await record.fields()
+        refresh_token = fields.get("refreshToken")
+        is_last = set(record.holders) == {holder}
+        if refresh_token is not None and is_last and revoke:
+            try:
+                await self._zoho_services.grants.revoke(
+                    DataCenter(text(fields.get("dataCenter"))), refresh_token
+                )
+            except RemoteError as error:
+                if error.error_class is not ErrorClass.TERMINAL:  # it was revoked before
+                    raise
+            await record.remove()
+        else:
+            await record.release(holder)
+
+    def _adobe_credential(self, organization: str, credentials: PlatformCredentials) -> AdobeCredential:
         key = fingerprint(organization, credentials.fingerprint)
         if key not in self._adobe:
-            self._adobe[key] = FreshToken(
-                lambda: self._ims.token(
-                    credentials.client_id, credentials.client_secret, credentials.scopes or DEFAULT_SCOPES
-                ),
+            self._adobe[key] = AdobeCredential(
+                self._ims,
                 self._clock,
-                lambda new: self._note("Adobe", key, new),
+                organization,
+                credentials,
+                self._store.record(Service.ADOBE, organization, credentials.fingerprint),
+                partial(self._note, "Adobe", key),
             )
         return self._adobe[key]
+
+    async def _restore(self, holder: str, organization: str, sandbox: str) -> None:
+        """Take up what an earlier process reached the sandbox with."""
+        for record in await self._store.records(Service.ADOBE):
+            fields = await record.fields()
+            if holder not in record.holders or text(fields.get("organization")) != organization:
+                continue
+            value = fields.get("accessToken")
+            if value is not None:
+                token = LeftToken(value, number(fields.get("expiresAt")), self._clock)
+                scope = (organization, sandbox, text(fields.get("credential")))
+                client = self._client(scope, text(fields.get("clientId")), token)
+                self._hold(holder, scope, client, token)
+
+    def _client(self, scope: Scope, client_id: str, token: TokenSource) -> PlatformClient:
+        organization, sandbox, _ = scope
+        return PlatformClient(
+            self._http,
+            self._platform_url,
+            organization,
+            sandbox,
+            client_id,
+            token,
+            lambda remote_id, etag: self._inventories.saw(scope, remote_id, etag),
+        )
+
+    def _hold(
+        self, holder: str, scope: Scope, client: PlatformClient, token: AdobeCredential | LeftToken
+    ) -> None:
+        organization, sandbox, _ = scope
+        connection = Key(ZOHO_SOURCE_CONNECTION.kind, *holder.split("/", 1))
+        inventory = self._inventories.use(scope, connection, client)
+        self._held[holder] = _Held(client, token, inventory, organization, sandbox)
+
+    def _note_zoho_token(self, key: str, credential: ZohoCredential, token: ZohoToken, is_new: bool) -> None:
+        self._note("Zoho", key, token)
+        if is_new:
+            holders = [holder for holder, used in self._zoho_of.items() if used is credential]
+            self._observer.renewed(holders, token.expires_at - token.issued_at)
 
     def _note(self, service: str, credential: str, token: AccessToken) -> None:
         self._metrics.token_issued.labels(service, credential).set(token.issued_at)
         self._metrics.token_expiry.labels(service, credential).set(token.expires_at)
-
-
-def _again(error: RemoteError, left: float) -> RemoteError:
-    return RemoteError(
-        error.service,
-        error.operation,
-        error.error_class,
-        error.reason,
-        error.message,
-        advice=error.advice,
-        status=error.status,
-        code=error.code,
-        retry_after=left,
-        maybe_applied=False,
-    )

@@ -34,17 +34,21 @@ from crmflow.runtime.leases import Leases
 from crmflow.runtime.peers import CachedPeers
 from crmflow.runtime.probes import ProbeServer
 from crmflow.runtime.queue import WorkQueue
+from crmflow.runtime.refresher import TokenRefresher
 from crmflow.runtime.secrets import SecretReader, SecretWatch
 from crmflow.runtime.status import ObjectWriter
 from crmflow.runtime.stock import Stock
+from crmflow.runtime.tokenstore import TokenStore
 from crmflow.runtime.watch import Observer, watch
 from crmflow.runtime.worker import Worker
+from crmflow.runtime.zoho_access import ZohoServices
 from crmflow.settings import Settings
 from crmflow.transport.http import HttpClient
 from crmflow.transport.pool import SpreadTransport
 from crmflow.zoho.accounts import ZohoAccounts
 from crmflow.zoho.crm import ZohoCRM
 from crmflow.zoho.datacenters import ZohoEndpoints
+from crmflow.zoho.grants import ZohoGrants
 
 log = logging.getLogger("crmflow")
 
@@ -192,7 +196,9 @@ class Application:
         self._metrics.leader.set_function(lambda: elector is None or elector.is_leading)
         parts.inventories.leader_since = self._clock.now()
         parts.queue.open()
-        await asyncio.gather(parts.inventories.run(), parts.guardrail.run())
+        await asyncio.gather(
+            parts.inventories.run(), parts.guardrail.run(), parts.refresher.run(parts.access)
+        )
 
     async def _until_stopped(self, start: Coroutine[Any, Any, T]) -> T | None:
         """What ``start`` gives; None if the process is told to stop before."""
@@ -294,15 +300,21 @@ class _Parts:
         )
         self.guardrail = ProfileGuardrail(self.cache, events, metrics, clock, settings.poll_interval)
         endpoints = ZohoEndpoints(settings.zoho_accounts_url, settings.zoho_api_url)
-        access = RemoteAccess(
+        self.refresher = TokenRefresher(clock, self.cache, self.queue)
+        self.access = RemoteAccess(
             http,
-            ZohoAccounts(http, endpoints, clock),
-            ZohoCRM(http, endpoints),
+            ZohoServices(
+                ZohoAccounts(http, endpoints, clock),
+                ZohoGrants(http, endpoints, clock),
+                ZohoCRM(http, endpoints),
+            ),
             Ims(http, settings.ims_url, clock),
             settings.platform_url,
+            TokenStore(kubernetes, settings.pod_namespace or own_namespace() or "default", instance),
             clock,
             metrics,
             self.inventories,
+            self.refresher,
         )
         self.worker = Worker(
             settings=settings,
@@ -313,7 +325,7 @@ class _Parts:
             reconcilers=RECONCILERS,
             services=Services(
                 clock,
-                access,
+                self.access,
                 self.secrets,
                 CachedPeers(self.cache),
                 offers,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -50,6 +51,20 @@ class StaleError(KubernetesError):
 
 class ExpiredError(KubernetesError):
     """The resource version of a watch is too old: list again."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredSecret:
+    """One of our own Secrets; ``data`` is base64, as on the wire."""
+
+    name: str
+    annotations: Mapping[str, str]
+    data: Mapping[str, str] = field(repr=False)
+
+
+def _stored_secret(secret: Any) -> StoredSecret:
+    metadata = secret.metadata
+    return StoredSecret(str(metadata.name), dict(metadata.annotations or {}), dict(secret.data or {}))
 
 
 async def load_configuration() -> client.Configuration:
@@ -184,6 +199,51 @@ class Kubernetes:
             self._core.read_namespaced_secret(name, namespace, _request_timeout=REQUEST_SECONDS)
         )
         return str(secret.metadata.resource_version), dict(secret.data or {})
+
+    async def list_own_secrets(self, namespace: str, selector: str) -> list[StoredSecret]:
+        """The Secrets of a namespace that a label selector matches, bodies included: for our own alone."""
+        found: Any = await call(
+            self._core.list_namespaced_secret(
+                namespace, label_selector=selector, _request_timeout=REQUEST_SECONDS
+            )
+        )
+        return [_stored_secret(secret) for secret in found.items]
+
+    async def read_own_secret(self, namespace: str, name: str) -> StoredSecret:
+        """One of our own Secrets."""
+        secret: Any = await call(
+            self._core.read_namespaced_secret(name, namespace, _request_timeout=REQUEST_SECONDS)
+        )
+        return _stored_secret(secret)
+
+    async def merge_own_secret(self, namespace: str, name: str, body: Mapping[str, Any]) -> None:
+        """Merge ``body`` into one of our own Secrets; None removes a key. Raises NotFoundError."""
+        self._may_write()
+        await call(
+            self._core.patch_namespaced_secret(
+                name,
+                namespace,
+                dict(body),
+                field_manager=FIELD_MANAGER,
+                _content_type="application/merge-patch+json",
+                _request_timeout=REQUEST_SECONDS,
+            )
+        )
+
+    async def create_own_secret(self, namespace: str, body: Mapping[str, Any]) -> None:
+        """Create one of our own Secrets. Raises StaleError if there is one of that name."""
+        self._may_write()
+        secret: Any = dict(body)
+        await call(
+            self._core.create_namespaced_secret(
+                namespace, secret, field_manager=FIELD_MANAGER, _request_timeout=REQUEST_SECONDS
+            )
+        )
+
+    async def delete_own_secret(self, namespace: str, name: str) -> None:
+        """Delete one of our own Secrets. Raises NotFoundError."""
+        self._may_write()
+        await call(self._core.delete_namespaced_secret(name, namespace, _request_timeout=REQUEST_SECONDS))
 
     async def list_secret_metadata(self, namespace: str | None) -> tuple[str, list[dict[str, Any]]]:
         """Version of the listing, and the metadata of every Secret: without data, so memory does not grow

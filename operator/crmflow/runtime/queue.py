@@ -81,6 +81,12 @@ class WorkQueue:
         heapq.heappush(self._timers, (at, next(self._tickets), key))
         self._wake.set()
 
+    def bring_forward(self, key: Key, at: float, priority: Priority) -> None:
+        """Have ``key`` looked at no later than at the instant ``at``."""
+        later = self._later.get(key)
+        if later is None or later.at > at:
+            self.schedule(key, at, priority)
+
     def forget(self, key: Key) -> None:
         """Drop the later visit of ``key``."""
         self._later.pop(key, None)

@@ -70,7 +70,11 @@ class ZohoGrants:
         except RemoteError as error:
             if not error.maybe_applied:
                 raise
-            raise _lost(error) from error
+            raise grant_lost(
+                f"the exchange of the grant token may have worked, but its result is lost ({error.message})",
+                status=error.status,
+                code=error.code,
+            ) from error
 
     async def revoke(self, data_center: DataCenter, refresh_token: SecretStr) -> None:
         """End a refresh token and its access tokens.
@@ -110,16 +114,17 @@ def _grant(answer: Answer, issued_at: float) -> Grant:
     return Grant(SecretStr(refresh_token), token)
 
 
-def _lost(error: RemoteError) -> RemoteError:
+def grant_lost(message: str, *, status: int | None = None, code: str | None = None) -> RemoteError:
+    """What is told of an exchange whose end is not known."""
     return RemoteError(
         SERVICE,
         "exchange",
         ErrorClass.TERMINAL,
         "GrantLost",
-        f"the exchange of the grant token may have worked, but its result is lost ({error.message})",
+        message,
         advice="The grant token works only once, so it is not sent again: authorize anew. A token that was "
         "issued all the same ends with Connected Apps, Revoke Access in the user's Zoho account.",
-        status=error.status,
-        code=error.code,
+        status=status,
+        code=code,
         maybe_applied=True,
     )

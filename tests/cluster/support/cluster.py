@@ -26,6 +26,7 @@ _RESOURCES = {
     "Lease": ("/apis/coordination.k8s.io/v1", "leases"),
     "ClusterRole": (_RBAC, "clusterroles"),
     "Role": (_RBAC, "roles"),
+    "RoleBinding": (_RBAC, "rolebindings"),
     "Event": ("/apis/events.k8s.io/v1", "events"),
     "CustomResourceDefinition": ("/apis/apiextensions.k8s.io/v1", "customresourcedefinitions"),
     "ZohoSourceConnection": (_OURS, "zohosourceconnections"),

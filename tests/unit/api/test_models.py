@@ -109,7 +109,12 @@ def test_what_the_platform_owns_when_unset_has_no_default(kind: Kind) -> None:
     assert (
         defaults
         == {
-            ZOHO_SOURCE_CONNECTION: {"spec.zoho.environment", "spec.paused", "spec.managementPolicy"},
+            ZOHO_SOURCE_CONNECTION: {
+                "spec.zoho.environment",
+                "spec.paused",
+                "spec.managementPolicy",
+                "spec.tokenPush",
+            },
             CRM_DATAFLOW: {
                 "spec.ingestion",
                 "spec.ingestion.enabled",

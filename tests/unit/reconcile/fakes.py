@@ -599,9 +599,26 @@ class FakeZoho(Failing):
         super().__init__(timeline)
         self.org = Organization("org-1", "zgid", "Acme", "production", "enterprise")
 
+        self.granted: tuple[str, ...] = ()
+        self.token = "1000.aaaa.bbbb"
+        self.pushed: str | None = None
+        self.refresh = SecretStr("1000.cccc.dddd")
+
     @remote
     async def access_token(self) -> SecretStr:
-        return SecretStr("1000.aaaa.bbbb")
+        return SecretStr(self.token)
+
+    async def refresh_token(self) -> SecretStr:
+        return self.refresh
+
+    async def scopes(self) -> tuple[str, ...]:
+        return self.granted
+
+    async def is_pushed(self) -> bool:
+        return self.pushed == self.token
+
+    async def note_pushed(self, token: SecretStr) -> None:
+        self.pushed = token.get_secret_value()
 
     @remote
     async def organization(self, environment: Environment) -> Organization:
@@ -620,10 +637,20 @@ class FakeAccess(Failing):
         self._inventory = inventory
         self.held: dict[str, FakePlatform] = {}
         self.grants: list[tuple[DataCenter, ZohoCredentials]] = []
+        self.dropped: list[str] = []
 
-    def zoho(self, data_center: DataCenter, credentials: ZohoCredentials) -> Zoho:
+    def zoho(self, holder: str, data_center: DataCenter, credentials: ZohoCredentials) -> Zoho:
         self.grants.append((data_center, credentials))
+        self._zoho.refresh = credentials.grant
         return self._zoho
+
+    async def drop_former_grants(self, holder: str) -> None:
+        self.dropped.append(f"former grants of {holder}")
+
+    async def drop_grants(self, holder: str, *, revoke: bool) -> None:
+        if (failure := self._failure("drop_grants")) is not None:
+            raise failure.error
+        self.dropped.append(f"grants of {holder}{', revoked' if revoke else ''}")
 
     async def platform(
         self, holder: str, organization: str, sandbox: str, credentials: PlatformCredentials
@@ -636,7 +663,7 @@ class FakeAccess(Failing):
     def inventory(self, holder: str) -> FakeInventory:
         return self._inventory
 
-    def held_platform(self, holder: str) -> Platform | None:
+    async def held_platform(self, holder: str, sandbox: tuple[str, str] | None) -> Platform | None:
         return self.held.get(holder)
 
 

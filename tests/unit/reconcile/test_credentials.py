@@ -25,6 +25,9 @@ SNAKE = {
 }
 
 
+GRANT = "refreshToken or grantToken"
+
+
 def secret(data: dict[str, str]) -> dict[str, SecretStr]:
     return {key: SecretStr(value) for key, value in data.items()}
 
@@ -35,7 +38,7 @@ def test_each_key_may_be_camel_case_or_snake_case(snake: tuple[bool, ...]) -> No
     credentials = ZohoCredentials.from_secret(secret(data))
     assert credentials.client_id == "1000.ID"
     assert credentials.client_secret.get_secret_value() == "zoho-secret"
-    assert credentials.refresh_token.get_secret_value() == "1000.aa.bb"
+    assert credentials.grant.get_secret_value() == "1000.aa.bb"
 
 
 @pytest.mark.parametrize("around", ["{}\n", " {}", "\t{}\r\n"])
@@ -47,11 +50,11 @@ def test_white_space_around_values_is_pasted_along(around: str) -> None:
 @pytest.mark.parametrize(
     ("data", "missing"),
     [
-        ({}, ("clientId", "clientSecret", "refreshToken")),
-        ({"clientId": "x"}, ("clientSecret", "refreshToken")),
-        ({**ZOHO, "refreshToken": ""}, ("refreshToken",)),
+        ({}, ("clientId", "clientSecret", GRANT)),
+        ({"clientId": "x"}, ("clientSecret", GRANT)),
+        ({**ZOHO, "refreshToken": ""}, (GRANT,)),
         ({**ZOHO, "clientSecret": " \n"}, ("clientSecret",)),
-        ({key.upper(): value for key, value in ZOHO.items()}, ("clientId", "clientSecret", "refreshToken")),
+        ({key.upper(): value for key, value in ZOHO.items()}, ("clientId", "clientSecret", GRANT)),
     ],
 )
 def test_missing_keys_go_by_their_documented_names(data: dict[str, str], missing: tuple[str, ...]) -> None:
@@ -59,6 +62,28 @@ def test_missing_keys_go_by_their_documented_names(data: dict[str, str], missing
         ZohoCredentials.from_secret(secret(data))
     assert error.value.keys == missing
     assert str(error.value) == ", ".join(missing)
+
+
+CLIENT = {"clientId": "1000.ID", "clientSecret": "zoho-secret"}
+
+
+@pytest.mark.parametrize("key", ["grantToken", "grant_token", "code"])
+def test_a_grant_token_is_a_way_in(key: str) -> None:
+    credentials = ZohoCredentials.from_secret(secret({**CLIENT, key: "1000.gg.hh"}))
+    assert credentials.refresh_token is None
+    assert credentials.grant.get_secret_value() == "1000.gg.hh"
+    assert credentials.redirect_uri is None
+
+
+@pytest.mark.parametrize("key", ["redirectUri", "redirect_uri"])
+def test_a_grant_token_of_a_web_application_has_its_redirect_uri(key: str) -> None:
+    data = {**CLIENT, "grantToken": "1000.gg.hh", key: "http://localhost:8917/callback"}
+    assert ZohoCredentials.from_secret(secret(data)).redirect_uri == "http://localhost:8917/callback"
+
+
+def test_a_refresh_token_goes_before_a_grant_token() -> None:
+    data = {**ZOHO, "grantToken": "1000.gg.hh", "redirectUri": "http://localhost:8917/callback"}
+    assert ZohoCredentials.from_secret(secret(data)) == ZohoCredentials.from_secret(secret(ZOHO))
 
 
 def test_an_empty_key_does_not_hide_the_other_spelling() -> None:

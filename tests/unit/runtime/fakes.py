@@ -11,7 +11,7 @@ from typing import Any, cast
 
 from crmflow.api.kinds import Kind
 from crmflow.clock import Clock
-from crmflow.runtime.kube import FINALIZER, Kubernetes, NotFoundError
+from crmflow.runtime.kube import FINALIZER, Kubernetes, NotFoundError, StaleError, StoredSecret
 
 START = 1_760_000_000.0
 
@@ -111,6 +111,7 @@ class FakeKubernetes:
     def __init__(self, obj: dict[str, Any] | None = None) -> None:
         self.stored = copy.deepcopy(obj)
         self.secrets: dict[tuple[str, str], tuple[str, dict[str, str]]] = {}
+        self.own_secrets: dict[tuple[str, str], dict[str, Any]] = {}
         self.errors: dict[str, list[Exception | None]] = {}
         self.calls: list[str] = []
         self.statuses: list[dict[str, Any]] = []
@@ -150,6 +151,38 @@ class FakeKubernetes:
         if (namespace, name) not in self.secrets:
             raise NotFoundError("404", 404)
         return self.secrets[namespace, name]
+
+    async def list_own_secrets(self, namespace: str, selector: str) -> list[StoredSecret]:
+        self._call("list_own_secrets")
+        labels = dict(pair.split("=") for pair in selector.split(","))
+        return [
+            _stored(body)
+            for (where, _), body in self.own_secrets.items()
+            if where == namespace and labels.items() <= body["metadata"]["labels"].items()
+        ]
+
+    async def read_own_secret(self, namespace: str, name: str) -> StoredSecret:
+        self._call("read_own_secret")
+        if (namespace, name) not in self.own_secrets:
+            raise NotFoundError("404", 404)
+        return _stored(self.own_secrets[namespace, name])
+
+    async def merge_own_secret(self, namespace: str, name: str, body: Mapping[str, Any]) -> None:
+        self._call("merge_own_secret")
+        if (namespace, name) not in self.own_secrets:
+            raise NotFoundError("404", 404)
+        _merge(self.own_secrets[namespace, name], body)
+
+    async def create_own_secret(self, namespace: str, body: Mapping[str, Any]) -> None:
+        self._call("create_own_secret")
+        if (namespace, body["metadata"]["name"]) in self.own_secrets:
+            raise StaleError("409", 409)
+        self.own_secrets[namespace, body["metadata"]["name"]] = copy.deepcopy(dict(body))
+
+    async def delete_own_secret(self, namespace: str, name: str) -> None:
+        self._call("delete_own_secret")
+        if self.own_secrets.pop((namespace, name), None) is None:
+            raise NotFoundError("404", 404)
 
     async def list_secret_metadata(self, namespace: str | None) -> tuple[str, list[dict[str, Any]]]:
         self._call("list_secret_metadata")
@@ -198,3 +231,21 @@ class FakeKubernetes:
             metadata["finalizers"] = finalizers
         self.stored = obj
         return self._object()
+
+
+def _stored(body: Mapping[str, Any]) -> StoredSecret:
+    metadata = body["metadata"]
+    return StoredSecret(
+        metadata["name"], dict(metadata.get("annotations") or {}), dict(body.get("data") or {})
+    )
+
+
+def _merge(target: dict[str, Any], patch: Mapping[str, Any]) -> None:
+    """RFC 7386."""
+    for key, value in patch.items():
+        if value is None:
+            target.pop(key, None)
+        elif isinstance(value, Mapping):
+            _merge(target.setdefault(key, {}), value)
+        else:
+            target[key] = value

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
+from pydantic import SecretStr
+
 from crmflow.api.base import ConditionStatus
 from crmflow.cli.connection import Connection
 from crmflow.cli.doctor.checks import Check, Level, Subject, failed, failed_by, ok, warning
@@ -45,7 +47,14 @@ class LiveZoho:
         yield api
         if credentials is None or accounts.level is not Level.OK:
             return
-        token = await self._token(connection, credentials)
+        if credentials.refresh_token is None:
+            yield warning(
+                "Zoho token",
+                "not checked: the Secret has a grant token, which works only once and is the operator's to use",
+                "Look at the Authorized condition of the connection",
+            )
+            return
+        token = await self._token(connection, credentials, credentials.refresh_token)
         if isinstance(token, RemoteError):
             yield failed_by(Subject.ZOHO_ACCESS, token)
             return
@@ -55,7 +64,9 @@ class LiveZoho:
             async for check in self._check_grant(connection, token):
                 yield check
 
-    async def _token(self, connection: Connection, credentials: ZohoCredentials) -> AccessToken | RemoteError:
+    async def _token(
+        self, connection: Connection, credentials: ZohoCredentials, refresh_token: SecretStr
+    ) -> AccessToken | RemoteError:
         key = (connection.data_center, credentials.fingerprint)
         if key not in self._tokens:
             try:
@@ -63,7 +74,7 @@ class LiveZoho:
                     connection.data_center,
                     credentials.client_id,
                     credentials.client_secret,
-                    credentials.refresh_token,
+                    refresh_token,
                 )
             except RemoteError as error:
                 self._tokens[key] = error

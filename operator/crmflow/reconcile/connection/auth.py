@@ -75,7 +75,7 @@ async def auth_params(pass_: ConnectionPass, remote: BaseConnection | None = Non
         **plain_params(pass_),
         "clientSecret": pass_.zoho_credentials.client_secret,
         "accessToken": await pass_.zoho.access_token(),
-        "refreshToken": pass_.zoho_credentials.refresh_token,
+        "refreshToken": await pass_.zoho.refresh_token(),
     }
 
 

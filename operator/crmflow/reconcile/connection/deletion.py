@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from crmflow.aep.listings import Collection
 from crmflow.api.base import DeletionPolicy
+from crmflow.observability.events import EventType
 from crmflow.reconcile import creation, reach
 from crmflow.reconcile.connection.state import ConnectionPass
 from crmflow.reconcile.identity import Slot
@@ -76,6 +77,28 @@ async def release_base_connection(pass_: ConnectionPass) -> Outcome:
                 transition=True,
             )
         pass_.tell("Deleted", "Delete", f"Deleted base connection {connection_id}.")
+    return DONE
+
+
+async def release_grant(pass_: ConnectionPass) -> Outcome:
+    """A grant that the operator obtained itself is revoked, unless something that is left needs it: a base
+    connection that was let go, or another resource. Zoho does not hold the deletion up.
+    """
+    who = reach.holder(pass_.identity.namespace, pass_.identity.name)
+    access = pass_.services.access
+    try:
+        await access.drop_grants(who, revoke=not _orphans(pass_))
+    except RemoteError as error:
+        if error.service == "Kubernetes":
+            raise
+        await access.drop_grants(who, revoke=False)
+        pass_.tell(
+            "RevocationFailed",
+            "Delete",
+            f"The grant was not revoked: {explain(error)} "
+            "End it under Connected Apps in the user's Zoho account.",
+            EventType.WARNING,
+        )
     return DONE
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from crmflow.aep.listings import Collection
+from crmflow.aep.listings import Collection, Listed
 from crmflow.api.kinds import ZOHO_SOURCE_CONNECTION
-from crmflow.reconcile.connection import deletion, steps, testing
+from crmflow.api.zohosourceconnection import TokenPush
+from crmflow.reconcile.connection import deletion, push, steps, testing
 from crmflow.reconcile.connection.conditions import AUTHORIZED, CONDITIONS, SOURCE_OFFERED, SYNCED, TESTED
 from crmflow.reconcile.connection.state import ComparableConnection, ConnectionPass
 from crmflow.reconcile.engine import Step
@@ -22,6 +23,7 @@ STEPS = (
     Step(steps.verify_sandbox, AUTHORIZED),
     Step(steps.check_offer, SOURCE_OFFERED),
     Step(steps.sync_base_connection, SYNCED),
+    Step(push.push_new_token, SYNCED),
     Step(testing.test_base_connection, TESTED),
     Step(steps.explore, TESTED),
 )
@@ -30,13 +32,14 @@ DELETION_STEPS = (
     Step(deletion.wait_for_dataflows),
     Step(deletion.reach_platform),
     Step(deletion.release_base_connection),
+    Step(deletion.release_grant),
 )
 
 
 async def _quiet(pass_: ConnectionPass) -> bool:
     """The last test succeeded, the Secrets are those that were sent, and the listing shows the base
     connection as it should be; an adopted one may be called anything, and what an observed one was given
-    nobody knows.
+    nobody knows. A new access token is passed on by the way: that takes no comparison of everything.
     """
     if not pass_.conditions.is_true(TESTED.name):
         return False
@@ -48,15 +51,21 @@ async def _quiet(pass_: ConnectionPass) -> bool:
         return False
     await pass_.inventory.ensure()
     item = pass_.inventory.item(Collection.CONNECTIONS, pass_.base_connection_id or "")
-    if pass_.adopts:
-        return item is not None
+    if item is None or not (pass_.adopts or _is_as_named(pass_, item)):
+        return False
+    return pass_.spec.token_push is not TokenPush.ON_REFRESH or await _keep_token(pass_)
+
+
+def _is_as_named(pass_: ConnectionPass, item: Listed) -> bool:
     desired = ComparableConnection.desired(pass_)
     hits = pass_.inventory.with_key(Collection.CONNECTIONS, pass_.identity.key(Slot.CONNECTION))
-    return (
-        item is not None
-        and (item.name, item.description) == (desired.name, desired.description)
-        and len(hits) <= 1
-    )
+    return (item.name, item.description) == (desired.name, desired.description) and len(hits) <= 1
+
+
+async def _keep_token(pass_: ConnectionPass) -> bool:
+    if not (await steps.authorize_at_zoho(pass_)).is_done:
+        return False
+    return (await push.push_new_token(pass_)).is_done
 
 
 def _claimed(status: Mapping[str, Any]) -> dict[str, str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from crmflow.aep.listings import Collection
 from crmflow.aep.models import BaseConnection as RemoteConnection
 from crmflow.aep.models import Created
@@ -10,12 +12,12 @@ from crmflow.api.zohosourceconnection import BaseConnection, IpAllowList, TokenS
 from crmflow.observability.events import EventType
 from crmflow.reconcile import creation, reach
 from crmflow.reconcile.adoption import Adoption, find_adopted, not_adoptable
-from crmflow.reconcile.conditions import FALSE
+from crmflow.reconcile.conditions import FALSE, SUCCEEDED, TRUE
 from crmflow.reconcile.connection.auth import auth_params, auth_spec, problem_with
-from crmflow.reconcile.connection.conditions import SOURCE_OFFERED, SYNCED
+from crmflow.reconcile.connection.conditions import AUTHORIZED, SOURCE_OFFERED, SYNCED
 from crmflow.reconcile.connection.state import ComparableConnection, ConnectionPass
 from crmflow.reconcile.connection.testing import refusal
-from crmflow.reconcile.connection.update import update_base_connection
+from crmflow.reconcile.connection.update import note_sent, update_base_connection
 from crmflow.reconcile.credentials import ZohoCredentials
 from crmflow.reconcile.identity import Slot
 from crmflow.reconcile.offer import ZOHO_CONNECTION_SPEC_ID
@@ -23,6 +25,7 @@ from crmflow.reconcile.outcome import DONE, Outcome, stalled, waiting
 from crmflow.reconcile.ports import Zoho
 from crmflow.reconcile.remote import kept_by, read_object
 from crmflow.transport.errors import RemoteError
+from crmflow.zoho.scopes import SOURCE_SCOPES, VERIFICATION_SCOPES, missing_scopes
 
 FALLBACK_SPEC_VERSION = "1.0"
 ADOPTION = Adoption(Slot.CONNECTION, Collection.CONNECTIONS, "base connection", "spec.connectionId")
@@ -34,7 +37,7 @@ async def read_secrets(pass_: ConnectionPass) -> Outcome:
         pass_,
         pass_.spec.zoho.credentials_secret_ref.name,
         "spec.zoho.credentialsSecretRef",
-        "clientId, clientSecret and refreshToken",
+        "clientId, clientSecret and refreshToken (or grantToken)",
         ZohoCredentials.from_secret,
     )
     if isinstance(zoho, Outcome):
@@ -47,19 +50,40 @@ async def read_secrets(pass_: ConnectionPass) -> Outcome:
 
 
 async def authorize_at_zoho(pass_: ConnectionPass) -> Outcome:
-    """Zoho gives an access token for the grant."""
+    """Zoho gives an access token for the grant, and the grant has the scopes that data needs."""
     if pass_.zoho_credentials is None:
         raise RuntimeError("the Secrets are read first")
-    pass_.zoho = pass_.services.access.zoho(pass_.spec.zoho.data_center, pass_.zoho_credentials)
+    who = reach.holder(pass_.identity.namespace, pass_.identity.name)
+    pass_.zoho = pass_.services.access.zoho(who, pass_.spec.zoho.data_center, pass_.zoho_credentials)
     await pass_.zoho.access_token()
+    granted = await pass_.zoho.scopes()
+    lacking = missing_scopes(pass_.spec.zoho.scopes or SOURCE_SCOPES, granted) if granted else ()
+    if lacking:
+        return stalled(
+            "ScopeMissing",
+            f"The grant lacks {_scopes(lacking)}. Authorize again with kubectl crmflow authorize "
+            f"{pass_.identity.name}, or consent to these scopes and store the new refresh token.",
+        )
     return DONE
 
 
 async def verify_organization(pass_: ConnectionPass) -> Outcome:
     """The grant belongs to the environment that the spec names, and still to the organization it first
-    belonged to.
+    belonged to. A grant that does not let us look is used unverified.
     """
-    organization = await _zoho(pass_).organization(pass_.spec.zoho.environment)
+    try:
+        organization = await _zoho(pass_).organization(pass_.spec.zoho.environment)
+    except RemoteError as error:
+        if error.reason != "ScopeMissing":
+            raise
+        pass_.find(
+            AUTHORIZED,
+            TRUE,
+            SUCCEEDED,
+            f"{AUTHORIZED.description} To which organization the grant belongs was not verified: it lacks "
+            f"{_scopes(missing_scopes(VERIFICATION_SCOPES[:1], await _zoho(pass_).scopes()))}.",
+        )
+        return DONE
     pinned = pass_.status.zoho_organization
     if pinned is not None and pinned.id != organization.id:
         return stalled(
@@ -246,7 +270,7 @@ async def _create(pass_: ConnectionPass) -> Outcome:
             ZOHO_CONNECTION_SPEC_ID,
             spec.version if spec else FALLBACK_SPEC_VERSION,
         )
-        pass_.credentials_sent = True  # one that is found may have been given others
+        await note_sent(pass_, params)  # one that is found may have been given others
         pass_.record(token=TokenStatus(secret_hash=pass_.credentials_hash))
         sandbox = pass_.spec.platform.sandbox
         pass_.tell("Created", "Create", f"Created base connection {created.id} in sandbox {sandbox}.")
@@ -285,6 +309,10 @@ def _note_loss(pass_: ConnectionPass, connection_id: str) -> None:
         f"Base connection {connection_id} was deleted from outside; it is made anew.",
         EventType.WARNING,
     )
+
+
+def _scopes(names: Sequence[str]) -> str:
+    return ("the scope " if len(names) == 1 else "the scopes ") + ", ".join(names)
 
 
 def _zoho(pass_: ConnectionPass) -> Zoho:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from crmflow.observability.events import EventType
+from crmflow.reconcile import reach
 from crmflow.reconcile.conditions import FALSE, UNKNOWN
 from crmflow.reconcile.connection import diagnosis
 from crmflow.reconcile.connection.conditions import SOURCE_OFFERED, TESTED
@@ -44,6 +45,10 @@ async def test_base_connection(pass_: ConnectionPass) -> Outcome:
                 "TestSucceeded", "Test", "Platform reaches Zoho CRM through the base connection again."
             )
         pass_.record(test_failures=None)
+        if pass_.credentials_sent or not pass_.conditions.is_true(TESTED.name):
+            # Only now: until here the former grant might have been needed again.
+            who = reach.holder(pass_.identity.namespace, pass_.identity.name)
+            await pass_.services.access.drop_former_grants(who)
         return DONE
     return _outcome(pass_, failure)
 

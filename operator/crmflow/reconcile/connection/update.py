@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from pydantic import SecretStr
+
 from crmflow.aep.models import BaseConnection as RemoteConnection
 from crmflow.aep.models import PatchOperation
 from crmflow.api.base import LastDrift
 from crmflow.api.zohosourceconnection import TokenStatus
 from crmflow.reconcile import drift
 from crmflow.reconcile.connection.auth import (
+    Params,
     auth_params,
     auth_spec,
     differing_params,
@@ -41,7 +44,7 @@ async def update_base_connection(pass_: ConnectionPass, remote: RemoteConnection
         return [] if pass_.adopts else desired.changes_from(ComparableConnection.observed(found))
 
     if pass_.credentials_are_current and not drifted:
-        _note_changes(pass_, remote.id, await _patch(pass_, remote, named), drifted=pass_.was_ready)
+        _note_changes(pass_, remote.id, await patch(pass_, remote, named), drifted=pass_.was_ready)
         _note_shown(pass_, remote)
         return DONE
     outcome, operations = await _send(pass_, remote, named)
@@ -81,18 +84,18 @@ async def _send(
         return problem, ()
     whole = PatchOperation("replace", "/auth/params", params)
     try:
-        operations = await _patch(pass_, remote, lambda found: [*further(found), whole])
+        operations = await patch(pass_, remote, lambda found: [*further(found), whole])
     except RemoteError as error:
         if error.reason != "PatchNotSupported":
             raise
-        return _not_patched(remote.id, error), await _patch(pass_, remote, further)
-    pass_.credentials_sent = True
+        return _not_patched(remote.id, error), await patch(pass_, remote, further)
+    await note_sent(pass_, params)
     pass_.record(token=TokenStatus(secret_hash=pass_.credentials_hash))
     _note_shown(pass_, await pass_.platform.connection(remote.id))
     return DONE, operations
 
 
-async def _patch(
+async def patch(
     pass_: ConnectionPass, remote: RemoteConnection, changes: Changes
 ) -> Sequence[PatchOperation]:
     """Patch what ``changes`` finds; when somebody else was faster, read and compare again (platform.md 4.6).
@@ -111,6 +114,14 @@ async def _patch(
         else:
             return operations
     return ()
+
+
+async def note_sent(pass_: ConnectionPass, params: Params) -> None:
+    """The base connection has been given ``params``."""
+    pass_.credentials_sent = True
+    token = params["accessToken"]
+    if pass_.zoho is not None and isinstance(token, SecretStr):
+        await pass_.zoho.note_pushed(token)
 
 
 def _not_patched(connection_id: str, error: RemoteError) -> Outcome:

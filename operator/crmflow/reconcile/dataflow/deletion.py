@@ -22,7 +22,7 @@ async def reach_platform(pass_: DataflowPass) -> Outcome:
     else:
         outcome = (
             DONE
-            if reach.use_held_platform(pass_, name)
+            if await reach.use_held_platform(pass_, name, None)
             else stalled(
                 "ConnectionMissing",
                 f'The remote objects can\'t be deleted without ZohoSourceConnection "{name}", which is '

@@ -1,0 +1,255 @@
+"""Zoho CRM by credential: the grant and its tokens, kept within what Zoho issues, over restarts too."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from pydantic import SecretStr
+
+from crmflow.api.zohosourceconnection import DataCenter, Environment
+from crmflow.clock import Clock
+from crmflow.reconcile.credentials import ZohoCredentials, fingerprint
+from crmflow.runtime.tokens import FreshToken, Held
+from crmflow.runtime.tokenstore import Record, number, numbers, text
+from crmflow.transport.errors import ErrorClass, RemoteError
+from crmflow.zoho.accounts import SERVICE, AccessToken, ZohoAccounts
+from crmflow.zoho.budget import Budget
+from crmflow.zoho.crm import Organization, ZohoCRM
+from crmflow.zoho.grants import ZohoGrants, grant_lost
+from crmflow.zoho.scopes import parse_scopes
+
+log = logging.getLogger("crmflow.tokens")
+
+THROTTLED = "TokenThrottled"
+_SPENT_GRANTS = frozenset({"GrantLost", "GrantRejected", "GrantIncomplete"})
+"""Refusals after which a grant token is of no use any more."""
+_EXCHANGING = "exchanging"
+_LONGEST_BLOCK = 3600.0
+"""Seconds. A record that says more was written before the clock was set back."""
+
+
+@dataclass(frozen=True)
+class ZohoServices:
+    """The clients of Zoho's services."""
+
+    accounts: ZohoAccounts
+    grants: ZohoGrants
+    crm: ZohoCRM
+
+
+class ZohoGrant:
+    """What belongs to a refresh token, whichever client secret it is used with: one request at a time, the
+    budget, and the record in the token store.
+    """
+
+    def __init__(self, record: Record, clock: Clock) -> None:
+        self.record = record
+        self.lock = asyncio.Lock()
+        self._clock = clock
+        self._budget: Budget | None = None
+
+    async def spend(self) -> None:
+        """Count a request that is about to be made, in the store first: who crashes on the way must not ask
+        again and again. Raises RemoteError while Zoho grants no more.
+        """
+        now = self._clock.now()
+        fields = await self.record.fields()
+        blocked = number(fields.get("notBefore")) - now
+        if 0 < blocked <= _LONGEST_BLOCK:
+            raise _spent(
+                THROTTLED,
+                "Zoho issues no more tokens for the rest of its ten-minute window",
+                blocked,
+                self._clock,
+            )
+        if self._budget is None:
+            self._budget = Budget(numbers(fields.get("requests")))
+        wait = self._budget.wait(now)
+        if wait > 0:
+            raise _spent(
+                "TokenBudgetSpent",
+                "as many tokens were asked for with this refresh token as Zoho allows",
+                wait,
+                self._clock,
+            )
+        await self.record.write(requests=json.dumps(self._budget.spend(now)), notBefore=None)
+
+    async def note_throttle(self, error: RemoteError) -> None:
+        """Zoho has said that it is too much: nothing is asked until its window is over."""
+        if error.reason == THROTTLED and error.retry_after:
+            await self.record.write(notBefore=str(self._clock.now() + error.retry_after))
+
+
+class ZohoCredential:
+    """One grant with one client secret; issues access tokens."""
+
+    def __init__(
+        self,
+        services: ZohoServices,
+        clock: Clock,
+        data_center: DataCenter,
+        credentials: ZohoCredentials,
+        grant: ZohoGrant,
+        on_token: Callable[[ZohoCredential, AccessToken, bool], None],
+    ) -> None:
+        """``on_token`` is told of each token, and whether it is a new one."""
+        self.services = services
+        self.data_center = data_center
+        self.grant = grant
+        self._clock = clock
+        self._credentials = credentials
+        self._on_token = on_token
+        self._refusal: RemoteError | None = None
+        self.token: FreshToken[AccessToken] = FreshToken(self, clock, grant.lock)
+
+    async def refresh_token(self) -> SecretStr:
+        """The refresh token of the Secret, or the one that its grant token was exchanged for."""
+        if self._credentials.refresh_token is not None:
+            return self._credentials.refresh_token
+        await self.token.get()
+        return (await self.grant.record.fields())["refreshToken"]
+
+    async def stored(self) -> Held[AccessToken] | None:
+        """The token that an earlier process left, if it was issued to this very client secret."""
+        fields = await self.grant.record.fields()
+        value, scopes = fields.get("accessToken"), fields.get("scopes")
+        if value is None or text(fields.get("clientSecretHash")) != self._secret_hash:
+            return None
+        token = AccessToken(
+            value=value,
+            issued_at=number(fields.get("issuedAt")),
+            expires_at=number(fields.get("expiresAt")),
+            scopes=parse_scopes(text(scopes)),
+            api_domain=None,
+        )
+        self._on_token(self, token, False)
+        return Held(token, number(fields.get("refreshAt")))
+
+    async def fetch(self) -> AccessToken:
+        """A new token: by the refresh token, or by the grant token that is still to be exchanged."""
+        refresh_token = self._credentials.refresh_token
+        if refresh_token is None:
+            refresh_token = (await self.grant.record.fields()).get("refreshToken")
+        if refresh_token is None:
+            return await self._exchange()
+        await self.grant.spend()
+        try:
+            return await self.services.accounts.refresh(
+                self.data_center, self._credentials.client_id, self._credentials.client_secret, refresh_token
+            )
+        except RemoteError as error:
+            await self.grant.note_throttle(error)
+            raise
+
+    async def keep(self, held: Held[AccessToken]) -> None:
+        """Write the token to the store. It is good without that, too: then a restart asks for another."""
+        token = held.token
+        try:
+            await self.grant.record.write(
+                accessToken=token.value,
+                issuedAt=str(token.issued_at),
+                expiresAt=str(token.expires_at),
+                refreshAt=str(held.refresh_at),
+                scopes=" ".join(token.scopes),
+                clientSecretHash=self._secret_hash,
+                dataCenter=self.data_center,
+            )
+        except RemoteError as error:
+            log.warning("a new token is held in memory only: %s", error)
+        self._on_token(self, token, True)
+
+    async def _exchange(self) -> AccessToken:
+        """Use the grant token up. It works once: an exchange that was begun and whose end nobody knows is
+        never repeated, so its beginning is in the store before the call (zoho.md 1.5, 7).
+        """
+        if self._refusal is not None:
+            raise self._refusal
+        record, credentials = self.grant.record, self._credentials
+        if text((await record.fields()).get("grant")) == _EXCHANGING:
+            raise grant_lost("the exchange of the grant token was begun, and its result is lost")
+        if credentials.grant_token is None:
+            raise RuntimeError("credentials hold a refresh token or a grant token")
+        await record.write(grant=_EXCHANGING)
+        try:
+            exchanged = await self.services.grants.exchange(
+                self.data_center,
+                credentials.client_id,
+                credentials.client_secret,
+                credentials.grant_token,
+                credentials.redirect_uri,
+            )
+        except RemoteError as error:
+            if error.reason in _SPENT_GRANTS:
+                self._refusal = error
+            if error.reason != "GrantLost":
+                await record.write(grant=None)
+            raise
+        await record.write(grant=None, refreshToken=exchanged.refresh_token)
+        return exchanged.access_token
+
+    @property
+    def _secret_hash(self) -> str:
+        return fingerprint(self._credentials.client_secret)
+
+
+@dataclass(frozen=True)
+class ZohoAccess:
+    """Zoho CRM as one connection uses it; implements the port of the same shape."""
+
+    holder: str
+    credential: ZohoCredential
+    _in_use: Callable[[str, ZohoCredential], Awaitable[None]]
+
+    async def access_token(self) -> SecretStr:
+        """A fresh access token."""
+        token = await self.credential.token.get()
+        await self._in_use(self.holder, self.credential)
+        return token
+
+    async def refresh_token(self) -> SecretStr:
+        """What access tokens are asked for with."""
+        return await self.credential.refresh_token()
+
+    async def scopes(self) -> tuple[str, ...]:
+        """What the grant allows, as Zoho said with the token; empty if it did not."""
+        return (await self.credential.token.held()).token.scopes
+
+    async def organization(self, environment: Environment) -> Organization:
+        """The organization of the grant. A token that Zoho no longer accepts is replaced once (zoho.md 4)."""
+        credential = self.credential
+        crm, token = credential.services.crm, await credential.token.get()
+        try:
+            return await crm.organization(credential.data_center, environment, token)
+        except RemoteError as error:
+            if error.reason != "TokenRejected":
+                raise
+        credential.token.reject(token)
+        return await crm.organization(credential.data_center, environment, await credential.token.get())
+
+    async def is_pushed(self) -> bool:
+        """True if the base connection was given today's access token."""
+        token = await self.credential.token.get()
+        await self.credential.grant.record.fields()
+        return self.credential.grant.record.pushed(self.holder) == fingerprint(token)
+
+    async def note_pushed(self, token: SecretStr) -> None:
+        """The base connection has been given ``token``."""
+        await self.credential.grant.record.note_pushed(self.holder, fingerprint(token))
+
+
+def _spent(reason: str, message: str, wait: float, clock: Clock) -> RemoteError:
+    until = datetime.fromtimestamp(clock.now() + wait, UTC).strftime("%H:%M:%S UTC")
+    return RemoteError(
+        SERVICE,
+        "refresh",
+        ErrorClass.TRANSIENT,
+        reason,
+        f"{message}; the next one is asked for at {until}",
+        advice="Nothing to do. If it comes back, look for another program that uses the same refresh token.",
+        retry_after=wait,
+    )
