@@ -50,7 +50,7 @@ class LiveZoho:
         if credentials.refresh_token is None:
             yield warning(
                 "Zoho token",
-                "not checked: the Secret has a grant token, which works only once and is the operator's to use",
+                "not checked: the Secret has a grant token, which works once and is the operator's",
                 "Look at the Authorized condition of the connection",
             )
             return
