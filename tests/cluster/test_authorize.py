@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import socket
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,8 +11,6 @@ import httpx
 import pytest
 import yaml
 
-from crmflow import __version__
-from hack.controlplane import find_assets
 from hack.emulators import Emulators
 from hack.kubectl import Kubectl
 from tests.cluster.support import manifests
@@ -264,17 +260,6 @@ def test_a_port_that_is_taken(desk: Desk) -> None:
         run = desk.authorize()
         assert run.finish() == 1
     assert "--redirect-uri" in run.stderr
-
-
-def test_kubectl_finds_the_plugin() -> None:
-    answer = subprocess.run(
-        [find_assets().binary("kubectl"), "crmflow", "--version"],
-        env={"PATH": str(Path(sys.executable).parent)},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert answer.stdout == f"kubectl-crmflow {__version__}\n"
 
 
 # --- without a redirect -----------------------------------------------------------------------------------
