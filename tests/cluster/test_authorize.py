@@ -6,6 +6,7 @@ import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
@@ -272,6 +273,15 @@ def test_the_address_may_be_pasted(desk: Desk) -> None:
 
     assert run.finish() == 0, run.stderr
     assert "access_token" in desk.refreshes().json()
+
+
+def test_the_scopes_that_the_spec_names_are_asked_for(desk: Desk) -> None:
+    desk.store()
+    scopes = ["ZohoCRM.modules.contacts.READ", "ZohoCRM.org.READ"]
+    desk.cluster.apply(manifests.connection(desk.namespace, zoho={"scopes": scopes}))
+    asked = [desk.authorize("--paste"), desk.authorize("--paste", "--scopes=ZohoCRM.settings.READ")]
+    found = [parse_qs(urlsplit(run.shown_url).query)["scope"] for run in asked]
+    assert found == [[",".join(scopes)], ["ZohoCRM.settings.READ"]]
 
 
 def test_a_pasted_answer_of_another_run_is_refused(desk: Desk) -> None:

@@ -25,7 +25,7 @@ from crmflow.zoho.scopes import DEFAULT_SCOPES, parse_scopes
 
 async def authorize(options: AuthorizeOptions) -> None:
     """Carry the command out. Raises Problem or RemoteError; the Secret is as it was then."""
-    scopes = _scopes(options.scopes)
+    given = _scopes(options.scopes)
     seconds = _seconds(options.timeout)
     cluster = await Cluster.connect(*options.cluster)
     try:
@@ -37,6 +37,7 @@ async def authorize(options: AuthorizeOptions) -> None:
         destination = Destination(cluster, connection, stored, print_only=options.print_only)
         await destination.check(client)
         async with zoho.connect() as remote:
+            scopes = given or connection.spec.zoho.scopes or DEFAULT_SCOPES
             exchange = Exchange(connection, client, destination, remote, scopes)
             told = await _obtain(options, exchange, seconds)
     finally:
@@ -72,8 +73,9 @@ async def _stored(cluster: Cluster, connection: Connection, options: AuthorizeOp
 
 
 def _scopes(text: str | None) -> tuple[str, ...]:
-    scopes = DEFAULT_SCOPES if text is None else parse_scopes(text)
-    if not scopes:
+    """Those of the command line; none if it does not speak of them."""
+    scopes = parse_scopes(text or "")
+    if text is not None and not scopes:
         raise Problem("--scopes names no scope")
     return scopes
 

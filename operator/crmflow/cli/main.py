@@ -93,7 +93,10 @@ def authorize(
         typer.Option("--print", help="Print the Secret as YAML, in clear, instead of writing it."),
     ] = False,
     scopes: Annotated[
-        str | None, typer.Option(help="Scopes, comma-separated. Default: the smallest set that works.")
+        str | None,
+        typer.Option(
+            help="Scopes, comma-separated. Default: spec.zoho.scopes, else the smallest set that works."
+        ),
     ] = None,
     client_id: Annotated[
         str | None, typer.Option(help="The OAuth client. Default: clientId in the Secret.")

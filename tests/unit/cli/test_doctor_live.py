@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -169,6 +170,23 @@ async def test_scopes(scopes: tuple[str, ...], level: Level, text: str) -> None:
     found = (await Services(oauth__v2__token=token).at_zoho())["Zoho scopes"]
     assert found.level is level
     assert text in found.message
+
+
+async def test_the_scopes_that_the_spec_names() -> None:
+    told = connection(CONNECTED, zoho={"scopes": ["ZohoCRM.modules.contacts.READ", "ZohoCRM.coql.READ"]})
+    found = (await Services().at_zoho(told))["Zoho scopes"]
+    assert (found.level, found.reason) == (Level.FAILED, "ScopeMissing")
+    assert "ZohoCRM.coql.READ" in found.message
+    assert "contacts" not in found.message
+    assert "kubectl crmflow authorize zoho-eu -n team" in found.fix
+
+
+async def test_a_grant_token_is_left_alone() -> None:
+    services = Services()
+    granted = replace(ZOHO, refresh_token=None, grant_token=SecretStr("1000.eeee.ffff"))
+    found = await _by_subject(services.zoho.check(connection({}), granted))
+    assert (list(found)[-1], found["Zoho token"].level) == ("Zoho token", Level.WARNING)
+    assert set(services.asked) == {"/"}
 
 
 async def test_the_organization_is_not_read_without_the_scope_for_it() -> None:

@@ -20,7 +20,7 @@ from crmflow.cli.zoho import Zoho
 from crmflow.reconcile.credentials import ZohoCredentials
 from crmflow.transport.errors import RemoteError
 from crmflow.zoho.accounts import AccessToken
-from crmflow.zoho.scopes import DEFAULT_SCOPES, VERIFICATION_SCOPES, missing_scopes
+from crmflow.zoho.scopes import SOURCE_SCOPES, VERIFICATION_SCOPES, missing_scopes
 
 _ADDRESS_REFUSED = ("TokenRejected", "AccessRefused")
 _RERUN = "Run the doctor again in a few minutes"
@@ -49,7 +49,7 @@ class LiveZoho:
             return
         if credentials.refresh_token is None:
             yield warning(
-                "Zoho token",
+                Subject.ZOHO_ACCESS,
                 "not checked: the Secret has a grant token, which works once and is the operator's",
                 "Look at the Authorized condition of the connection",
             )
@@ -59,7 +59,7 @@ class LiveZoho:
             yield failed_by(Subject.ZOHO_ACCESS, token)
             return
         yield ok(Subject.ZOHO_ACCESS, "Zoho gave an access token, one of ten that it gives in ten minutes")
-        yield _check_scopes(token)
+        yield _check_scopes(connection, token)
         if api.level is Level.OK:
             async for check in self._check_grant(connection, token):
                 yield check
@@ -82,7 +82,7 @@ class LiveZoho:
 
     async def _check_grant(self, connection: Connection, token: AccessToken) -> AsyncIterator[Check]:
         subject = Subject.ZOHO_ORGANIZATION
-        missing = missing_scopes(VERIFICATION_SCOPES, token.scopes) if token.scopes else ()
+        missing = missing_scopes(VERIFICATION_SCOPES[:1], token.scopes) if token.scopes else ()
         if missing:
             yield warning(
                 subject,
@@ -116,7 +116,7 @@ class LiveZoho:
         return ok(subject, f"the grant is that of {user.name} ({user.email}), profile {user.profile}")
 
 
-def _check_scopes(token: AccessToken) -> Check:
+def _check_scopes(connection: Connection, token: AccessToken) -> Check:
     subject = Subject.ZOHO_SCOPES
     if not token.scopes:
         return warning(
@@ -124,11 +124,11 @@ def _check_scopes(token: AccessToken) -> Check:
             "Zoho did not say which scopes it granted",
             "Nothing, unless something is refused with ScopeMissing",
         )
-    missing = missing_scopes(DEFAULT_SCOPES, token.scopes)
-    needed = [scope for scope in missing if scope not in VERIFICATION_SCOPES]
+    needed = missing_scopes(connection.spec.zoho.scopes or SOURCE_SCOPES, token.scopes)
     if needed:
-        fix = f"kubectl crmflow authorize, with the scopes {','.join(DEFAULT_SCOPES)}"
+        fix = f"Run `kubectl crmflow authorize {connection.name} -n {connection.namespace}`"
         return failed(subject, f"the grant lacks {', '.join(needed)}", fix, "ScopeMissing")
+    missing = missing_scopes(VERIFICATION_SCOPES, token.scopes)
     if missing:
         return warning(
             subject,
