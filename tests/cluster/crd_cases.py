@@ -31,7 +31,7 @@ class Values:
 SHARED_RULES: Mapping[Rule, Values] = {
     ONE_LINE: Values(
         ("a\nb", "a\tb", "a\r", "\x00", "\x7f", "a\x85", "a\u2028b", "a\u2029b"),
-        ('Straße 7, [x] "y"', "名前"),
+        ('Straße 7 [x] "y"', "名前"),
     ),
     OBJECT_NAME: Values(
         ("Zoho", "-a", "a-", "a_b", "a..b", ".a", "a.", "a-.b", "a/b", "a b", "a\n"),
@@ -63,6 +63,20 @@ SHARED_RULES: Mapping[Rule, Values] = {
 }
 """Rules about one value that stand in many places."""
 
+XDM_IDS = Values(
+    (
+        "",
+        "Contacts",
+        "_acme.schemas.0f1e2d",
+        "http://ns.adobe.com/acme",
+        "https://ns.adobe.com/",
+        "https://ns.adobe.com.evil.com/acme",
+        "https://ns.adobe.com/acme schema",
+        "https://ns.adobe.com/acme\n",
+    ),
+    ("https://ns.adobe.com/acme/schemas/0f1e2d",),
+)
+
 SCALAR_RULES: Mapping[str, Values] = {
     "spec.zoho.scopes[]": Values(
         ("", "modules", "ZohoCRM.", ".READ", "ZohoCRM.modules READ", "ZohoCRM.modules.READ,x.y", "a.b\n"),
@@ -88,18 +102,11 @@ SCALAR_RULES: Mapping[str, Values] = {
         )
         for path in ("spec.connectionId", "spec.flowId")
     },
-    "spec.target.schema.id": Values(
-        (
-            "",
-            "Contacts",
-            "_acme.schemas.0f1e2d",
-            "http://ns.adobe.com/acme",
-            "https://ns.adobe.com/",
-            "https://ns.adobe.com.evil.com/acme",
-            "https://ns.adobe.com/acme schema",
-            "https://ns.adobe.com/acme\n",
-        ),
-        ("https://ns.adobe.com/acme/schemas/0f1e2d",),
+    "spec.target.schema.id": XDM_IDS,
+    "spec.target.schema.create.class": XDM_IDS,
+    "spec.target.schema.create.fieldGroups[]": XDM_IDS,
+    "spec.mappingSetRef.id": Values(
+        ("", "My mapping", "a/b", "a_b", "93ddfa69\n"), ("93ddfa69c4864d978832b1e5ef6ec3b9", "a-b")
     ),
     "spec.target.dataset.id": Values(
         ("", "My dataset", "a/b", "a-b", "6889f4f89b982b2b90bc1207\n"),
@@ -206,7 +213,100 @@ def _needed_to_observe(path: str) -> list[Case]:
     ]
 
 
+def _either(path: str, field: str, other: str, values: dict[str, Any]) -> list[Case]:
+    """The object at ``path`` has exactly one of two fields."""
+    both, one = {name: values[name] for name in (field, other)}, {field: values[field]}
+    text = f"must have exactly one of {field} and {other}"
+    dataset = ("spec.target.dataset.create", REMOVED)  # what it needs of the schema does not matter here
+    return [
+        Case(((path, bad), dataset), path, text, ((path, good), dataset))
+        for bad, good in ((both, one), ({}, {other: values[other]}))
+    ]
+
+
+_SCHEMA, _DATASET = "spec.target.schema", "spec.target.dataset"
+_SCHEMA_ID = "https://ns.adobe.com/acme/schemas/0f1e2d"
+_CREATE_SCHEMA = {"class": "https://ns.adobe.com/xdm/context/profile"}
+_MAPPING_SET = {"id": "93ddfa69c4864d978832b1e5ef6ec3b9", "version": 2}
+
+
 OBJECT_RULES: Mapping[tuple[str, str], list[Case]] = {
+    (_SCHEMA, "must have exactly one of id and title"): _either(
+        _SCHEMA, "id", "title", {"id": _SCHEMA_ID, "title": "Contacts"}
+    ),
+    (_SCHEMA, "create needs title"): [
+        Case(
+            (
+                *_set(_SCHEMA, {"id": _SCHEMA_ID, "create": _CREATE_SCHEMA}),
+                (f"{_DATASET}.create", REMOVED),
+            ),
+            f"{_SCHEMA}.title",
+            "create needs title",
+            (
+                *_set(_SCHEMA, {"title": "Contacts", "create": _CREATE_SCHEMA}),
+                (f"{_DATASET}.create", REMOVED),
+            ),
+        )
+    ],
+    (_DATASET, "must have exactly one of id and name"): [
+        Case(_set(_DATASET, bad), _DATASET, "must have exactly one of id and name", _set(_DATASET, good))
+        for bad, good in (
+            ({"id": "6889f4f8", "name": "Contacts"}, {"id": "6889f4f8"}),
+            ({}, {"name": "Contacts"}),
+        )
+    ],
+    (_DATASET, "create needs name"): [
+        Case(
+            _set(_DATASET, {"id": "6889f4f8", "create": {}}),
+            f"{_DATASET}.name",
+            "create needs name",
+            _set(_DATASET, {"name": "Contacts", "create": {}}),
+        )
+    ],
+    (f"{_DATASET}.name", "must have no comma"): [
+        Case(_set(f"{_DATASET}.name", "a,b"), f"{_DATASET}.name", "no comma", _set(f"{_DATASET}.name", "a;b"))
+    ],
+    (f"{_DATASET}.create", "upsert needs profile"): [
+        Case(
+            _set(f"{_DATASET}.create", bad),
+            f"{_DATASET}.create.upsert",
+            "upsert needs profile",
+            _set(f"{_DATASET}.create", good),
+        )
+        for bad, good in (
+            ({"upsert": True}, {"upsert": True, "profile": True}),
+            ({"upsert": True, "profile": False}, {"upsert": False}),
+        )
+    ],
+    ("spec.target", "dataset.create.profile needs a schema"): [
+        Case(
+            _set(f"{_SCHEMA}.create", bad),
+            _DATASET,
+            "needs a schema that is enabled for Profile",
+            good,
+        )
+        for bad, good in (
+            (_CREATE_SCHEMA, _set(_SCHEMA, {"title": "Contacts"})),
+            (
+                {**_CREATE_SCHEMA, "enableForProfileIrreversibly": False},
+                (*_set(f"{_SCHEMA}.create", _CREATE_SCHEMA), *_set(f"{_DATASET}.create", {"profile": False})),
+            ),
+        )
+    ],
+    ("spec", "must have exactly one of mapping and mappingSetRef"): [
+        Case(
+            _set("spec.mappingSetRef", _MAPPING_SET),
+            "spec",
+            "must have exactly one of mapping and mappingSetRef",
+            (("spec.mapping", REMOVED), ("spec.mappingSetRef", _MAPPING_SET)),
+        ),
+        Case(
+            _set("spec.mapping", REMOVED),
+            "spec",
+            "must have exactly one of mapping and mappingSetRef",
+            _set("spec.displayName", "Other"),
+        ),
+    ],
     ("spec", "endpoint and whatever else names a host must be one of zoho.dataCenter"): [
         *(
             Case(case.rejected, _AUTH_PARAMS, case.text, case.accepted)

@@ -81,7 +81,10 @@ _WRONG_TYPE: dict[str, Any] = {
 _STRETCHED: dict[tuple[str, str], Callable[[int], str]] = {
     (ZOHO_SOURCE_CONNECTION.kind, "spec.zoho.scopes[]"): lambda n: "ZohoCRM.".ljust(n, "a"),
     (ZOHO_SOURCE_CONNECTION.kind, "spec.platform.organization"): lambda n: "A" * (n - 9) + "@AdobeOrg",
-    (CRM_DATAFLOW.kind, "spec.target.schema.id"): lambda n: "https://ns.adobe.com/".ljust(n, "a"),
+    **{
+        (CRM_DATAFLOW.kind, f"spec.target.schema.{field}"): lambda n: "https://ns.adobe.com/".ljust(n, "a")
+        for field in ("id", "create.class", "create.fieldGroups[]")
+    },
     **{(kind.kind, "spec.resyncInterval"): lambda n: "1h".rjust(n, "0") for kind in KINDS},
 }
 """How to make a valid string of a given length where not any letters will do."""
@@ -168,7 +171,9 @@ def _items(constraint: Constraint, where: str, count: int) -> list[Any]:
     first = value_at(constraint.kind, where)[0]
     if not isinstance(first, dict):
         return [f"{first}{index}" for index in range(count)]
-    key = next(key for key in ("target", "type", "slot") if key in first)
+    key = next((key for key in ("target", "type", "slot") if key in first), None)
+    if key is None:
+        return [first] * count
     return [{**first, key: f"{first[key]}{index}"} for index in range(count)]
 
 

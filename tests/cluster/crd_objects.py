@@ -76,8 +76,19 @@ MAXIMAL: dict[str, Resource] = {
             "connectionRef": {"name": "zoho-eu"},
             "source": {"table": "Contacts", "columns": ["Email", "First_Name", "Last_Name"]},
             "target": {
-                "schema": {"id": "https://ns.adobe.com/acme/schemas/0f1e2d"},
-                "dataset": {"id": "6889f4f89b982b2b90bc1207"},
+                "schema": {
+                    "title": "Contacts",
+                    "create": {
+                        "class": "https://ns.adobe.com/xdm/context/profile",
+                        "fieldGroups": ["https://ns.adobe.com/xdm/context/profile-person-details"],
+                        "primaryIdentity": {"path": "personalEmail.address", "namespace": "Email"},
+                        "enableForProfileIrreversibly": True,
+                    },
+                },
+                "dataset": {
+                    "name": "Contacts",
+                    "create": {"profile": True, "upsert": True, "errorDiagnostics": True},
+                },
             },
             "mapping": [
                 {"target": "personalEmail.address", "source": "Email"},
@@ -108,9 +119,10 @@ MAXIMAL: dict[str, Resource] = {
             "mappingSet": {"id": "m1", "version": 0, "contentHash": "0a1b2c3d"},
             "schema": {
                 "id": "https://ns.adobe.com/acme/schemas/0f1e2d",
+                "title": "Contacts",
                 "version": "application/vnd.adobe.xed-full+json;version=1",
             },
-            "dataset": {"id": "6889f4f89b982b2b90bc1207", "profileEnabled": True},
+            "dataset": {"id": "6889f4f89b982b2b90bc1207", "name": "Contacts", "profileEnabled": True},
             "source": {"baseConnectionId": "5f2e7a6c", "table": "Contacts"},
             "columns": ["Email", "First_Name", "Last_Name", "Modified_Time"],
             "schedule": {
@@ -141,10 +153,29 @@ MAXIMAL: dict[str, Resource] = {
 }
 """One valid resource per kind with every field set."""
 
+ALTERNATIVES: dict[str, tuple[Edit, ...]] = {
+    "spec.target.schema.id": (
+        ("spec.target.schema", {"id": "https://ns.adobe.com/acme/schemas/0f1e2d"}),
+        ("spec.target.dataset.create", REMOVED),
+    ),
+    "spec.target.dataset.id": (("spec.target.dataset", {"id": "6889f4f89b982b2b90bc1207"}),),
+    "spec.mappingSetRef": (
+        ("spec.mapping", REMOVED),
+        ("spec.mappingSetRef", {"id": "93ddfa69c4864d978832b1e5ef6ec3b9", "version": 2}),
+    ),
+}
+"""What makes a maximal resource valid with a field that excludes another one, by the field's path."""
+
 ONCE: tuple[Edit, ...] = (
     ("spec.schedule", {"frequency": "Once", "startTime": "2026-01-31T08:00:00Z"}),
     ("spec.deltaColumn", REMOVED),
 )
+
+
+def context(path: str) -> tuple[Edit, ...]:
+    """The edits without which the field at ``path`` can't be set."""
+    found = (edits for field, edits in ALTERNATIVES.items() if path == field or path.startswith(f"{field}."))
+    return next(found, ())
 
 
 def resource(kind: Kind, name: str, edits: tuple[Edit, ...] = ()) -> Resource:
@@ -183,7 +214,7 @@ def _edit(obj: Resource, path: str, value: Any) -> None:
 
 def concrete(kind: Kind, path: str) -> str:
     """``path`` with each ``[]`` as the index of the first item that has what follows, and ``{}`` as a key."""
-    value: Any = MAXIMAL[kind.kind]
+    value: Any = resource(kind, "any", context(path))
     found = ""
     parts = path.replace("[]", ".[]").replace("{}", ".{}").split(".")
     for position, part in enumerate(parts):
@@ -200,7 +231,7 @@ def concrete(kind: Kind, path: str) -> str:
 
 
 def value_at(kind: Kind, path: str) -> Any:
-    value: Any = MAXIMAL[kind.kind]
+    value: Any = resource(kind, "any", context(path))
     for step in _steps(path):
         value = value[step]
     return value

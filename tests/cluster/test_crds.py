@@ -15,7 +15,7 @@ from kubernetes.config import new_client_from_config
 from crmflow.api.kinds import CRM_DATAFLOW, GROUP, KINDS, VERSION, Kind
 from tests.cluster.crd_cases import OBJECT_RULES, SCALAR_RULES, SHARED_RULES, rule_cases
 from tests.cluster.crd_constraints import Case, Constraint, constraints, generated_cases
-from tests.cluster.crd_objects import ONCE, REMOVED, Resource, resource
+from tests.cluster.crd_objects import ONCE, REMOVED, Resource, context, resource
 
 NAMESPACE = f"crds-{uuid.uuid4().hex[:8]}"
 STORED = "stored"
@@ -89,7 +89,7 @@ def server(kubeconfig: Path) -> Iterator[Server]:
 def attempt(server: Server, constraint: Constraint, case: Case, *, rejected: bool) -> None:
     """Send the case to where its constraint is checked, without storing anything."""
     stored = case.transition or constraint.path.startswith("status")
-    edits = case.rejected if rejected else case.accepted
+    edits = (*context(constraint.path), *(case.rejected if rejected else case.accepted))
     body = resource(constraint.kind, STORED if stored else "new", edits)
     if case.transition:
         server.replace(constraint.kind, body, dry_run=True)

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from crmflow.aep import fields
 from crmflow.aep.gateway import Service
-from crmflow.aep.models import FieldMapping, MappingCheck, MappingSetRef, SourceType
+from crmflow.aep.models import FieldMapping, MappingCheck, MappingSet, MappingSetRef, SourceType
 from crmflow.observability.redaction import sanitise
 
 SERVICE = "DataPrep"
@@ -47,7 +47,7 @@ class MappingSets(Service):
                 return MappingSetRef(fields.text(raw, "id"), fields.integer(raw.get("version")) or 0)
         return None
 
-    async def mapping_set(self, ref: MappingSetRef) -> tuple[FieldMapping, ...]:
+    async def mapping_set(self, ref: MappingSetRef) -> MappingSet:
         """What a mapping set maps, whoever made it; NotFound if there is none of that version."""
         answer = await self._gateway.send(
             SERVICE,
@@ -56,10 +56,15 @@ class MappingSets(Service):
             f"{_PATH}/{quote(ref.id, safe='')}",
             params=[("version", str(ref.version))],
         )
-        found = fields.obj(answer.json()).get("mappings")
-        if not isinstance(found, list):
+        body = fields.obj(answer.json())
+        schema = fields.obj(body, "outputSchema", "schemaRef") or fields.obj(body, "schemaRef")
+        if not isinstance(body.get("mappings"), list):
             raise answer.unreadable("no mappings")
-        return tuple(map(_mapping, fields.objects(found)))
+        return MappingSet(
+            schema_id=fields.text(schema, "id"),
+            content_type=fields.text(schema, "contentType"),
+            mappings=tuple(map(_mapping, fields.objects(body["mappings"]))),
+        )
 
     async def create_mapping_set(
         self, name: str, schema_id: str, content_type: str, mappings: Sequence[FieldMapping]

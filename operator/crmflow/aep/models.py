@@ -293,6 +293,15 @@ class MappingSetRef:
 
 
 @dataclass(frozen=True, slots=True)
+class MappingSet:
+    """What a mapping set says (platform.md 8)."""
+
+    schema_id: str
+    content_type: str
+    mappings: tuple[FieldMapping, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Schema:
     """An XDM schema (platform.md 10)."""
 
@@ -303,6 +312,9 @@ class Schema:
     title: str
     version: str
     """Major and minor, such as ``1.3``."""
+    description: str = ""
+    profile_enabled: bool = False
+    """Whether it is part of the union schema, which can't be undone."""
 
     @property
     def major_version(self) -> int:

@@ -45,51 +45,175 @@ class Source(Model):
     lists them."""
 
 
-class SchemaReference(Model):
-    """Names an XDM schema."""
+XdmId = Annotated[
+    str,
+    Field(max_length=512),
+    Rule(
+        "self.matches('^https://ns[.]adobe[.]com/[^[:space:]]+$')",
+        "must be an $id, a URI that begins with https://ns.adobe.com/; Schema Registry and the page in Adobe "
+        "Experience Platform show it",
+    ),
+]
+"""The $id of a schema, class or field group."""
+Path = Annotated[str, Field(min_length=1, max_length=256), ONE_LINE]
+"""The dotted path of a field in the schema."""
 
-    id: Annotated[
-        str,
-        Field(max_length=512),
-        Rule(
-            "self.matches('^https://ns[.]adobe[.]com/[^[:space:]]+$')",
-            "must be the schema's $id, a URI that begins with https://ns.adobe.com/; Schema Registry and "
-            "the schema's page in "
-            "Adobe Experience Platform show it",
-        ),
-    ]
+
+class PrimaryIdentity(Model):
+    """The field by which Adobe Experience Platform recognises whom a record is about."""
+
+    path: Path
+    """The path of the field in the schema, such as personalEmail.address."""
+    namespace: Annotated[str, Field(min_length=1, max_length=64), ONE_LINE]
+    """The code of the identity namespace, such as Email."""
+
+
+class SchemaCreation(Model):
+    """How the schema is composed if it has to be created (platform.md 10)."""
+
+    class_: XdmId = Field(alias="class")
+    """The $id of its class, such as https://ns.adobe.com/xdm/context/profile."""
+    field_groups: Annotated[tuple[XdmId, ...], ListSet(), Field(max_length=50)] = ()
+    """The $ids of its field groups, whose fields it has besides those of the class."""
+    primary_identity: PrimaryIdentity | None = None
+    """Its primary identity. Left out, it has none."""
+    enable_for_profile_irreversibly: bool = False
+    """Whether the schema becomes part of the union schema of Real-Time Customer Profile. That can never be
+    undone, neither by this operator nor in Adobe Experience Platform."""
+
+
+class SchemaReference(Model):
+    """Names an XDM schema by its $id, or by its title so that one manifest serves several sandboxes."""
+
+    id: XdmId | None = None
     """The $id of the schema."""
+    title: Annotated[str, Field(min_length=1, max_length=128), ONE_LINE] | None = None
+    """The title of the schema. Exactly one schema of the sandbox must have it."""
+    create: SchemaCreation | None = None
+    """Create the schema if no schema has the title. A schema that exists is never changed or deleted. Left
+    out, the schema must exist."""
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            "has(self.id) != has(self.title)",
+            "must have exactly one of id and title: remove one, or add the one that is missing",
+        ),
+        Rule(
+            "!has(self.create) || has(self.title)",
+            "create needs title, the name of the schema that is created: use title instead of id",
+            field_path=".title",
+            reason="FieldValueRequired",
+        ),
+    )
+
+
+class DatasetCreation(Model):
+    """What the dataset is like if it has to be created (platform.md 9)."""
+
+    profile: bool = False
+    """Whether its records go into Real-Time Customer Profile. The schema must be enabled for Profile."""
+    upsert: bool = False
+    """Whether a record updates the fields that it has, instead of replacing the whole profile fragment. Only
+    with profile."""
+    error_diagnostics: bool = False
+    """Whether the dataset keeps details about records that it refused."""
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            "!has(self.upsert) || !self.upsert || (has(self.profile) && self.profile)",
+            "upsert needs profile: set profile to true as well, or remove upsert",
+            field_path=".upsert",
+        ),
+    )
 
 
 class DatasetReference(Model):
-    """Names a dataset."""
+    """Names a dataset by its ID, or by its name so that one manifest serves several sandboxes."""
 
-    id: Annotated[
-        str,
-        Field(max_length=64),
-        Rule(
-            "self.matches('^[0-9A-Za-z]+$')",
-            "must be the dataset's ID, letters and digits as its page in Adobe Experience Platform shows "
-            "them, not its name",
-        ),
-    ]
+    id: (
+        Annotated[
+            str,
+            Field(max_length=64),
+            Rule(
+                "self.matches('^[0-9A-Za-z]+$')",
+                "must be the dataset's ID, letters and digits as its page in Adobe Experience Platform shows "
+                "them, not its name",
+            ),
+        ]
+        | None
+    ) = None
     """The ID of the dataset."""
+    name: (
+        Annotated[
+            str,
+            Field(min_length=1, max_length=128),
+            ONE_LINE,
+            Rule(
+                "!self.contains(',')",
+                "must have no comma, which separates names in a look-up: use id instead",
+            ),
+        ]
+        | None
+    ) = None
+    """The name of the dataset. Exactly one dataset of the sandbox must have it."""
+    create: DatasetCreation | None = None
+    """Create the dataset if no dataset has the name; {} creates a plain one. A dataset that exists is never
+    changed or deleted. Left out, the dataset must exist."""
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            "has(self.id) != has(self.name)",
+            "must have exactly one of id and name: remove one, or add the one that is missing",
+        ),
+        Rule(
+            "!has(self.create) || has(self.name)",
+            "create needs name, the name of the dataset that is created: use name instead of id",
+            field_path=".name",
+            reason="FieldValueRequired",
+        ),
+    )
 
 
 class Target(Model):
-    """Where to write in Adobe Experience Platform. Both must exist; the operator never changes or deletes
-    them."""
+    """Where to write in Adobe Experience Platform. What exists there is never changed or deleted."""
 
     schema_: SchemaReference = Field(alias="schema")
     """The XDM schema of the mapping's targets. The dataset must have the same one."""
     dataset: DatasetReference
     """The dataset that receives the records."""
 
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            "!has(self.dataset.create) || !has(self.dataset.create.profile) || !self.dataset.create.profile"
+            " || !has(self.schema.create) || (has(self.schema.create.enableForProfileIrreversibly)"
+            " && self.schema.create.enableForProfileIrreversibly)",
+            "dataset.create.profile needs a schema that is enabled for Profile: set "
+            "schema.create.enableForProfileIrreversibly, or remove profile",
+            field_path=".dataset",
+        ),
+    )
+
+
+class MappingSetReference(Model):
+    """Names a mapping set that exists in the sandbox."""
+
+    id: Annotated[
+        str,
+        Field(max_length=64),
+        Rule(
+            "self.matches('^[0-9A-Za-z-]+$')",
+            "must be the mapping set's ID, letters, digits and '-' as Data Prep shows them",
+        ),
+    ]
+    """The ID of the mapping set."""
+    version: Annotated[int, Field(ge=0)]
+    """The version of the mapping set that the flow uses; a newer one is used when it is named here."""
+
 
 class Mapping(Model):
     """How one field of the schema gets its value: from a column, by an expression, or as a fixed value."""
 
-    target: Annotated[str, Field(min_length=1, max_length=256), ONE_LINE]
+    target: Path
     """The path of the field in the schema, such as personalEmail.address; a custom field begins with the
     tenant's namespace."""
     source: ColumnName | None = None
@@ -193,8 +317,12 @@ class CRMDataflowSpec(Model):
     """What to read from Zoho CRM."""
     target: Target
     """Where to write in Adobe Experience Platform."""
-    mapping: Annotated[tuple[Mapping, ...], ListMap("target"), Field(min_length=1, max_length=500)]
+    mapping: Annotated[tuple[Mapping, ...], ListMap("target"), Field(min_length=1, max_length=500)] | None = (
+        None
+    )
     """How each field of the schema gets its value; each target once."""
+    mapping_set_ref: MappingSetReference | None = None
+    """A mapping set that was made elsewhere, instead of mapping."""
     delta_column: DeltaColumn | None = None
     """The column that tells new and changed records from old ones. Required, except when frequency is Once,
     which has none."""
@@ -221,6 +349,10 @@ class CRMDataflowSpec(Model):
     names are left. With managementPolicy Observe they are always left. The status shows what applies."""
 
     rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            "has(self.mapping) != has(self.mappingSetRef)",
+            "must have exactly one of mapping and mappingSetRef: remove one, or add the one that is missing",
+        ),
         Rule(
             "self.schedule.frequency == 'Once' || has(self.deltaColumn)",
             "deltaColumn is required unless schedule.frequency is Once: name the column that tells "
@@ -281,6 +413,8 @@ class SchemaStatus(Model):
 
     id: Annotated[str, Field(max_length=512)]
     """Its $id."""
+    title: Annotated[str, Field(max_length=128)] | None = None
+    """The title by which it was found, if the spec names it so."""
     version: Annotated[str, Field(max_length=128)]
     """Its version as dataset and mapping name it."""
 
@@ -293,6 +427,8 @@ class DatasetStatus(Model):
     profile_enabled: bool | None = None
     """Whether Real-Time Customer Profile reads it too, as last looked at: then its batches count against a
     limit of the sandbox."""
+    name: Annotated[str, Field(max_length=128)] | None = None
+    """The name by which it was found, if the spec names it so."""
 
 
 class ScheduleStatus(Model):

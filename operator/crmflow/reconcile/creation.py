@@ -73,7 +73,7 @@ async def ensure(
         _settle(pass_, wanted.slot)
         return found.id
     if not fresh:
-        left = _seconds_left(pass_, intent.time)
+        left = seconds_left(pass_, intent.time)
         if left > 0:
             raise NotCreatedError(_pending(f"The answer to creating the {wanted.slot} was lost.", left))
         again = Intent(slot=wanted.slot, name=wanted.name, time=pass_.utcnow)
@@ -111,7 +111,7 @@ async def find_unrecorded(pass_: AnyPass, slot: str, collection: Collection) -> 
         return ()
     hits = await pass_.inventory.look_up(collection, pass_.identity.key(slot), lost=True)
     found = tuple(item.id for item in hits if judge(pass_.identity, item.description) is not Verdict.FOREIGN)
-    if not found and (left := _seconds_left(pass_, intent.time)) > 0:
+    if not found and (left := seconds_left(pass_, intent.time)) > 0:
         raise NotCreatedError(_pending(f"The answer to creating the {slot} was lost.", left))
     return found
 
@@ -198,7 +198,8 @@ def _pending(what: str, left: float) -> Outcome:
     )
 
 
-def _seconds_left(pass_: AnyPass, since: datetime) -> float:
+def seconds_left(pass_: AnyPass, since: datetime) -> float:
+    """How long what was created at ``since`` may still take to show in a listing."""
     return since.timestamp() + pass_.services.create_grace - pass_.now
 
 

@@ -30,6 +30,7 @@ from crmflow.reconcile.ports import (
     Platform,
     Secrets,
 )
+from crmflow.reconcile.shared import CreatedNames
 from crmflow.transport.errors import RemoteError
 
 log = logging.getLogger("crmflow.reconcile")
@@ -49,6 +50,7 @@ class Services:
     peers: Peers
     offers: Offers
     explored: Explored
+    created_names: CreatedNames
     create_grace: float
     """Seconds in which a create whose answer was lost may still show up."""
     allow_list: Callable[[], IpAllowList] = packaged_allow_list

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import Any, Protocol
 
@@ -23,6 +24,7 @@ from crmflow.aep.models import (
     Flow,
     FlowSpec,
     MappingCheck,
+    MappingSet,
     MappingSetRef,
     PatchOperation,
     Run,
@@ -119,13 +121,31 @@ class Platform(Protocol):
         self, schema_id: str, content_type: str, mappings: Sequence[FieldMapping]
     ) -> Sequence[MappingCheck]: ...
     async def find_mapping_set(self, name: str) -> MappingSetRef | None: ...
-    async def mapping_set(self, ref: MappingSetRef) -> Sequence[FieldMapping]: ...
+    async def mapping_set(self, ref: MappingSetRef) -> MappingSet: ...
     async def create_mapping_set(
         self, name: str, schema_id: str, content_type: str, mappings: Sequence[FieldMapping]
     ) -> MappingSetRef: ...
 
     async def schema(self, schema_id: str) -> Schema: ...
+    async def schemas_titled(self, title: str) -> Sequence[Schema]: ...
+    async def create_schema(
+        self, title: str, description: str, class_id: str, field_groups: Sequence[str]
+    ) -> Schema: ...
+    async def has_primary_identity(self, schema_id: str) -> bool: ...
+    async def set_primary_identity(self, schema: Schema, path: str, namespace: str) -> None: ...
+    async def enable_schema_for_profile(self, schema_id: str) -> None: ...
     async def dataset(self, dataset_id: str) -> DataSet: ...
+    async def datasets_named(self, name: str) -> Sequence[DataSet]: ...
+    async def create_dataset(
+        self,
+        name: str,
+        description: str,
+        schema: Schema,
+        *,
+        profile: bool,
+        upsert: bool,
+        error_diagnostics: bool,
+    ) -> str: ...
 
 
 class Absence(StrEnum):
@@ -304,6 +324,10 @@ class Peers(Protocol):
 
     def owner_of(self, remote_id: str) -> str | None:
         """The resource that records a remote object as its own, else the oldest one whose spec names it."""
+        ...
+
+    def intents_of_others(self, own: str, slot: str, name: str) -> Sequence[datetime]:
+        """When dataflows other than ``own`` wrote down that they are about to create this very object."""
         ...
 
 

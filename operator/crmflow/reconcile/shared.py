@@ -47,3 +47,27 @@ class Shared(Generic[T]):
             asked_at = self._clock.now()
             answer = self._answers[key] = _Answer(await ask(), asked_at)
             return answer.value
+
+
+class CreatedNames:
+    """What this process created by name: listings may not show it yet."""
+
+    def __init__(self) -> None:
+        self._ids: dict[Hashable, str] = {}
+        self._locks: dict[Hashable, asyncio.Lock] = {}
+
+    def lock(self, key: Hashable) -> asyncio.Lock:
+        """To be held from the look-up to the end of the creation."""
+        return self._locks.setdefault(key, asyncio.Lock())
+
+    def known(self, key: Hashable) -> str | None:
+        """The id of what was created under ``key``."""
+        return self._ids.get(key)
+
+    def created(self, key: Hashable, remote_id: str) -> None:
+        """Remember an own create."""
+        self._ids[key] = remote_id
+
+    def forget(self, key: Hashable) -> None:
+        """It is gone, as after a reset of the sandbox."""
+        self._ids.pop(key, None)

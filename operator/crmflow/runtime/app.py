@@ -22,6 +22,7 @@ from crmflow.reconcile.dataflow.reconciler import RECONCILER as DATAFLOW
 from crmflow.reconcile.engine import Services
 from crmflow.reconcile.explored import Explored
 from crmflow.reconcile.offer import Offers
+from crmflow.reconcile.shared import CreatedNames
 from crmflow.runtime.access import RemoteAccess
 from crmflow.runtime.cache import ObjectCache
 from crmflow.runtime.events import EventWriter
@@ -330,6 +331,7 @@ class _Parts:
                 CachedPeers(self.cache),
                 offers,
                 Explored(clock),
+                CreatedNames(),
                 settings.create_grace,
                 AllowListFile(settings.ip_allow_list).current,
             ),

@@ -133,6 +133,19 @@ class ObjectCache:
         wanted = entry.wanted if entry else set()
         return sorted({rival for remote_id in wanted for rival in self._claimants[remote_id]} - {key})
 
+    def intents(self, kind: str, slot: str, name: str) -> dict[Key, str]:
+        """When each resource wrote down that it is about to create that object. Only the few objects that
+        have intents are decoded.
+        """
+        found = {}
+        for key, entry in self._entries.items():
+            if key.kind != kind or b'"intents"' not in entry.data:
+                continue
+            for intent in orjson.loads(entry.data).get("status", {}).get("intents", ()):
+                if (intent["slot"], intent["name"]) == (slot, name):
+                    found[key] = intent["time"]
+        return found
+
     def adopts(self, key: Key) -> str | None:
         """The remote object that the resource's spec names."""
         entry = self._entries.get(key)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from crmflow.api.kinds import CRM_DATAFLOW, ZOHO_SOURCE_CONNECTION
@@ -57,6 +58,11 @@ class CachedPeers:
             for key in referrers
             if key.kind == CRM_DATAFLOW.kind
         ]
+
+    def intents_of_others(self, own: str, slot: str, name: str) -> list[datetime]:
+        """When dataflows other than ``own`` wrote down that they are about to create this very object."""
+        found = self._cache.intents(CRM_DATAFLOW.kind, slot, name)
+        return [datetime.fromisoformat(time) for key, time in found.items() if str(key) != own]
 
     def owner_of(self, remote_id: str) -> str | None:
         """The resource that a remote object belongs to."""

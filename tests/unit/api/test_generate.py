@@ -101,7 +101,7 @@ def row(path: str) -> str:
         ("spec.source.columns", ["| list of string | no |", "Each value once.", "Of each value: not empty"]),
         (
             "spec.mapping",
-            ["| list of object | yes |", "Not empty, at most 500 items.", "Each `target` once."],
+            ["| list of object | no |", "Not empty, at most 500 items.", "Each `target` once."],
         ),
     ],
 )

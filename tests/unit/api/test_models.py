@@ -17,7 +17,7 @@ from crmflow.api.zohosourceconnection import DataCenter, Environment, ZohoSource
 from crmflow.zoho.datacenters import DATA_CENTERS
 from hack.generators.crd import custom_resource_definition
 from hack.generators.walk import Node, walk
-from tests.cluster.crd_objects import MAXIMAL
+from tests.cluster.crd_objects import ALTERNATIVES, MAXIMAL, resource
 
 MINIMAL: dict[str, dict[str, Any]] = {
     ZOHO_SOURCE_CONNECTION.kind: {
@@ -72,7 +72,13 @@ def test_a_resource_with_every_field_passes_through_unchanged(kind: Kind, part: 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.kind)
 def test_the_maximal_resource_has_every_field_of_the_schema_and_no_other(kind: Kind) -> None:
     known = {node.path for node in nodes(kind)}
-    found = {path for part in ("spec", "status") for path in paths_of(MAXIMAL[kind.kind][part], part, known)}
+    alternatives = ALTERNATIVES.values() if kind is CRM_DATAFLOW else ()
+    found = {
+        path
+        for body in (resource(kind, "any", edits) for edits in ((), *alternatives))
+        for part in ("spec", "status")
+        for path in paths_of(body[part], part, known)
+    }
     assert found == known
 
 
@@ -120,6 +126,10 @@ def test_what_the_platform_owns_when_unset_has_no_default(kind: Kind) -> None:
                 "spec.ingestion.enabled",
                 "spec.paused",
                 "spec.managementPolicy",
+                "spec.target.schema.create.enableForProfileIrreversibly",
+                "spec.target.dataset.create.profile",
+                "spec.target.dataset.create.upsert",
+                "spec.target.dataset.create.errorDiagnostics",
             },
         }[kind]
     )

@@ -8,6 +8,7 @@ import asyncio
 import functools
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from pydantic import SecretStr
@@ -25,6 +26,7 @@ from crmflow.aep.models import (
     FlowOptions,
     FlowSpec,
     MappingCheck,
+    MappingSet,
     MappingSetRef,
     PatchOperation,
     Run,
@@ -184,6 +186,10 @@ class FakePlatform(Failing):
         self.flows: dict[str, Flow] = {}
         self.mapping_sets: dict[str, tuple[FieldMapping, ...]] = {}
         self.mapping_set_names: dict[str, str] = {}
+        self.foreign_mapping_sets: dict[str, MappingSet] = {}
+        """Mapping sets that somebody else made, by id and version."""
+        self.identities: dict[str, tuple[str, str]] = {}
+        """Path and namespace of the primary identity, by schema."""
         self.table_list = [Table("Contacts", "Contacts"), Table("Leads", "Leads")]
         self.column_list = [
             new_column("Email", "string"),
@@ -404,8 +410,12 @@ class FakePlatform(Failing):
         return next((MappingSetRef(set_id, 0) for set_id in found), None)
 
     @remote
-    async def mapping_set(self, ref: MappingSetRef) -> Sequence[FieldMapping]:
-        return _found(self.mapping_sets, ref.id)
+    async def mapping_set(self, ref: MappingSetRef) -> MappingSet:
+        own = {
+            f"{set_id}/0": MappingSet(SCHEMA_ID, "application/json;version=1", mappings)
+            for set_id, mappings in self.mapping_sets.items()
+        }
+        return _found({**own, **self.foreign_mapping_sets}, f"{ref.id}/{ref.version}")
 
     @remote
     async def create_mapping_set(
@@ -423,6 +433,59 @@ class FakePlatform(Failing):
     @remote
     async def dataset(self, dataset_id: str) -> DataSet:
         return _found(self.datasets, dataset_id)
+
+    @remote
+    async def schemas_titled(self, title: str) -> Sequence[Schema]:
+        return [
+            replace(schema, description="", profile_enabled=False)
+            for schema in self.schemas.values()
+            if schema.title == title and title not in self.hidden_names
+        ]
+
+    @remote
+    async def create_schema(
+        self, title: str, description: str, class_id: str, field_groups: Sequence[str]
+    ) -> Schema:
+        schema_id = f"https://ns.adobe.com/acme/schemas/{self._created('schema').id}"
+        self.schemas[schema_id] = Schema(schema_id, "alt", title, "1.0", description)
+        return self.schemas[schema_id]
+
+    @remote
+    async def has_primary_identity(self, schema_id: str) -> bool:
+        return schema_id in self.identities
+
+    @remote
+    async def set_primary_identity(self, schema: Schema, path: str, namespace: str) -> None:
+        assert schema.id not in self.identities, "a schema has one primary identity"
+        self.identities[schema.id] = (path, namespace)
+
+    @remote
+    async def enable_schema_for_profile(self, schema_id: str) -> None:
+        self.schemas[schema_id] = replace(self.schemas[schema_id], profile_enabled=True, version="1.1")
+
+    @remote
+    async def datasets_named(self, name: str) -> Sequence[DataSet]:
+        return [
+            dataset
+            for dataset in self.datasets.values()
+            if dataset.name == name and name not in self.hidden_names
+        ]
+
+    @remote
+    async def create_dataset(
+        self,
+        name: str,
+        description: str,
+        schema: Schema,
+        *,
+        profile: bool,
+        upsert: bool,
+        error_diagnostics: bool,
+    ) -> str:
+        dataset_id = self._created("dataset").id.replace("-", "")
+        content_type = f"application/vnd.adobe.xed+json;version={schema.major_version}"
+        self.datasets[dataset_id] = DataSet(dataset_id, name, schema.id, content_type, profile)
+        return dataset_id
 
     def held(self, collection: Collection) -> dict[str, Any]:
         """The objects of ``collection`` by id."""
@@ -698,12 +761,17 @@ class FakePeers:
 
     def __init__(self) -> None:
         self.connections: dict[tuple[str, str], View] = {}
+        self.intents: dict[tuple[str, str], list[datetime]] = {}
+        """Intents of other dataflows, by slot and name."""
         self.dataflows: list[Dataflow] = []
         self.owners: dict[str, str] = {}
         """Remote id → the resource that it belongs to."""
 
     def connection(self, namespace: str, name: str) -> View | None:
         return self.connections.get((namespace, name))
+
+    def intents_of_others(self, own: str, slot: str, name: str) -> Sequence[datetime]:
+        return self.intents.get((slot, name), [])
 
     def dataflows_of(self, namespace: str, connection: str) -> Sequence[Dataflow]:
         return self.dataflows

@@ -13,19 +13,23 @@ from tests.unit.reconcile.world import World
 
 WRITES = {
     "create_connection",
+    "create_dataset",
     "create_flow",
     "create_mapping_set",
+    "create_schema",
     "create_source_connection",
     "create_target_connection",
     "delete_connection",
     "delete_flow",
     "delete_source_connection",
     "delete_target_connection",
+    "enable_schema_for_profile",
     "patch_connection",
     "patch_flow",
     "patch_source_connection",
     "patch_target_connection",
     "set_flow_state",
+    "set_primary_identity",
 }
 
 

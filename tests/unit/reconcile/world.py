@@ -30,6 +30,7 @@ from crmflow.reconcile.kind import Reconciler
 from crmflow.reconcile.offer import ZOHO_CONNECTION_SPEC_ID, Offers
 from crmflow.reconcile.outcome import DONE, PAUSED, Outcome, from_remote_error
 from crmflow.reconcile.ports import PassInterruptedError
+from crmflow.reconcile.shared import CreatedNames
 from crmflow.runtime.status import status_body, to_wire
 from crmflow.transport.errors import RemoteError
 from tests.cluster.support.invariants import check_invariants
@@ -142,6 +143,7 @@ class World:
             self.peers,
             Offers(self.clock),
             Explored(self.clock),
+            CreatedNames(),
             CREATE_GRACE,
         )
 

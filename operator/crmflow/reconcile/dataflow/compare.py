@@ -28,6 +28,7 @@ from crmflow.reconcile.dataflow.flow_state import settled
 from crmflow.reconcile.dataflow.mapping import plain_content_type
 from crmflow.reconcile.dataflow.mapping_sets import recognise_mapping_set
 from crmflow.reconcile.dataflow.state import SLOTS, DataflowPass, record_id, recorded_ids
+from crmflow.reconcile.dataflow.target import note_names, resolve_dataset, resolve_schema
 from crmflow.reconcile.dataflow.values import Values
 from crmflow.reconcile.engine import together
 from crmflow.reconcile.identity import Slot
@@ -40,13 +41,13 @@ Remotes = Mapping[str, Any]
 
 
 async def compare(pass_: DataflowPass) -> Outcome:
-    """What exists is what the spec says."""
+    """What exists is whole, and nothing but a patch is needed to make it what the spec says."""
+    if pass_.creates:
+        return DONE
     ids = recorded_ids(pass_)
     objects = await together(*(read_object(pass_, SLOTS[slot], ids.get(slot)) for slot in SLOTS))
     remotes: Remotes = dict(zip(SLOTS, objects, strict=True))
     source, target, flow = remotes[Slot.SOURCE], remotes[Slot.TARGET], remotes[Slot.FLOW]
-    if pass_.creates:
-        return await _discard_outdated(pass_, source, target)
     lost = [slot for slot, remote in remotes.items() if remote is None]
     if not lost and not pass_.adopts and await _is_cut_off(pass_, source):
         lost = [Slot.SOURCE]
@@ -54,9 +55,12 @@ async def compare(pass_: DataflowPass) -> Outcome:
         return await _give_up(pass_, lost, remotes)
     _complete_status(pass_, source, target, flow)
     await recognise_mapping_set(pass_, flow)
+    pass_.target_ids = await resolve_schema(pass_), await resolve_dataset(pass_)
     too_late = desired.unpatchable(pass_, flow)
     if too_late and not pass_.observes:
         return replacement_required(too_late)
+    if not too_late:
+        note_names(pass_)
     if not pass_.adopts:
         for slot, collection in SLOTS.items():
             await creation.remove_duplicates(pass_, slot, collection, ids[slot])
@@ -116,12 +120,16 @@ async def _give_up(pass_: DataflowPass, lost: list[str], remotes: Remotes) -> Ou
     return DONE
 
 
-async def _discard_outdated(
-    pass_: DataflowPass, source: SourceConnection | None, target: TargetConnection | None
-) -> Outcome:
+async def discard_outdated(pass_: DataflowPass) -> Outcome:
     """Before there is a flow, source and target connection that do not fit, or are gone, are made anew. A
     flow that is still to be taken over keeps what it is built on.
     """
+    if not pass_.creates:
+        return DONE
+    ids = recorded_ids(pass_)
+    source, target = await together(
+        *(read_object(pass_, SLOTS[slot], ids.get(slot)) for slot in (Slot.SOURCE, Slot.TARGET))
+    )
     outdated_source = _outdated(desired.source(pass_), values.observed_source(source)) if source else []
     outdated_target = _outdated(desired.target(pass_), values.observed_target(target)) if target else []
     in_use = [
@@ -133,7 +141,7 @@ async def _discard_outdated(
     if source and outdated_source:
         await delete_object(pass_, Collection.SOURCE_CONNECTIONS, source.id)
         source = None
-        pass_.record(columns=())
+        pass_.record(source=None, columns=())
     if target and outdated_target:
         await delete_object(pass_, Collection.TARGET_CONNECTIONS, target.id)
         target = None

@@ -9,7 +9,7 @@ from crmflow.aep.models import Created, MappingSetRef
 from crmflow.api.crmdataflow import Frequency, ScheduleStatus
 from crmflow.reconcile import creation
 from crmflow.reconcile.dataflow import desired, values
-from crmflow.reconcile.dataflow.compare import compare
+from crmflow.reconcile.dataflow.compare import compare, discard_outdated
 from crmflow.reconcile.dataflow.mapping_sets import ensure_mapping_set
 from crmflow.reconcile.dataflow.schedule import effective_start, schedule_params
 from crmflow.reconcile.dataflow.state import SLOTS, DataflowPass, Named, record_id, recorded_ids
@@ -51,7 +51,7 @@ async def create(pass_: DataflowPass) -> Outcome:
 
 async def _fit_in(pass_: DataflowPass) -> Outcome:
     """Source or target connection was found, not made: one that does not fit the spec is discarded."""
-    outcome = await compare(pass_)
+    outcome = await discard_outdated(pass_)
     if outcome.is_done and not {Slot.SOURCE, Slot.TARGET} <= set(recorded_ids(pass_)):
         text = "Objects of an earlier resource of this name did not fit the spec; they are made anew."
         return waiting("CreatePending", text, transition=True)
@@ -102,7 +102,7 @@ async def _post_source(pass_: DataflowPass, offer: Offer) -> Created:
         ZOHO_CONNECTION_SPEC_ID,
         offer.connection_spec.version if offer.connection_spec else SPEC_VERSION,
     )
-    pass_.record(columns=tuple(column.name for column in pass_.columns))
+    pass_.record(source=desired.source_of(pass_), columns=tuple(column.name for column in pass_.columns))
     return created
 
 

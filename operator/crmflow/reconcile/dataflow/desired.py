@@ -8,7 +8,7 @@ from typing import Any
 from crmflow.aep.models import Flow, MappingSetRef
 from crmflow.api.crmdataflow import Frequency, ScheduleStatus, SourceStatus
 from crmflow.reconcile.dataflow import values
-from crmflow.reconcile.dataflow.mapping import entries, mapping_hash
+from crmflow.reconcile.dataflow.mapping import known_mapping, wanted_mapping
 from crmflow.reconcile.dataflow.schedule import effective_start
 from crmflow.reconcile.dataflow.state import DataflowPass, Named
 from crmflow.reconcile.dataflow.values import Values
@@ -116,12 +116,12 @@ def _wanted(pass_: DataflowPass, remote: Flow) -> dict[str, Any]:
         "spec.connectionRef": pass_.base_connection_id,
         "spec.source.table": spec.source.table,
         "spec.source.columns": frozenset(spec.source.columns or status.columns),
-        "spec.target.schema": spec.target.schema_.id,
-        "spec.target.dataset": spec.target.dataset.id,
+        "spec.target.schema": pass_.target_ids[0],
+        "spec.target.dataset": pass_.target_ids[1],
         "spec.schedule.frequency": spec.schedule.frequency is Frequency.ONCE,
     }
     if remote.schedule.frequency == "once":
-        wanted["spec.mapping"] = mapping_hash(pass_.status.schema_, entries(spec.mapping))
+        wanted["spec.mapping"] = wanted_mapping(pass_)
     elif spec.delta_column is not None:  # a one-time flow gets one from its first run on demand (7.2)
         wanted["spec.deltaColumn"] = spec.delta_column.name
     return wanted
@@ -136,7 +136,7 @@ def _made(pass_: DataflowPass, remote: Flow) -> dict[str, Any]:
         "spec.target.schema": status.schema_ and status.schema_.id,
         "spec.target.dataset": status.dataset and status.dataset.id,
         "spec.schedule.frequency": remote.schedule.frequency == "once",
-        "spec.mapping": status.mapping_set and status.mapping_set.content_hash,
+        "spec.mapping": known_mapping(pass_),
         "spec.deltaColumn": remote.delta_column,
     }
 

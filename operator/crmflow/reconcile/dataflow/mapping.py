@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from dataclasses import astuple
 
 from crmflow.aep.models import FieldMapping, Schema, SourceType
-from crmflow.api.crmdataflow import Mapping, SchemaStatus
+from crmflow.api.crmdataflow import Mapping
+from crmflow.reconcile.dataflow.state import DataflowPass
 from crmflow.reconcile.dataflow.values import major_version
 
 SCHEMA_CONTENT_TYPE = "application/vnd.adobe.xed-full+json;version={major}"
@@ -50,9 +51,26 @@ def content_hash(schema_id: str, schema_content_type: str, mappings: Sequence[Fi
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def mapping_hash(schema: SchemaStatus | None, mappings: Sequence[FieldMapping]) -> str:
-    """The same, for the schema that status records."""
-    return content_hash(schema.id if schema else "", schema.version if schema else "", mappings)
+def wanted_mapping(pass_: DataflowPass) -> str:
+    """What tells the mapping that the spec wants from any other: the hash of its content, onto the schema
+    that status records, or id and version of the mapping set that it names.
+    """
+    ref, schema = pass_.spec.mapping_set_ref, pass_.status.schema_
+    if ref is not None:
+        return _label(ref.id, ref.version)
+    return content_hash(
+        schema.id if schema else "", schema.version if schema else "", entries(pass_.spec.mapping or ())
+    )
+
+
+def known_mapping(pass_: DataflowPass) -> str | None:
+    """The same of the mapping set that status records."""
+    known = pass_.status.mapping_set
+    return None if known is None else known.content_hash or _label(known.id, known.version)
+
+
+def _label(mapping_set_id: str, version: int) -> str:
+    return f"{mapping_set_id}/{version}"
 
 
 def _folded(mapping: FieldMapping) -> tuple[str, str, str]:

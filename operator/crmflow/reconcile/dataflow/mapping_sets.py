@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from crmflow.aep.models import Flow, MappingSetRef
-from crmflow.api.crmdataflow import MappingSetStatus, SchemaStatus
-from crmflow.reconcile.dataflow.mapping import entries, is_same_mapping, mapping_hash
+from collections.abc import Sequence
+
+from crmflow.aep.models import FieldMapping, Flow, MappingSetRef, SourceType
+from crmflow.api.crmdataflow import MappingSetReference, MappingSetStatus, SchemaStatus
+from crmflow.observability.redaction import sanitise
+from crmflow.reconcile.dataflow.mapping import entries, is_same_mapping, known_mapping, wanted_mapping
 from crmflow.reconcile.dataflow.state import DataflowPass
 from crmflow.reconcile.dataflow.text import some
+from crmflow.reconcile.dataflow.values import major_version
 from crmflow.reconcile.identity import mapping_set_name
 from crmflow.reconcile.outcome import DONE, Outcome, stalled
 from crmflow.reconcile.remote import found
@@ -16,18 +20,25 @@ FAILURES_SHOWN = 50
 
 
 def moves_mapping(pass_: DataflowPass) -> bool:
-    """True unless the flow's mapping set, as far as is known, says what the spec says."""
-    known = pass_.status.mapping_set
-    return known is None or known.content_hash != _wanted_hash(pass_)
+    """True unless the flow's mapping set, as far as is known, is the one that the spec wants."""
+    return known_mapping(pass_) != wanted_mapping(pass_)
 
 
 async def validate_mapping(pass_: DataflowPass) -> Outcome:
     """Platform accepts every entry of a mapping that is new; nothing has been written yet."""
     if pass_.observes or not (pass_.creates or moves_mapping(pass_)):
         return DONE
+    schema, mappings = _schema(pass_), entries(pass_.spec.mapping or ())
+    if pass_.spec.mapping_set_ref is not None:
+        named = await _named_set(pass_, pass_.spec.mapping_set_ref, schema)
+        if isinstance(named, Outcome):
+            return named
+        mappings = list(named)
     columns = {column.name for column in pass_.columns}
     unread = [
-        item.source for item in pass_.spec.mapping if item.source is not None and item.source not in columns
+        mapping.source
+        for mapping in mappings
+        if mapping.source_type is SourceType.ATTRIBUTE and mapping.source.partition(".")[0] not in columns
     ]
     if unread:
         return stalled(
@@ -35,7 +46,6 @@ async def validate_mapping(pass_: DataflowPass) -> Outcome:
             f"The mapping takes {some(unread)}, which the source does not read. Add it to "
             "spec.source.columns, or correct the mapping.",
         )
-    schema, mappings = _schema(pass_), entries(pass_.spec.mapping)
     checks = await pass_.platform.validate_mapping(schema.id, schema.version, mappings)
     failures = [
         f"{mapping.destination}: {check.message or 'refused without a reason'}"
@@ -52,32 +62,36 @@ async def validate_mapping(pass_: DataflowPass) -> Outcome:
 
 
 async def ensure_mapping_set(pass_: DataflowPass) -> MappingSetRef:
-    """The mapping set that says what the spec says, found or created, and recorded. Raises RemoteError."""
-    wanted = _wanted_hash(pass_)
-    known = pass_.status.mapping_set
-    if known is not None and known.content_hash == wanted:
+    """The mapping set that the spec wants, found or created, and recorded. Raises RemoteError."""
+    ref, known = pass_.spec.mapping_set_ref, pass_.status.mapping_set
+    if known is not None and not moves_mapping(pass_):
         return MappingSetRef(known.id, known.version)
-    schema = _schema(pass_)
+    if ref is not None:
+        return _record(pass_, MappingSetRef(ref.id, ref.version), None)
+    schema, wanted = _schema(pass_), wanted_mapping(pass_)
     name = mapping_set_name(pass_.identity.instance, wanted)
-    ref = await pass_.platform.find_mapping_set(name)
-    if ref is None:
-        mappings = entries(pass_.spec.mapping)
-        ref = await pass_.platform.create_mapping_set(name, schema.id, schema.version, mappings)
-    _record(pass_, ref, wanted)
-    return ref
+    found_set = await pass_.platform.find_mapping_set(name)
+    if found_set is None:
+        mappings = entries(pass_.spec.mapping or ())
+        found_set = await pass_.platform.create_mapping_set(name, schema.id, schema.version, mappings)
+    return _record(pass_, found_set, wanted)
 
 
 async def recognise_mapping_set(pass_: DataflowPass, flow: Flow) -> None:
-    """A flow that was found, or whose patch was the last thing done, may already use the set that says what
-    the spec says. What is ours has a name that tells; what is in the set that an adopted flow uses is read.
+    """A flow that was found, or whose patch was the last thing done, may already use the set that the spec
+    wants. What is ours has a name that tells; what is in the set that an adopted flow uses is read.
     """
     if not moves_mapping(pass_) or flow.mapping_set_id is None:
         return
-    wanted = _wanted_hash(pass_)
+    in_use = MappingSetRef(flow.mapping_set_id, flow.mapping_version or 0)
+    ref, wanted = pass_.spec.mapping_set_ref, wanted_mapping(pass_)
+    if ref is not None:
+        if MappingSetRef(ref.id, ref.version) == in_use:
+            _record(pass_, in_use, None)
+        return
     if pass_.adopts:
-        in_use = MappingSetRef(flow.mapping_set_id, flow.mapping_version or 0)
-        mappings = await found(pass_.platform.mapping_set(in_use))
-        if mappings is not None and is_same_mapping(mappings, entries(pass_.spec.mapping)):
+        used = await found(pass_.platform.mapping_set(in_use))
+        if used is not None and is_same_mapping(used.mappings, entries(pass_.spec.mapping or ())):
             _record(pass_, in_use, wanted)
         return
     ours = await pass_.platform.find_mapping_set(mapping_set_name(pass_.identity.instance, wanted))
@@ -85,12 +99,35 @@ async def recognise_mapping_set(pass_: DataflowPass, flow: Flow) -> None:
         _record(pass_, ours, wanted)
 
 
-def _wanted_hash(pass_: DataflowPass) -> str:
-    return mapping_hash(pass_.status.schema_, entries(pass_.spec.mapping))
+async def _named_set(
+    pass_: DataflowPass, ref: MappingSetReference, schema: SchemaStatus
+) -> Sequence[FieldMapping] | Outcome:
+    """The entries of the mapping set that the spec names, which must be made for the schema (1425)."""
+    mapping_set = await found(pass_.platform.mapping_set(MappingSetRef(ref.id, ref.version)))
+    if mapping_set is None:
+        return stalled(
+            "MappingSetNotFound",
+            f"Mapping set {ref.id} does not exist in version {ref.version}. Check spec.mappingSetRef; IDs "
+            "differ between sandboxes.",
+        )
+    made_for = (mapping_set.schema_id, major_version(mapping_set.content_type))
+    if made_for != (schema.id, major_version(schema.version)):
+        return stalled(
+            "SchemaMismatch",
+            f"Mapping set {ref.id} was made for version {made_for[1]} of schema "
+            f"{sanitise(made_for[0], 200)}, the target has version {major_version(schema.version)} of "
+            f"{schema.id}. Use a mapping set of the target's schema.",
+        )
+    return mapping_set.mappings
 
 
-def _record(pass_: DataflowPass, ref: MappingSetRef, content_hash: str) -> None:
-    pass_.record(mapping_set=MappingSetStatus(id=ref.id, version=ref.version, content_hash=content_hash))
+def _record(pass_: DataflowPass, mapping_set: MappingSetRef, content_hash: str | None) -> MappingSetRef:
+    pass_.record(
+        mapping_set=MappingSetStatus(
+            id=mapping_set.id, version=mapping_set.version, content_hash=content_hash
+        )
+    )
+    return mapping_set
 
 
 def _schema(pass_: DataflowPass) -> SchemaStatus:

@@ -8,7 +8,7 @@ from typing import Any
 from crmflow.api.kinds import CRM_DATAFLOW
 from crmflow.reconcile.dataflow import deletion, runs, steps
 from crmflow.reconcile.dataflow.adopt import adopt
-from crmflow.reconcile.dataflow.compare import compare
+from crmflow.reconcile.dataflow.compare import compare, discard_outdated
 from crmflow.reconcile.dataflow.conditions import (
     CONDITIONS,
     MAPPING_VALID,
@@ -22,7 +22,7 @@ from crmflow.reconcile.dataflow.flow_state import note_state
 from crmflow.reconcile.dataflow.mapping_sets import validate_mapping
 from crmflow.reconcile.dataflow.source import check_source, report_source
 from crmflow.reconcile.dataflow.state import SLOTS, DataflowPass, Named, recorded_ids
-from crmflow.reconcile.dataflow.target import check_target
+from crmflow.reconcile.dataflow.target import check_dataset, check_schema, create_dataset
 from crmflow.reconcile.dataflow.update import update
 from crmflow.reconcile.engine import Step
 from crmflow.reconcile.identity import Slot
@@ -35,8 +35,11 @@ STEPS = (
     Step(compare, SYNCED, only_full=True),
     Step(steps.look, SOURCE_READY, only_full=True),
     Step(check_source, SOURCE_READY, only_full=True),
-    Step(check_target, TARGET_READY, only_full=True),
+    Step(check_schema, TARGET_READY, only_full=True),
+    Step(check_dataset, TARGET_READY, only_full=True),
     Step(validate_mapping, MAPPING_VALID, only_full=True),
+    Step(create_dataset, TARGET_READY, only_full=True),
+    Step(discard_outdated, SYNCED, only_full=True),
     Step(create, SYNCED, only_full=True),
     Step(update, SYNCED, only_full=True),
     Step(steps.settle, SYNCED),

@@ -135,7 +135,9 @@ def _say_appeared(pass_: DataflowPass, table: str, new: Sequence[str]) -> None:
 
 def _wanted(pass_: DataflowPass, view: SourceView) -> Sequence[str]:
     """The spec's columns, else those that are pinned already, else all."""
-    pinned = tuple(name for name in pass_.status.columns if name in view.columns)
+    made = pass_.status.source
+    known = () if made and made.table != pass_.spec.source.table else pass_.status.columns
+    pinned = tuple(name for name in known if name in view.columns)
     return pass_.spec.source.columns or pinned or tuple(view.columns)
 
 

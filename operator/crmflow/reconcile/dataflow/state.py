@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -26,9 +26,15 @@ class DataflowPass(Pass[CRMDataflowSpec, CRMDataflowStatus]):
     columns: tuple[Column, ...] = ()
     """The table's columns that the flow is to read, as explore gives them."""
     source_answer: Answer[SourceView | None] | None = None
-    schema_answer: Answer[Schema | None] | None = None
-    dataset_answer: Answer[DataSet | None] | None = None
+    schemas_answer: Answer[Sequence[Schema]] = field(default_factory=lambda: Answer(()))
+    """The schemas that the spec may mean."""
+    datasets_answer: Answer[Sequence[DataSet]] = field(default_factory=lambda: Answer(()))
+    """The datasets that the spec may mean."""
+    schema: Schema | None = None
+    """The schema, while there is no flow yet."""
     flow: Flow | None = None
+    target_ids: tuple[str | None, str | None] = (None, None)
+    """The schema and the dataset that the spec means, of a flow that exists; None for none or several."""
     remotes: Mapping[str, Any] = field(default_factory=dict)
     """Slot → remote object, as it was compared in this pass; empty where there is no flow yet."""
     posted: set[str] = field(default_factory=set)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from crmflow.aep.listings import Collection
 from crmflow.reconcile import reach
 from crmflow.reconcile.ahead import ask
-from crmflow.reconcile.dataflow import flow_state, runs, source
+from crmflow.reconcile.dataflow import flow_state, runs, source, target
 from crmflow.reconcile.dataflow.state import DataflowPass
 from crmflow.reconcile.engine import together
 from crmflow.reconcile.outcome import DONE, Outcome, waiting
-from crmflow.reconcile.remote import found, read_object
+from crmflow.reconcile.remote import read_object
 
 GONE_SECONDS = 1.0
 """Pause before a flow that was gone while it settled is looked for with everything else."""
@@ -43,17 +43,13 @@ async def find_connection(pass_: DataflowPass) -> Outcome:
 async def look(pass_: DataflowPass) -> Outcome:
     """What the next steps judge is read side by side."""
     explored = ask(source.explore(pass_))
-    spec, platform = pass_.spec.target, pass_.platform
     if not pass_.creates:
-        used = pass_.status.dataset.id if pass_.status.dataset else spec.dataset.id
-        pass_.source_answer, pass_.dataset_answer = await together(
-            explored, ask(found(platform.dataset(used)))
+        pass_.source_answer, pass_.datasets_answer = await together(
+            explored, ask(target.find_used_dataset(pass_))
         )
         return DONE
-    pass_.source_answer, pass_.schema_answer, pass_.dataset_answer = await together(
-        explored,
-        ask(found(platform.schema(spec.schema_.id))),
-        ask(found(platform.dataset(spec.dataset.id))),
+    pass_.source_answer, pass_.schemas_answer, pass_.datasets_answer = await together(
+        explored, ask(target.find_schemas(pass_)), ask(target.find_datasets(pass_))
     )
     return DONE
 
