@@ -134,7 +134,13 @@ class AepState:
                 for kind, store in sandbox.stores.items()
             },
             "mappingSets": [{"id": id, **versions[-1]} for id, versions in sandbox.mapping_sets.items()],
-            "schemas": list(sandbox.schemas),
+            "schemas": [
+                {
+                    name: document[name]
+                    for name in ("$id", "title", "version", "meta:class", "meta:immutableTags")
+                }
+                for document in (versions[max(versions)] for versions in sandbox.schemas.values())
+            ],
             "dataSets": [{"id": id, **body} for id, body in sandbox.datasets.items()],
             "batches": [{"id": id, **body} for id, body in sandbox.batches.items()],
             "descriptors": list(sandbox.descriptors.values()),
