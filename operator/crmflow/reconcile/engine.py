@@ -12,6 +12,7 @@ from typing import Any, Generic, TypeVar, cast
 from pydantic import BaseModel
 
 from crmflow.aep.egress import IpAllowList, packaged_allow_list
+from crmflow.aep.models import MappingSetRef
 from crmflow.api.base import DeletionPolicy
 from crmflow.observability.events import Event, EventType
 from crmflow.reconcile import policies
@@ -50,7 +51,10 @@ class Services:
     peers: Peers
     offers: Offers
     explored: Explored
-    created_names: CreatedNames
+    created_names: CreatedNames[str]
+    """Ids of schemas and datasets."""
+    mapping_sets: CreatedNames[MappingSetRef]
+    """Mapping sets, whose name says what is in them."""
     create_grace: float
     """Seconds in which a create whose answer was lost may still show up."""
     allow_list: Callable[[], IpAllowList] = packaged_allow_list

@@ -49,25 +49,37 @@ class Shared(Generic[T]):
             return answer.value
 
 
-class CreatedNames:
+class CreatedNames(Generic[T]):
     """What this process created by name: listings may not show it yet."""
 
     def __init__(self) -> None:
-        self._ids: dict[Hashable, str] = {}
+        self._known: dict[Hashable, T] = {}
+        self._doubted: set[Hashable] = set()
         self._locks: dict[Hashable, asyncio.Lock] = {}
 
     def lock(self, key: Hashable) -> asyncio.Lock:
         """To be held from the look-up to the end of the creation."""
         return self._locks.setdefault(key, asyncio.Lock())
 
-    def known(self, key: Hashable) -> str | None:
-        """The id of what was created under ``key``."""
-        return self._ids.get(key)
+    def known(self, key: Hashable) -> T | None:
+        """What was created under ``key``."""
+        return self._known.get(key)
 
-    def created(self, key: Hashable, remote_id: str) -> None:
-        """Remember an own create."""
-        self._ids[key] = remote_id
+    def created(self, key: Hashable, what: T) -> None:
+        """Remember an own create, or what was found."""
+        self._known[key] = what
+        self._doubted.discard(key)
+
+    def seen(self, key: Hashable, what: T) -> None:
+        """Remember what a status records, unless something is known already."""
+        if key not in self._doubted:
+            self._known.setdefault(key, what)
 
     def forget(self, key: Hashable) -> None:
-        """It is gone, as after a reset of the sandbox."""
-        self._ids.pop(key, None)
+        """It is gone, as after a reset of the sandbox, or the answer to its creation was lost."""
+        self._known.pop(key, None)
+        self._doubted.add(key)
+
+    def is_doubted(self, key: Hashable) -> bool:
+        """True if only a look-up can tell whether there is one."""
+        return key in self._doubted

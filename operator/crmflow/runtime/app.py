@@ -332,6 +332,7 @@ class _Parts:
                 offers,
                 Explored(clock),
                 CreatedNames(),
+                CreatedNames(),
                 settings.create_grace,
                 AllowListFile(settings.ip_allow_list).current,
             ),

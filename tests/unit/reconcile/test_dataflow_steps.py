@@ -27,10 +27,9 @@ FIRST_PASS = [
     "connection_spec",
     "flow_spec",
     "checkpoint",
-    "find_mapping_set",
+    "create_mapping_set",
     "create_source_connection",
     "create_target_connection",
-    "create_mapping_set",
     "create_flow",
     "flow",
 ]

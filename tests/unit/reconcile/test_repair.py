@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 from collections.abc import Sequence
 from dataclasses import replace
@@ -15,6 +16,7 @@ from crmflow.api.zohosourceconnection import BaseConnection
 from crmflow.observability.events import EventType
 from crmflow.reconcile.outcome import OutcomeClass
 from crmflow.reconcile.ports import Absence
+from crmflow.reconcile.shared import CreatedNames
 from tests.unit.reconcile.fakes import new_column, remote_error
 from tests.unit.reconcile.world import (
     CONNECTION_NAME,
@@ -589,17 +591,63 @@ async def test_of_two_source_connections_the_one_in_use_is_taken_over_and_the_ot
     assert "DuplicateRemoved" in [event.reason for event in result.events]
 
 
+def equal_to(first: Resource, name: str, **changes: Any) -> Resource:
+    """Another dataflow with the same spec, but for ``changes``."""
+    return Resource(first.world, first.reconciler, name, {**first.spec, **changes})
+
+
 async def test_a_mapping_set_of_the_same_content_is_shared() -> None:
     world = World()
     first = await ready_dataflow(world)
-    second = Resource(world, first.reconciler, "contacts-2", first.spec)
+    second = equal_to(first, "contacts-2")
     result = await second.visit()
     assert result.outcome.is_done
-    assert "find_mapping_set" in result.calls
-    assert "create_mapping_set" not in result.calls
+    assert not {"find_mapping_set", "create_mapping_set"} & set(result.calls)
     assert second.status["mappingSet"] == first.status["mappingSet"]
-    other = Resource(
-        world, first.reconciler, "contacts-3", {**first.spec, "mapping": first.spec["mapping"][:1]}
-    )
+    other = equal_to(first, "contacts-3", mapping=first.spec["mapping"][:1])
     assert "create_mapping_set" in (await other.visit()).calls
     assert other.status["mappingSet"]["id"] != first.status["mappingSet"]["id"]
+
+
+async def test_two_new_dataflows_that_map_alike_create_one_mapping_set() -> None:
+    world = World()
+    first = world.dataflow()
+    await asyncio.gather(first.visit(), equal_to(first, "contacts-2").visit())
+    assert world.platform.counts == (0, 2, 2, 2)
+    assert len(world.platform.mapping_sets) == 1
+
+
+async def test_after_a_restart_the_mapping_sets_of_living_dataflows_are_known() -> None:
+    world = World()
+    first = await ready_dataflow(world)
+    world.services = replace(world.services, mapping_sets=CreatedNames())
+    assert (await first.visit(full=False)).step == "quiet"
+    assert "create_mapping_set" not in (await equal_to(first, "contacts-2").visit()).calls
+
+
+@pytest.mark.parametrize("arrived", [True, False])
+async def test_a_mapping_set_whose_creation_was_lost_is_looked_for(arrived: bool) -> None:
+    world = World()
+    resource = world.dataflow()
+    world.platform.fail("create_mapping_set", remote_error(maybe_applied=True), after=arrived, times=1)
+    await resource.visit()
+    result = await resource.until_done()
+    assert "find_mapping_set" in result.calls
+    assert len(world.platform.mapping_sets) == 1
+
+
+async def test_after_a_reset_no_mapping_set_of_before_is_used() -> None:
+    world = World()
+    first = await ready_dataflow(world)
+    second = equal_to(first, "contacts-2")
+    await second.visit()
+    before = lose(world, first, list(COLLECTIONS), Absence.RESET)
+    lose(world, second, list(COLLECTIONS), Absence.RESET)
+    world.platform.mapping_sets.clear()
+    world.platform.mapping_set_names.clear()
+    assert (await first.visit()).outcome.is_done
+    assert (await second.visit()).outcome.is_done
+    assert len(world.platform.mapping_sets) == 1
+    used = {flow.mapping_set_id for flow in world.platform.flows.values()}
+    assert used == set(world.platform.mapping_sets)
+    assert before["flow"] not in world.platform.flows

@@ -144,6 +144,7 @@ class World:
             Offers(self.clock),
             Explored(self.clock),
             CreatedNames(),
+            CreatedNames(),
             CREATE_GRACE,
         )
 

@@ -26,7 +26,7 @@ from crmflow.reconcile.dataflow import desired, values
 from crmflow.reconcile.dataflow.adopt import ADOPTION
 from crmflow.reconcile.dataflow.flow_state import settled
 from crmflow.reconcile.dataflow.mapping import plain_content_type
-from crmflow.reconcile.dataflow.mapping_sets import recognise_mapping_set
+from crmflow.reconcile.dataflow.mapping_sets import doubt_mapping_set, recognise_mapping_set
 from crmflow.reconcile.dataflow.state import SLOTS, DataflowPass, record_id, recorded_ids
 from crmflow.reconcile.dataflow.target import note_names, resolve_dataset, resolve_schema
 from crmflow.reconcile.dataflow.values import Values
@@ -107,6 +107,8 @@ async def _give_up(pass_: DataflowPass, lost: list[str], remotes: Remotes) -> Ou
         record_id(pass_, slot, None)
     if pass_.status.source is not None and pass_.status.source.table != pass_.spec.source.table:
         pass_.record(columns=())  # else the successor reads what the lost flow read
+    if was_reset:
+        doubt_mapping_set(pass_)
     pass_.record(
         source=None,
         mapping_set=None,

@@ -10,13 +10,14 @@ from crmflow.api.crmdataflow import Frequency, ScheduleStatus
 from crmflow.reconcile import creation
 from crmflow.reconcile.dataflow import desired, values
 from crmflow.reconcile.dataflow.compare import compare, discard_outdated
-from crmflow.reconcile.dataflow.mapping_sets import ensure_mapping_set
+from crmflow.reconcile.dataflow.mapping_sets import doubt_mapping_set, ensure_mapping_set
 from crmflow.reconcile.dataflow.schedule import effective_start, schedule_params
 from crmflow.reconcile.dataflow.state import SLOTS, DataflowPass, Named, record_id, recorded_ids
 from crmflow.reconcile.engine import together
 from crmflow.reconcile.identity import Slot
 from crmflow.reconcile.offer import ZOHO_CONNECTION_SPEC_ID, Offer
 from crmflow.reconcile.outcome import DONE, Outcome, stalled, waiting
+from crmflow.transport.errors import RemoteError
 
 SPEC_VERSION = "1.0"
 """Version of Zoho's connection specification, should it not say (platform.md 0)."""
@@ -41,6 +42,10 @@ async def create(pass_: DataflowPass) -> Outcome:
         await _ensure(pass_, Slot.FLOW, fresh, lambda: _post_flow(pass_, offer, mapping_set))
     except creation.NotCreatedError as not_created:
         return not_created.outcome
+    except RemoteError as error:
+        if error.reason in ("MappingInvalid", "MappingVersionConflict"):  # what is remembered may be gone
+            doubt_mapping_set(pass_)
+        raise
     if Slot.FLOW not in pass_.posted:  # taken over: it need not be what the spec says
         outcome = await compare(pass_)
         if not outcome.is_done:
@@ -64,7 +69,7 @@ async def _prerequisites(pass_: DataflowPass, offer: Offer, fresh: set[str]) -> 
     """
     try:
         mapping_set, *_ = await together(
-            ensure_mapping_set(pass_),
+            ensure_mapping_set(pass_, is_new=_is_new(pass_, fresh)),
             _ensure(pass_, Slot.SOURCE, fresh, lambda: _post_source(pass_, offer)),
             _ensure(pass_, Slot.TARGET, fresh, lambda: _post_target(pass_)),
         )
@@ -73,6 +78,16 @@ async def _prerequisites(pass_: DataflowPass, offer: Offer, fresh: set[str]) -> 
             creation.forget(pass_, Slot.FLOW)
         raise
     return cast(MappingSetRef, mapping_set)
+
+
+def _is_new(pass_: DataflowPass, fresh: set[str]) -> bool:
+    """No resource of this name, now or before, has begun to create anything."""
+    inventory, keys = pass_.inventory, {slot: pass_.identity.key(slot) for slot in SLOTS}
+    return (
+        fresh == set(SLOTS)
+        and inventory.covers_predecessors
+        and not any(inventory.with_key(SLOTS[slot], key) for slot, key in keys.items())
+    )
 
 
 async def _ensure(

@@ -14,6 +14,7 @@ from crmflow.reconcile.dataflow.values import major_version
 from crmflow.reconcile.identity import mapping_set_name
 from crmflow.reconcile.outcome import DONE, Outcome, stalled
 from crmflow.reconcile.remote import found
+from crmflow.transport.errors import RemoteError
 
 FAILURES_SHOWN = 50
 """As many as a condition's message holds in any case."""
@@ -61,8 +62,28 @@ async def validate_mapping(pass_: DataflowPass) -> Outcome:
     return DONE
 
 
-async def ensure_mapping_set(pass_: DataflowPass) -> MappingSetRef:
-    """The mapping set that the spec wants, found or created, and recorded. Raises RemoteError."""
+def remember_mapping_set(pass_: DataflowPass) -> None:
+    """Others that map alike may use the set that this dataflow uses."""
+    known = pass_.status.mapping_set
+    if known is not None and known.content_hash is not None:
+        key = _key(pass_, mapping_set_name(pass_.identity.instance, known.content_hash))
+        pass_.services.mapping_sets.seen(key, MappingSetRef(known.id, known.version))
+
+
+def doubt_mapping_set(pass_: DataflowPass) -> None:
+    """The set that status records may be gone, as after a reset of the sandbox."""
+    known = pass_.status.mapping_set
+    if known is not None and known.content_hash is not None:
+        key = _key(pass_, mapping_set_name(pass_.identity.instance, known.content_hash))
+        pass_.services.mapping_sets.forget(key)
+    pass_.record(mapping_set=None)
+
+
+async def ensure_mapping_set(pass_: DataflowPass, *, is_new: bool = False) -> MappingSetRef:
+    """The mapping set that the spec wants, found or created, and recorded. Raises RemoteError.
+
+    ``is_new``: no dataflow of this name was here before, so that a set of its own is not looked for.
+    """
     ref, known = pass_.spec.mapping_set_ref, pass_.status.mapping_set
     if known is not None and not moves_mapping(pass_):
         return MappingSetRef(known.id, known.version)
@@ -70,10 +91,19 @@ async def ensure_mapping_set(pass_: DataflowPass) -> MappingSetRef:
         return _record(pass_, MappingSetRef(ref.id, ref.version), None)
     schema, wanted = _schema(pass_), wanted_mapping(pass_)
     name = mapping_set_name(pass_.identity.instance, wanted)
-    found_set = await pass_.platform.find_mapping_set(name)
-    if found_set is None:
-        mappings = entries(pass_.spec.mapping or ())
-        found_set = await pass_.platform.create_mapping_set(name, schema.id, schema.version, mappings)
+    names, key = pass_.services.mapping_sets, _key(pass_, name)
+    async with names.lock(key):
+        found_set = names.known(key)
+        if found_set is None and (not is_new or names.is_doubted(key)):
+            found_set = await pass_.platform.find_mapping_set(name)
+        if found_set is None:
+            mappings = entries(pass_.spec.mapping or ())
+            try:
+                found_set = await pass_.platform.create_mapping_set(name, schema.id, schema.version, mappings)
+            except RemoteError:
+                names.forget(key)
+                raise
+        names.created(key, found_set)
     return _record(pass_, found_set, wanted)
 
 
@@ -91,7 +121,9 @@ async def recognise_mapping_set(pass_: DataflowPass, flow: Flow) -> None:
         return
     if pass_.adopts:
         used = await found(pass_.platform.mapping_set(in_use))
-        if used is not None and is_same_mapping(used.mappings, entries(pass_.spec.mapping or ())):
+        if used is None:
+            pass_.services.mapping_sets.forget(_key(pass_, mapping_set_name(pass_.identity.instance, wanted)))
+        elif is_same_mapping(used.mappings, entries(pass_.spec.mapping or ())):
             _record(pass_, in_use, wanted)
         return
     ours = await pass_.platform.find_mapping_set(mapping_set_name(pass_.identity.instance, wanted))
@@ -128,6 +160,11 @@ def _record(pass_: DataflowPass, mapping_set: MappingSetRef, content_hash: str |
         )
     )
     return mapping_set
+
+
+def _key(pass_: DataflowPass, name: str) -> tuple[str, str, str]:
+    platform = pass_.connection.spec.platform
+    return platform.organization, platform.sandbox, name
 
 
 def _schema(pass_: DataflowPass) -> SchemaStatus:

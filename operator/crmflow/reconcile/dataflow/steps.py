@@ -6,6 +6,7 @@ from crmflow.aep.listings import Collection
 from crmflow.reconcile import reach
 from crmflow.reconcile.ahead import ask
 from crmflow.reconcile.dataflow import flow_state, runs, source, target
+from crmflow.reconcile.dataflow.mapping_sets import remember_mapping_set
 from crmflow.reconcile.dataflow.state import DataflowPass
 from crmflow.reconcile.engine import together
 from crmflow.reconcile.outcome import DONE, Outcome, waiting
@@ -35,6 +36,7 @@ async def find_connection(pass_: DataflowPass) -> Outcome:
             "ConnectionNotReady", f'ZohoSourceConnection "{name}" is not Ready; its conditions say why.'
         )
     pass_.connection_view = view
+    remember_mapping_set(pass_)
     if not pass_.full:
         source.keep_remarks(pass_)
     return await reach.reach_platform(pass_, name, view.spec)
