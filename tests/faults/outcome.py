@@ -34,6 +34,7 @@ _INCIDENTAL = frozenset(
         "noticedTime",
         "since",
         "startTime",
+        "stateSince",
         "time",
         "until",
         "updatedAt",

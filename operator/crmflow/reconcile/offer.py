@@ -22,8 +22,7 @@ FLOW_SPEC_NAME = "CRMToAEP"
 
 ANNOUNCEMENT = (
     "Adobe announced the Zoho CRM source as deprecated at the end of June 2025. Dataflows that exist may "
-    "go on; "
-    "new ones cannot be created."
+    "go on; new ones cannot be created."
 )
 
 
