@@ -135,6 +135,18 @@ async def test_no_credentials_go_to_a_foreign_host_whatever_the_api_server_let_t
     assert patched(existing.world) == []
 
 
+async def test_no_new_token_goes_to_a_foreign_host_that_was_there_before_the_rule(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = World()
+    with monkeypatch.context() as before_the_rule:
+        before_the_rule.setattr("crmflow.reconcile.connection.auth.foreign_hosts", lambda *_: [])
+        resource = await ready(world, **with_auth_params(endpoint="evil.com"))
+    world.zoho.token = "1000.eeee.ffff"
+    assert (await resource.visit(full=False)).outcome.reason == "EndpointRefused"
+    assert patched(world) == []
+
+
 async def test_auth_params_are_merged_last() -> None:
     world = World()
     params = {"endpoint": "www.zohoapis.eu", "useEncryptedEndpoints": "true"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from crmflow.aep.models import PatchOperation
 from crmflow.api.zohosourceconnection import TokenPush
 from crmflow.observability.events import EventType
-from crmflow.reconcile.connection.auth import auth_params
+from crmflow.reconcile.connection.auth import auth_params, auth_spec, problem_with
 from crmflow.reconcile.connection.state import ConnectionPass
 from crmflow.reconcile.connection.update import note_sent, patch
 from crmflow.reconcile.outcome import DONE, Outcome, explain
@@ -26,6 +26,9 @@ async def push_new_token(pass_: ConnectionPass) -> Outcome:
         return DONE
     remote = await pass_.platform.connection(connection_id)
     params = await auth_params(pass_, remote)
+    problem = problem_with(pass_, auth_spec(pass_.offer, remote.auth_spec_name), params)
+    if problem is not None:
+        return problem
     try:
         await patch(pass_, remote, lambda _: [PatchOperation("replace", "/auth/params", params)])
     except RemoteError as error:
