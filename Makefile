@@ -11,8 +11,8 @@ PYTEST := $(BIN)/pytest
 SIDE_BY_SIDE := -n 3 --dist worksteal
 
 .PHONY: help setup lock generate format lint types layers check test test-unit test-chart test-contract \
-	test-cluster test-browser screenshots testdata snapshots controlplane helm browser emulators demo demo-down \
-	crash rbac cost clean
+	test-cluster test-browser screenshots testdata snapshots controlplane helm promlint browser emulators demo \
+	demo-down crash rbac cost clean
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -46,7 +46,7 @@ check: $(INSTALLED) lint types layers ## Check formatting, code, types, layers a
 	@$(BIN)/ruff format --check .
 	@$(BIN)/python hack/generate.py --check
 
-test: $(INSTALLED) controlplane helm browser ## Run all tests
+test: $(INSTALLED) controlplane helm promlint browser ## Run all tests
 	@$(PYTEST) $(SIDE_BY_SIDE) tests/unit tests/chart tests/contract tests/cluster tests/browser tests/faults
 
 test-unit: $(INSTALLED) ## Run the tests that need nothing else
@@ -58,7 +58,7 @@ test-contract: $(INSTALLED) ## Run the tests that hold the emulators to the remo
 test-chart: $(INSTALLED) controlplane helm ## Run the tests of the Helm chart and of Kustomize, without a cluster
 	@$(PYTEST) tests/chart
 
-test-cluster: $(INSTALLED) controlplane helm ## Run the tests on a real API server
+test-cluster: $(INSTALLED) controlplane helm promlint ## Run the tests on a real API server
 	@$(PYTEST) tests/cluster
 
 test-browser: $(INSTALLED) controlplane browser ## Run the tests in a real browser
@@ -88,6 +88,9 @@ controlplane: $(INSTALLED) ## Build etcd, kube-apiserver, kube-controller-manage
 
 helm: $(INSTALLED) ## Build Helm, once
 	@$(BIN)/python -m hack.helm >/dev/null
+
+promlint: $(INSTALLED) ## Build Prometheus' own parser of metrics, once
+	@$(BIN)/python -m hack.promlint >/dev/null
 
 browser: $(INSTALLED) ## Find Chromium for the browser tests; as root on Debian, install it
 	@$(BIN)/python -m hack.browser >/dev/null

@@ -12,6 +12,7 @@ from crmflow.aep.listings import Listings
 from crmflow.aep.sandboxes import Sandboxes
 from crmflow.aep.schema_registry import Schemas
 from crmflow.transport.http import HttpClient
+from crmflow.transport.limiter import Turn, unlimited
 
 
 class PlatformClient(
@@ -36,8 +37,11 @@ class PlatformClient(
         client_id: str,
         token: TokenSource,
         on_version: VersionObserver | None = None,
+        turn: Turn = unlimited,
     ) -> None:
-        """``base_url`` is the gateway's, ``client_id`` goes into ``x-api-key``."""
-        super().__init__(Gateway(http, base_url, organization, sandbox, client_id, token))
+        """``base_url`` is the gateway's, ``client_id`` goes into ``x-api-key``, ``turn`` holds back what the
+        credential may not send yet.
+        """
+        super().__init__(Gateway(http, base_url, organization, sandbox, client_id, token, turn))
         if on_version is not None:
             self._flow_service.on_version = on_version

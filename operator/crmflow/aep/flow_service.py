@@ -31,7 +31,6 @@ class FlowService:
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
         self.on_version: VersionObserver = lambda _id, _etag: None
-        self.pages_read = 0
 
     async def create(self, collection: str, body: Mapping[str, Any]) -> Created:
         """Create an object; not idempotent (platform.md 2.5)."""
@@ -91,7 +90,6 @@ class FlowService:
         seen: set[tuple[tuple[str, str], ...]] = set()
         while page is not None:
             answer = await self._send(f"{collection}.list", "GET", f"/{collection}", params=page)
-            self.pages_read += 1
             body = answer.json()
             items = fields.items(body)
             if items is None:

@@ -10,6 +10,7 @@ from pydantic import SecretStr
 from crmflow.aep.errors import TOKEN_REJECTED_CODE, platform_error
 from crmflow.transport.errors import RemoteError
 from crmflow.transport.http import Answer, HttpClient
+from crmflow.transport.limiter import Turn, unlimited
 
 Params = Sequence[tuple[str, str]]
 
@@ -37,11 +38,12 @@ class Gateway:
         sandbox: str,
         client_id: str,
         token: TokenSource,
+        turn: Turn = unlimited,
     ) -> None:
         self._http = http
         self._base_url = base_url.rstrip("/")
         self._token = token
-        self.requests_made = 0
+        self._turn = turn
         self._headers = {
             "x-api-key": client_id,
             "x-gw-ims-org-id": organization,
@@ -66,19 +68,19 @@ class Gateway:
         """
 
         async def attempt(token: SecretStr) -> Answer:
-            self.requests_made += 1
             bearer = {"Authorization": f"Bearer {token.get_secret_value()}"}
-            answer = await self._http.send(
-                service,
-                operation,
-                method,
-                self._base_url + path,
-                headers={**bearer, **self._headers, **(headers or {})},
-                params=params,
-                json=json,
-            )
-            if not 200 <= answer.status < 300:
-                raise platform_error(answer)
+            async with self._turn(service, operation):
+                answer = await self._http.send(
+                    service,
+                    operation,
+                    method,
+                    self._base_url + path,
+                    headers={**bearer, **self._headers, **(headers or {})},
+                    params=params,
+                    json=json,
+                )
+                if not 200 <= answer.status < 300:
+                    raise platform_error(answer)
             return answer
 
         token = await self._token.get()
@@ -96,8 +98,3 @@ class Service:
 
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
-
-    @property
-    def requests_made(self) -> int:
-        """How many requests went through this gateway so far."""
-        return self._gateway.requests_made

@@ -54,11 +54,6 @@ class Listed:
 class Listings(FlowServiceObjects):
     """Listings of one sandbox. All raise :class:`RemoteError`; a page that fails fails the listing."""
 
-    @property
-    def pages_read(self) -> int:
-        """How many pages of listings came through this client so far."""
-        return self._flow_service.pages_read
-
     async def list_by_spec(self, collection: Collection, spec_id: str) -> tuple[Listed, ...]:
         """All objects of ``collection`` that were made from that specification, the oldest first."""
         filters = [("property", f"{_SPEC_FIELD[collection]}=={spec_id}")]

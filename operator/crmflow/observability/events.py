@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+REPAIR = "Repair"
+"""The action of events that tell of drift that was put right."""
+
 
 class EventType(StrEnum):
     """Kubernetes knows two."""

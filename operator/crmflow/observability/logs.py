@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from typing import Any
 
 import structlog
@@ -25,6 +26,7 @@ def configure(log_format: str, level: str) -> None:
     )
     formatter = structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=[
+            structlog.contextvars.merge_contextvars,
             structlog.stdlib.add_log_level,
             structlog.stdlib.add_logger_name,
             structlog.stdlib.ExtraAdder(),
@@ -44,6 +46,11 @@ def configure(log_format: str, level: str) -> None:
     root.setLevel(level)
     for name in QUIET:
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
+
+
+def context(**fields: str) -> AbstractContextManager[None]:
+    """Every record that is logged in the block, by whomever, has these fields; a record's own come first."""
+    return structlog.contextvars.bound_contextvars(**fields)
 
 
 def _without_secrets(_: Any, __: str, fields: EventDict) -> EventDict:

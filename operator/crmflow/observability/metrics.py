@@ -2,114 +2,172 @@
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    disable_created_metrics,
+    generate_latest,
+)
+
+from crmflow import __version__
+from crmflow.observability import tally
 
 _SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+_MINUTES = (1, 2.5, 5, 10, 30, 60, 300, 900, 3600)
+
+
+@dataclass(frozen=True)
+class Description:
+    """A family as the reference page tells it."""
+
+    name: str
+    type: str
+    labels: tuple[str, ...]
+    text: str
 
 
 class Metrics:
     """Counters and gauges of one operator process, on a registry of their own."""
 
     def __init__(self) -> None:
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # a gauge beside each counter
         self.registry = CollectorRegistry()
-        self.reconciles = Counter(
-            "crmflow_reconcile",
-            "Finished passes by their outcome.",
-            ["kind", "outcome"],
-            registry=self.registry,
+        ProcessCollector(registry=self.registry)
+        self.descriptions: list[Description] = []
+        self.before_scrape: list[Callable[[], None]] = []
+        """Called before the metrics are read, to bring gauges up to date."""
+
+        self.reconciles = self._counter(
+            "crmflow_reconcile", "Finished passes by their outcome.", ["kind", "outcome"]
         )
-        self.reconcile_seconds = Histogram(
-            "crmflow_reconcile_duration_seconds",
-            "Length of a pass.",
+        self.reconcile_seconds = self._histogram(
+            "crmflow_reconcile_duration_seconds", "Length of a pass.", ["kind"]
+        )
+        self.first_reconcile_seconds = self._histogram(
+            "crmflow_first_reconcile_seconds",
+            "Time from a resource's creation until its status first spoke of its generation.",
             ["kind"],
-            buckets=_SECONDS,
-            registry=self.registry,
+            _MINUTES,
         )
-        self.queue_depth = Gauge(
-            "crmflow_workqueue_depth", "Keys that are due and wait for a worker.", registry=self.registry
+        self.drift_repaired = self._counter(
+            "crmflow_drift_repaired",
+            "Passes that put right, or made anew, what had been changed or deleted from outside.",
+            ["kind"],
         )
-        self.queue_wait_seconds = Histogram(
-            "crmflow_workqueue_wait_seconds",
-            "Time between a key being due and a worker taking it.",
-            buckets=_SECONDS,
-            registry=self.registry,
+        self.queue_depth = self._gauge(
+            "crmflow_workqueue_depth", "Keys that are due and wait for a worker; none on a standby."
         )
-        self.remote_calls = Counter(
+        self.queue_oldest_seconds = self._gauge(
+            "crmflow_workqueue_oldest_seconds", "How long the key that waits longest has been due."
+        )
+        self.queue_wait_seconds = self._histogram(
+            "crmflow_workqueue_wait_seconds", "Time between a key being due and a worker taking it."
+        )
+        self.remote_calls = self._counter(
             "crmflow_remote_calls",
             "Calls to Zoho and Adobe by operation and HTTP status (or error class when there was no answer).",
             ["service", "operation", "status"],
-            registry=self.registry,
         )
-        self.remote_call_seconds = Histogram(
-            "crmflow_remote_call_duration_seconds",
-            "Length of a remote call.",
+        self.remote_call_seconds = self._histogram(
+            "crmflow_remote_call_duration_seconds", "Length of a remote call.", ["service"]
+        )
+        self.limiter_wait_seconds = self._histogram(
+            "crmflow_limiter_wait_seconds",
+            "How long remote calls were held back because the service had asked for fewer.",
             ["service"],
-            buckets=_SECONDS,
-            registry=self.registry,
         )
-        self.kubernetes_writes = Counter(
-            "crmflow_kubernetes_writes",
-            "Writes to the API server that were accepted.",
-            ["kind", "write"],
-            registry=self.registry,
+        self.limiter_rate = self._gauge(
+            "crmflow_limiter_requests_per_second",
+            "What a credential may send at present, +Inf without a limit; the credential is a hash.",
+            ["service", "credential"],
         )
-        self.token_expiry = Gauge(
+        self.kubernetes_writes = self._counter(
+            "crmflow_kubernetes_writes", "Writes to the API server that were accepted.", ["kind", "write"]
+        )
+        self.token_expiry = self._gauge(
             "crmflow_token_expiry_timestamp_seconds",
             "When the access token of a credential ends; the credential is a hash.",
             ["service", "credential"],
-            registry=self.registry,
         )
-        self.token_issued = Gauge(
+        self.token_issued = self._gauge(
             "crmflow_token_issued_timestamp_seconds",
             "When the access token of a credential was issued; the credential is a hash.",
             ["service", "credential"],
-            registry=self.registry,
         )
-        self.poll_calls = Gauge(
-            "crmflow_inventory_poll_calls",
-            "Remote calls of the last poll of a sandbox.",
-            ["organization", "sandbox"],
-            registry=self.registry,
+        scope = ["organization", "sandbox", "credential"]
+        self.poll_calls = self._gauge(
+            "crmflow_inventory_poll_calls", "Remote calls of the last poll of a sandbox.", scope
         )
-        self.poll_pages = Gauge(
-            "crmflow_inventory_poll_pages",
-            "Pages of listings that the last poll of a sandbox read.",
-            ["organization", "sandbox"],
-            registry=self.registry,
+        self.poll_pages = self._gauge(
+            "crmflow_inventory_poll_pages", "Pages of listings that the last poll of a sandbox read.", scope
         )
-        self.poll_wakes = Gauge(
-            "crmflow_inventory_poll_wakes",
-            "Resources that the last poll of a sandbox woke.",
-            ["organization", "sandbox"],
-            registry=self.registry,
+        self.poll_wakes = self._gauge(
+            "crmflow_inventory_poll_wakes", "Resources that the last poll of a sandbox woke.", scope
         )
-        self.poll_failures = Counter(
-            "crmflow_inventory_poll_failures",
-            "Polls whose listing was discarded because a page failed.",
-            registry=self.registry,
-        )
-        self.orphans = Gauge(
+        self.orphans = self._gauge(
             "crmflow_orphans",
             "Remote objects with this installation's key for which there is no resource.",
-            ["organization", "sandbox"],
-            registry=self.registry,
+            scope,
         )
-        self.leader = Gauge(
-            "crmflow_leader",
-            "1 while this process may act, 0 while it stands by.",
-            registry=self.registry,
+        self.poll_failures = self._counter(
+            "crmflow_inventory_poll_failures", "Polls whose listing was discarded because a page failed."
         )
-        self.profile_runs = Gauge(
+        self.profile_runs = self._gauge(
             "crmflow_profile_runs_per_day",
             "Runs a day into Profile-enabled datasets of a sandbox, by schedules; Adobe advises at most 90.",
             ["organization", "sandbox"],
-            registry=self.registry,
         )
-        self.objects = Gauge(
-            "crmflow_objects", "Resources known to the operator.", ["kind"], registry=self.registry
+        self.leader = self._gauge("crmflow_leader", "1 while this process may act, 0 while it stands by.")
+        self.objects = self._gauge("crmflow_objects", "Resources known to the operator.", ["kind"])
+        self.ready_objects = self._gauge(
+            "crmflow_ready_objects", "Those of them whose condition Ready is True.", ["kind"]
         )
+        self.event_loop_lag_seconds = self._gauge(
+            "crmflow_event_loop_lag_seconds", "How late the event loop runs what is due."
+        )
+        self.secret_watch_age_seconds = self._gauge(
+            "crmflow_secret_watch_age_seconds", "Time since the watch of Secrets last connected."
+        )
+        self._gauge(
+            "crmflow_build_info", "Always 1; the label is the version that runs.", ["version"]
+        ).labels(__version__).set(1)
+
+    @property
+    def per_scope(self) -> Sequence[Gauge]:
+        """The gauges that speak of one sandbox as seen with one credential."""
+        return self.poll_calls, self.poll_pages, self.poll_wakes, self.orphans
 
     def remote_call(self, service: str, operation: str, status: str, seconds: float) -> None:
         """Count one remote call; handed to the HTTP client as its observer."""
+        tally.count(operation)
         self.remote_calls.labels(service, operation, status).inc()
         self.remote_call_seconds.labels(service).observe(seconds)
+
+    def text(self) -> bytes:
+        """All of them in Prometheus' text format."""
+        for refresh in self.before_scrape:
+            refresh()
+        return generate_latest(self.registry)
+
+    def _counter(self, name: str, text: str, labels: Sequence[str] = ()) -> Counter:
+        self._describe(f"{name}_total", "counter", text, labels)
+        return Counter(name, text, labels, registry=self.registry)
+
+    def _gauge(self, name: str, text: str, labels: Sequence[str] = ()) -> Gauge:
+        self._describe(name, "gauge", text, labels)
+        return Gauge(name, text, labels, registry=self.registry)
+
+    def _histogram(
+        self, name: str, text: str, labels: Sequence[str] = (), buckets: Sequence[float] = _SECONDS
+    ) -> Histogram:
+        self._describe(name, "histogram", text, labels)
+        return Histogram(name, text, labels, buckets=buckets, registry=self.registry)
+
+    def _describe(self, name: str, kind: str, text: str, labels: Sequence[str]) -> None:
+        self.descriptions.append(Description(name, kind, tuple(labels), text))

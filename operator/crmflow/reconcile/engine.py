@@ -14,6 +14,7 @@ from pydantic import BaseModel
 from crmflow.aep.egress import IpAllowList, packaged_allow_list
 from crmflow.aep.models import MappingSetRef
 from crmflow.api.base import DeletionPolicy
+from crmflow.observability import logs
 from crmflow.observability.events import Event, EventType
 from crmflow.reconcile import policies
 from crmflow.reconcile.conditions import FALSE, SUCCEEDED, TRUE, UNKNOWN, Conditions, ConditionType, Finding
@@ -200,23 +201,20 @@ async def together(*calls: Awaitable[Any]) -> list[Any]:
 
 async def _attempt(pass_: P, step: Step[P]) -> Outcome:
     try:
-        return await step.run(pass_)
+        with logs.context(step=step.name):
+            return await step.run(pass_)
     except RemoteError as error:
-        log.warning("%s", error, extra=_context(pass_, step, request_id=error.request_id))
+        log.warning("%s", error, extra={"step": step.name, "request_id": error.request_id})
         return from_remote_error(error)
     except PassInterruptedError:
         raise
     except Exception as error:
-        log.exception("unexpected %s", type(error).__name__, extra=_context(pass_, step))
+        log.exception("unexpected %s", type(error).__name__, extra={"step": step.name})
         return bug(
             f"Unexpected {type(error).__name__} in step {step.name}. The operator tries again; its log has "
             "the details. "
             "Please report it."
         )
-
-
-def _context(pass_: P, step: Step[P], **more: object) -> dict[str, object]:
-    return {"object": str(pass_.identity), "step": step.name, **more}
 
 
 def _finding(outcome: Outcome) -> Finding:

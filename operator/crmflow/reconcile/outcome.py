@@ -5,7 +5,7 @@ The class of an outcome alone decides conditions, observedGeneration and the nex
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from crmflow.transport.errors import ErrorClass, RemoteError
@@ -36,6 +36,8 @@ class Outcome:
     """Seconds that the remote service asked us to wait, or after which a second look is worth it."""
     transition: bool = False
     """Waiting for a remote state to settle: read it again soon."""
+    request_id: str | None = field(default=None, compare=False)
+    """Of the remote answer that caused it, for the log: what a service's support asks for."""
 
     @property
     def is_done(self) -> bool:
@@ -80,7 +82,10 @@ def bug(message: str) -> Outcome:
 
 def from_remote_error(error: RemoteError) -> Outcome:
     """The outcome of a remote failure that no step had a better answer to."""
-    text = explain(error)
+    return replace(_outcome_of(error, explain(error)), request_id=error.request_id)
+
+
+def _outcome_of(error: RemoteError, text: str) -> Outcome:
     match error.error_class:
         case ErrorClass.TERMINAL | ErrorClass.NOT_FOUND:
             return stalled(error.reason, text)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Protocol
 
 from crmflow.aep.client import PlatformClient
@@ -21,11 +21,11 @@ from crmflow.runtime.adobe_access import AdobeCredential, LeftToken
 from crmflow.runtime.inventories import Inventories
 from crmflow.runtime.inventory import SandboxInventory, Scope
 from crmflow.runtime.keys import Key
-from crmflow.runtime.tokens import AccessToken
 from crmflow.runtime.tokenstore import Record, Service, TokenStore, number, text
 from crmflow.runtime.zoho_access import ZohoAccess, ZohoCredential, ZohoGrant, ZohoServices
 from crmflow.transport.errors import ErrorClass, RemoteError
 from crmflow.transport.http import HttpClient
+from crmflow.transport.limiter import Limiter
 from crmflow.zoho.accounts import AccessToken as ZohoToken
 
 log = logging.getLogger("crmflow.access")
@@ -94,6 +94,7 @@ class RemoteAccess:
         self._adobe: dict[str, AdobeCredential] = {}
         self._clients: dict[Scope, PlatformClient] = {}
         self._held: dict[str, _Held] = {}
+        metrics.before_scrape.append(self._show)
 
     def zoho(self, holder: str, data_center: DataCenter, credentials: ZohoCredentials) -> Zoho:
         """Zoho CRM with a grant; the same credential gets the same token."""
@@ -105,7 +106,8 @@ class RemoteAccess:
                 data_center,
                 credentials,
                 self._grant(data_center, credentials),
-                partial(self._note_zoho_token, key),
+                self._limiter("Zoho"),
+                self._note_new_zoho_token,
             )
         return ZohoAccess(holder, self._zoho[key], self._use_zoho)
 
@@ -141,7 +143,9 @@ class RemoteAccess:
         scope = (organization, sandbox, credentials.fingerprint)
         client = self._clients.get(scope)
         if client is None:
-            client = self._clients[scope] = self._client(scope, credentials.client_id, credential.token)
+            client = self._clients[scope] = self._client(
+                scope, credentials.client_id, credential.token, credential.limiter
+            )
         self._hold(holder, scope, client, credential)
         return client
 
@@ -214,7 +218,7 @@ class RemoteAccess:
                 organization,
                 credentials,
                 self._store.record(Service.ADOBE, organization, credentials.fingerprint),
-                partial(self._note, "Adobe", key),
+                self._limiter("Adobe"),
             )
         return self._adobe[key]
 
@@ -228,10 +232,10 @@ class RemoteAccess:
             if value is not None:
                 token = LeftToken(value, number(fields.get("expiresAt")), self._clock)
                 scope = (organization, sandbox, text(fields.get("credential")))
-                client = self._client(scope, text(fields.get("clientId")), token)
+                client = self._client(scope, text(fields.get("clientId")), token, self._limiter("Adobe"))
                 self._hold(holder, scope, client, token)
 
-    def _client(self, scope: Scope, client_id: str, token: TokenSource) -> PlatformClient:
+    def _client(self, scope: Scope, client_id: str, token: TokenSource, limiter: Limiter) -> PlatformClient:
         organization, sandbox, _ = scope
         return PlatformClient(
             self._http,
@@ -241,6 +245,7 @@ class RemoteAccess:
             client_id,
             token,
             lambda remote_id, etag: self._inventories.saw(scope, remote_id, etag),
+            limiter.turn,
         )
 
     def _hold(
@@ -251,12 +256,26 @@ class RemoteAccess:
         inventory = self._inventories.use(scope, connection, client)
         self._held[holder] = _Held(client, token, inventory, organization, sandbox)
 
-    def _note_zoho_token(self, key: str, credential: ZohoCredential, token: ZohoToken, is_new: bool) -> None:
-        self._note("Zoho", key, token)
-        if is_new:
-            holders = [holder for holder, used in self._zoho_of.items() if used is credential]
-            self._observer.renewed(holders, token.expires_at - token.issued_at)
+    def _note_new_zoho_token(self, credential: ZohoCredential, token: ZohoToken) -> None:
+        holders = [holder for holder, used in self._zoho_of.items() if used is credential]
+        self._observer.renewed(holders, token.expires_at - token.issued_at)
 
-    def _note(self, service: str, credential: str, token: AccessToken) -> None:
-        self._metrics.token_issued.labels(service, credential).set(token.issued_at)
-        self._metrics.token_expiry.labels(service, credential).set(token.expires_at)
+    def _limiter(self, service: str) -> Limiter:
+        return Limiter(self._clock, self._metrics.limiter_wait_seconds.labels(service).observe)
+
+    def _show(self) -> None:
+        """Bring the metrics of tokens and limiters up to date; a credential that is gone shows no more."""
+        metrics = self._metrics
+        for gauge in (metrics.token_issued, metrics.token_expiry, metrics.limiter_rate):
+            gauge.clear()
+        credentials: tuple[tuple[str, Mapping[str, ZohoCredential | AdobeCredential]], ...] = (
+            ("Zoho", self._zoho),
+            ("Adobe", self._adobe),
+        )
+        for service, known in credentials:
+            for key, credential in known.items():
+                if (life := credential.token.life) is not None:
+                    metrics.token_issued.labels(service, key).set(life[0])
+                    metrics.token_expiry.labels(service, key).set(life[1])
+                    rate = credential.limiter.rate
+                    metrics.limiter_rate.labels(service, key).set(math.inf if rate is None else rate)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 
 from pydantic import SecretStr
 
@@ -13,6 +12,7 @@ from crmflow.reconcile.credentials import PlatformCredentials
 from crmflow.runtime.tokens import EXPIRY_MARGIN_SECONDS, FreshToken, Held
 from crmflow.runtime.tokenstore import Record, number
 from crmflow.transport.errors import ErrorClass, RemoteError
+from crmflow.transport.limiter import Limiter
 
 log = logging.getLogger("crmflow.tokens")
 
@@ -27,14 +27,14 @@ class AdobeCredential:
         organization: str,
         credentials: PlatformCredentials,
         record: Record,
-        on_token: Callable[[AccessToken], None],
+        limiter: Limiter,
     ) -> None:
         self.record = record
+        self.limiter = limiter
         self.token: FreshToken[AccessToken] = FreshToken(self, clock)
         self._ims = ims
         self._organization = organization
         self._credentials = credentials
-        self._on_token = on_token
 
     async def stored(self) -> Held[AccessToken] | None:
         """The token that an earlier process left."""
@@ -43,7 +43,6 @@ class AdobeCredential:
         if value is None:
             return None
         token = AccessToken(value, number(fields.get("expiresAt")), number(fields.get("issuedAt")))
-        self._on_token(token)
         return Held(token, number(fields.get("refreshAt")))
 
     async def fetch(self) -> AccessToken:
@@ -67,7 +66,6 @@ class AdobeCredential:
             )
         except RemoteError as error:
             log.warning("a new token is held in memory only: %s", error)
-        self._on_token(held.token)
 
 
 class LeftToken:

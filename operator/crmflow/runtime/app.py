@@ -77,7 +77,7 @@ class Application:
         """Run until SIGTERM or SIGINT. Raises what waiting can't cure, such as a lost Lease."""
         self._take_signals()
         probes = ProbeServer(
-            self._settings.listen, self._metrics.registry, lambda: self._waiting_for, self._checks
+            self._settings.listen, self._metrics.text, lambda: self._waiting_for, self._checks
         )
         await probes.start(self._settings.listen_file)
         configuration = await load_configuration()
@@ -144,6 +144,9 @@ class Application:
 
         lag = LoopLag(self._steady)
         self._checks += [loop_is_prompt(lag), watches_connect(watches), queue_moves(parts.queue)]
+        self._metrics.leader.set_function(lambda: elector is None or elector.is_leading)
+        self._metrics.event_loop_lag_seconds.set_function(lambda: lag.seconds)
+        self._metrics.secret_watch_age_seconds.set_function(lambda: max(watch.age for watch in watches))
         stop_watching = asyncio.Event()
         # Tasks that exist before kopf starts are left alone by it; those made later would be cancelled at its
         # exit.
@@ -194,7 +197,6 @@ class Application:
         if elector is not None:
             await elector.elected.wait()
             await self._fill(stock)
-        self._metrics.leader.set_function(lambda: elector is None or elector.is_leading)
         parts.inventories.leader_since = self._clock.now()
         parts.queue.open()
         await asyncio.gather(
@@ -341,8 +343,10 @@ class _Parts:
             metrics=metrics,
         )
         metrics.queue_depth.set_function(lambda: self.queue.depth)
+        metrics.queue_oldest_seconds.set_function(lambda: self.queue.oldest_wait)
         for kind in RECONCILERS:
             metrics.objects.labels(kind).set_function(partial(self.cache.count, kind))
+            metrics.ready_objects.labels(kind).set_function(partial(self.cache.count_ready, kind))
 
 
 async def _first_of(*tasks: asyncio.Future[Any], within: float | None = None) -> None:

@@ -169,6 +169,10 @@ class ObjectCache:
         """How many there are of a kind."""
         return sum(1 for key in self._entries if key.kind == kind)
 
+    def count_ready(self, kind: str) -> int:
+        """How many of them are Ready."""
+        return sum(1 for key, entry in self._entries.items() if key.kind == kind and entry.ready)
+
     def _entry(self, key: Key, obj: dict[str, Any]) -> _Entry:
         metadata, spec, status = obj["metadata"], obj.get("spec") or {}, obj.get("status") or {}
         reconciler = self._reconcilers[key.kind]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 from crmflow.aep.listings import Collection, Listed
 from crmflow.api.kinds import CRM_DATAFLOW, GROUP, ZOHO_SOURCE_CONNECTION
 from crmflow.clock import Clock
+from crmflow.observability import tally
 from crmflow.observability.events import Event, EventType
 from crmflow.observability.metrics import Metrics
 from crmflow.reconcile.conditions import READY, TRUE, Conditions
@@ -97,7 +99,7 @@ class Inventories:
                 del self._scope_of[connection]
             in_use = set(self._scope_of.values())
             for scope in [scope for scope in self._by_scope if scope not in in_use]:
-                del self._by_scope[scope]
+                self._drop(scope)
             for scope, inventory in list(self._by_scope.items()):
                 if self._is_wanted(scope):
                     await self._poll(scope, inventory)
@@ -106,10 +108,17 @@ class Inventories:
         """False while everything that a listing could wake is paused, and so nothing may be read."""
         return not all(self._cache.is_paused(key) for key in self._members(scope))
 
+    def _drop(self, scope: Scope) -> None:
+        """No connection uses the scope any more; with it goes what the metrics say of it."""
+        del self._by_scope[scope]
+        for gauge in self._metrics.per_scope:
+            with suppress(KeyError):  # it was never polled
+                gauge.remove(*scope)
+
     async def _poll(self, scope: Scope, inventory: SandboxInventory) -> None:
-        calls, pages = inventory.client.requests_made, inventory.client.pages_read
         try:
-            findings, unknown = await inventory.poll()
+            with tally.counting() as calls:
+                findings, unknown = await inventory.poll()
         except RemoteError as error:
             log.warning("the listing of sandbox %s failed and is discarded: %s", scope[1], error)
             self._metrics.poll_failures.inc()
@@ -120,10 +129,12 @@ class Inventories:
         orphans = self._orphans(unknown)
         for finding in findings:
             self._wake(finding)
-        self._metrics.poll_calls.labels(scope[0], scope[1]).set(inventory.client.requests_made - calls)
-        self._metrics.poll_pages.labels(scope[0], scope[1]).set(inventory.client.pages_read - pages)
-        self._metrics.poll_wakes.labels(scope[0], scope[1]).set(len(findings))
-        self._metrics.orphans.labels(scope[0], scope[1]).set(len(orphans))
+        self._metrics.poll_calls.labels(*scope).set(calls.total())
+        self._metrics.poll_pages.labels(*scope).set(
+            sum(count for operation, count in calls.items() if operation.endswith(".list"))
+        )
+        self._metrics.poll_wakes.labels(*scope).set(len(findings))
+        self._metrics.orphans.labels(*scope).set(len(orphans))
         await self._report(scope, inventory, orphans)
 
     def _orphans(self, unknown: Sequence[Listed]) -> list[Listed]:

@@ -47,16 +47,6 @@ class ListingClient(RunsClient, Protocol):
     async def list_by_ids(self, collection: Collection, ids: tuple[str, ...]) -> Sequence[Listed]: ...
     async def sandboxes(self) -> Sequence[Sandbox]: ...
 
-    @property
-    def requests_made(self) -> int:
-        """How many requests were sent through this client so far."""
-        ...
-
-    @property
-    def pages_read(self) -> int:
-        """How many pages of listings came back."""
-        ...
-
 
 @dataclass(frozen=True)
 class Claim:

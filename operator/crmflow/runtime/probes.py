@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from aiohttp import web
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST
 
 from crmflow.runtime.health import Check
 
@@ -17,14 +17,16 @@ class ProbeServer:
     def __init__(
         self,
         listen: str,
-        registry: CollectorRegistry,
+        metrics: Callable[[], bytes],
         is_ready: Callable[[], str | None],
         checks: Iterable[Check],
     ) -> None:
-        """``is_ready`` returns None, or what is still being waited for. ``checks`` may grow."""
+        """``metrics`` gives them as text; ``is_ready`` None, or what is still waited for. ``checks`` may
+        grow.
+        """
         host, _, port = listen.rpartition(":")
         self._host, self._port = host or "0.0.0.0", int(port)  # noqa: S104 - meant for the cluster
-        self._registry = registry
+        self._text = metrics
         self._is_ready = is_ready
         self._checks = checks
         self._runner: web.AppRunner | None = None
@@ -63,6 +65,4 @@ class ProbeServer:
         return web.Response(status=503 if waiting_for else 200, text=f"{waiting_for or 'ok'}\n")
 
     async def _metrics(self, _: web.Request) -> web.Response:
-        return web.Response(
-            body=generate_latest(self._registry), headers={"Content-Type": CONTENT_TYPE_LATEST}
-        )
+        return web.Response(body=self._text(), headers={"Content-Type": CONTENT_TYPE_LATEST})

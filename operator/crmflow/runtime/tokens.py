@@ -18,6 +18,8 @@ EXPIRY_MARGIN_SECONDS = 60.0
 """A token this close to its end counts as ended: requests take their time, and clocks differ."""
 REJECTION_PAUSE_SECONDS = 120.0
 """A token that is refused so soon after another one was is not at fault, and is kept."""
+REMEMBERED_SECONDS = 7200.0
+"""Whoever needs a token and gets none asks again within an hour."""
 
 
 class AccessToken(Protocol):
@@ -75,6 +77,7 @@ class FreshToken(Generic[T]):
         self._refused: RemoteError | None = None
         self._not_before = 0.0
         self._rejected_at: float | None = None
+        self._asked_at = clock.now()
 
     async def get(self) -> SecretStr:
         """A valid token. Raises RemoteError when there is none to be had."""
@@ -82,6 +85,7 @@ class FreshToken(Generic[T]):
 
     async def held(self) -> Held[T]:
         """The same, with what is known of it."""
+        self._asked_at = self._clock.now()
         async with self._lock:
             if not self._loaded:
                 self._held = await self._issuer.stored()
@@ -118,6 +122,16 @@ class FreshToken(Generic[T]):
         return (
             self._held is not None and self._clock.now() < self._held.token.expires_at - EXPIRY_MARGIN_SECONDS
         )
+
+    @property
+    def life(self) -> tuple[float, float] | None:
+        """When the token was issued and when it ends; None if there is none, or if it has ended and nobody
+        has asked for one for so long that the credential may well be gone.
+        """
+        is_wanted = self._clock.now() < self._asked_at + REMEMBERED_SECONDS
+        if self._held is None or not (self.is_valid or is_wanted):
+            return None
+        return self._held.token.issued_at, self._held.token.expires_at
 
     async def _renew(self) -> Held[T]:
         now = self._clock.now()

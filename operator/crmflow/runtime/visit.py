@@ -6,12 +6,14 @@ import hashlib
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from crmflow.api.base import RECONCILE_REQUEST_LENGTH
 from crmflow.api.kinds import RECONCILE_REQUESTED_AT
 from crmflow.clock import Clock
-from crmflow.observability.events import EventType
+from crmflow.observability.events import REPAIR, EventType
+from crmflow.observability.metrics import Metrics
 from crmflow.reconcile.conditions import (
     PROGRESSING,
     READY,
@@ -51,6 +53,7 @@ class Desk:
     services: Services
     writer: ObjectWriter
     events: EventWriter
+    metrics: Metrics
     jitter: random.Random
 
 
@@ -166,6 +169,8 @@ class Visit:
         await self._write(
             decision.summary, self.generation if decision.observes_generation else self.observed
         )
+        if self.observed is None and decision.observes_generation:
+            self._note_first_result()
         memory.settling = outcome.transition
         if self.pass_.checked and self.pass_.full:  # only now: later visits rely on what this one wrote
             memory.checked_generation = self.generation
@@ -186,6 +191,11 @@ class Visit:
             jitter=self._desk.jitter,
         )
 
+    def _note_first_result(self) -> None:
+        created = datetime.fromisoformat(self.obj["metadata"]["creationTimestamp"]).timestamp()
+        seconds = max(0.0, self._desk.clock.now() - created)  # the API server's clock may be another one
+        self._desk.metrics.first_reconcile_seconds.labels(self._reconciler.kind.kind).observe(seconds)
+
     def _note_stalled(self, outcome: Outcome) -> None:
         """An event when the resource comes to need a person, or needs one for another reason than before."""
         before = self.previous.get(STALLED)
@@ -198,6 +208,8 @@ class Visit:
         """Write the events of the pass."""
         for event in self.pass_.events:
             await self._desk.events.write(self.obj, event)
+            if event.action == REPAIR:
+                self._desk.metrics.drift_repaired.labels(self._reconciler.kind.kind).inc()
         self.pass_.events.clear()
 
     async def _write(self, summary: Mapping[str, Finding] | None, observed: int | None) -> None:

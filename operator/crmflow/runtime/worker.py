@@ -7,6 +7,7 @@ import random
 from collections.abc import Mapping
 
 from crmflow.clock import Clock
+from crmflow.observability import logs
 from crmflow.observability.metrics import Metrics
 from crmflow.reconcile.conditions import READY
 from crmflow.reconcile.decide import Priority
@@ -44,7 +45,7 @@ class Worker:
         metrics: Metrics,
     ) -> None:
         self._jitter = random.Random()  # noqa: S311 - spreads load, no secret
-        self._desk = Desk(settings, instance, clock, services, writer, events, self._jitter)
+        self._desk = Desk(settings, instance, clock, services, writer, events, metrics, self._jitter)
         self._queue = queue
         self._clock = clock
         self._cache = cache
@@ -57,7 +58,8 @@ class Worker:
         """Work until the queue is closed."""
         while (key := await self._queue.get()) is not None:
             try:
-                await self._visit(key)
+                with logs.context(object=str(key)):
+                    await self._visit(key)
             except Exception:
                 log.exception("a pass ended unexpectedly", extra={"object": str(key)})
                 self._retry(key, 30.0)
@@ -94,7 +96,7 @@ class Worker:
             # The watch is about to bring the newer object; should it not, this brings us back.
             self._retry(key, 0.2)
         except (KubernetesError, PassInterruptedError) as error:
-            log.warning("%s", error, extra={"object": str(key)})
+            log.warning("%s", error)
             self._retry(key, self._jitter.uniform(2.0, 6.0))
 
     async def _reconcile(self, key: Key, reconciler: Reconciler, obj: Object) -> None:
@@ -117,10 +119,10 @@ class Worker:
             "%s",
             outcome.message or "done",
             extra={
-                "object": str(key),
                 "step": step,
                 "outcome": outcome.outcome_class.value,
                 "reason": outcome.reason,
+                "request_id": outcome.request_id,
             },
         )
         self._metrics.reconciles.labels(key.kind, outcome.outcome_class.value).inc()

@@ -17,8 +17,10 @@ from crmflow.reconcile.credentials import ZohoCredentials, fingerprint
 from crmflow.runtime.tokens import FreshToken, Held
 from crmflow.runtime.tokenstore import Record, number, numbers, text
 from crmflow.transport.errors import ErrorClass, RemoteError
+from crmflow.transport.limiter import Limiter
 from crmflow.zoho.accounts import SERVICE, AccessToken, ZohoAccounts
 from crmflow.zoho.budget import Budget
+from crmflow.zoho.crm import SERVICE as CRM
 from crmflow.zoho.crm import Organization, ZohoCRM
 from crmflow.zoho.grants import ZohoGrants, grant_lost
 from crmflow.zoho.scopes import parse_scopes
@@ -95,15 +97,16 @@ class ZohoCredential:
         data_center: DataCenter,
         credentials: ZohoCredentials,
         grant: ZohoGrant,
-        on_token: Callable[[ZohoCredential, AccessToken, bool], None],
+        limiter: Limiter,
+        on_new_token: Callable[[ZohoCredential, AccessToken], None],
     ) -> None:
-        """``on_token`` is told of each token, and whether it is a new one."""
         self.services = services
         self.data_center = data_center
         self.grant = grant
+        self.limiter = limiter
         self._clock = clock
         self._credentials = credentials
-        self._on_token = on_token
+        self._on_new_token = on_new_token
         self._refusal: RemoteError | None = None
         self.token: FreshToken[AccessToken] = FreshToken(self, clock, grant.lock)
 
@@ -113,6 +116,11 @@ class ZohoCredential:
             return self._credentials.refresh_token
         await self.token.get()
         return (await self.grant.record.fields())["refreshToken"]
+
+    async def organization(self, environment: Environment, token: SecretStr) -> Organization:
+        """The organization of the grant, once it is this credential's turn to ask."""
+        async with self.limiter.turn(CRM, "organization"):
+            return await self.services.crm.organization(self.data_center, environment, token)
 
     async def stored(self) -> Held[AccessToken] | None:
         """The token that an earlier process left, if it was issued to this very client secret."""
@@ -127,7 +135,6 @@ class ZohoCredential:
             scopes=parse_scopes(text(scopes)),
             api_domain=None,
         )
-        self._on_token(self, token, False)
         return Held(token, number(fields.get("refreshAt")))
 
     async def fetch(self) -> AccessToken:
@@ -161,7 +168,7 @@ class ZohoCredential:
             )
         except RemoteError as error:
             log.warning("a new token is held in memory only: %s", error)
-        self._on_token(self, token, True)
+        self._on_new_token(self, token)
 
     async def _exchange(self) -> AccessToken:
         """Use the grant token up. It works once: an exchange that was begun and whose end nobody knows is
@@ -222,14 +229,14 @@ class ZohoAccess:
     async def organization(self, environment: Environment) -> Organization:
         """The organization of the grant. A token that Zoho no longer accepts is replaced once (zoho.md 4)."""
         credential = self.credential
-        crm, token = credential.services.crm, await credential.token.get()
+        token = await credential.token.get()
         try:
-            return await crm.organization(credential.data_center, environment, token)
+            return await credential.organization(environment, token)
         except RemoteError as error:
             if error.reason != "TokenRejected":
                 raise
         credential.token.reject(token)
-        return await crm.organization(credential.data_center, environment, await credential.token.get())
+        return await credential.organization(environment, await credential.token.get())
 
     async def is_pushed(self) -> bool:
         """True if the base connection was given today's access token."""

@@ -7,6 +7,7 @@ no cookie to keep and no authentication taken from a .netrc file.
 from __future__ import annotations
 
 import asyncio
+import logging
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,6 +21,8 @@ from crmflow import __version__
 from crmflow.clock import Clock
 from crmflow.observability.redaction import sanitise
 from crmflow.transport.errors import ErrorClass, RemoteError
+
+log = logging.getLogger("crmflow.http")
 
 Observer = Callable[[str, str, str, float], None]
 """Told after each exchange: service, operation, HTTP status or reason of the fault, seconds it took."""
@@ -145,6 +148,13 @@ class HttpClient:
             self._observe(call, fault.reason, started)
             raise fault from error
         self._observe(call, str(answer.status), started)
+        log.debug(
+            "%s %s: %d",
+            service,
+            operation,
+            answer.status,
+            extra={"request_id": sanitise(answer.headers.get("x-request-id", ""), 80) or None},
+        )
         return answer
 
     async def aclose(self) -> None:

@@ -147,6 +147,13 @@ class World:
             assert time.monotonic() < deadline, "the operator does not poll"
             time.sleep(0.05)
 
+    def wait_metric(self, until: Callable[[], bool], seconds: float = 20) -> None:
+        """Wait until the metrics show something."""
+        deadline = time.monotonic() + seconds
+        while not until():
+            assert time.monotonic() < deadline, "the metrics do not show it"
+            time.sleep(0.05)
+
     def metric(self, name: str, **labels: str) -> float:
         """The sum of a metric's samples that have these labels."""
         text = httpx.get(f"{self.operator.url}/metrics", timeout=5, trust_env=False).text

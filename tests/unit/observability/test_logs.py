@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import logging
@@ -195,3 +196,28 @@ def test_a_redacted_json_line_is_still_json(capture: Capture, way: Callable[[str
     way(f'client_secret="{SECRET}"')
     for line in stream.getvalue().splitlines():
         assert json.loads(line)["logger"] == "t"
+
+
+async def test_what_is_worked_on_is_named_in_every_record_meanwhile(capture: Capture) -> None:
+    stream = capture("json")
+    logger = logging.getLogger("crmflow.test")
+
+    async def call() -> None:
+        logger.info("called")
+
+    with logs.context(object="CRMDataflow/crm/contacts"):
+        with logs.context(step="settle"):
+            await asyncio.gather(call())
+            logger.info("own", extra={"step": "another"})
+        logger.info("between")
+    logger.info("after")
+    found = [
+        (record["event"], record.get("object"), record.get("step"))
+        for record in map(json.loads, stream.getvalue().splitlines())
+    ]
+    assert found == [
+        ("called", "CRMDataflow/crm/contacts", "settle"),
+        ("own", "CRMDataflow/crm/contacts", "another"),
+        ("between", "CRMDataflow/crm/contacts", None),
+        ("after", None, None),
+    ]

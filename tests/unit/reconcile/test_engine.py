@@ -104,7 +104,7 @@ async def test_an_exception_is_a_bug_whose_trace_is_logged_and_not_shown(
     assert "ValueError in step run" in outcome.message
     assert "internal detail" not in outcome.message
     assert "internal detail" in caplog.text
-    assert caplog.records[0].__dict__["object"] == "ZohoSourceConnection/crm/zoho-eu"
+    assert caplog.records[0].__dict__["step"] == "run"
 
 
 @pytest.mark.parametrize("error", [PassInterruptedError(), asyncio.CancelledError()])

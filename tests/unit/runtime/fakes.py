@@ -77,6 +77,7 @@ def make_object(
             "uid": uid,
             "resourceVersion": str(version),
             "generation": generation,
+            "creationTimestamp": "2025-10-09T08:53:20Z",  # which is START
             **metadata,
         },
         "spec": dict(spec or {}),

@@ -11,6 +11,7 @@ from typing import Any
 from crmflow.aep.listings import Collection, Listed
 from crmflow.aep.models import Run, Sandbox
 from crmflow.api.crmdataflow import Frequency, Schedule
+from crmflow.observability import tally
 from crmflow.reconcile.dataflow.runs import RunRecord, last_run
 from crmflow.reconcile.identity import Identity
 from crmflow.reconcile.offer import FLOW_SPEC_ID
@@ -40,38 +41,34 @@ class FakeListings:
         self.open = asyncio.Event()
         self.open.set()
 
-    @property
-    def requests_made(self) -> int:
-        return len(self.asked)
-
-    @property
-    def pages_read(self) -> int:
-        return sum(1 for what, _ in self.asked if what != "sandboxes")
-
     async def list_by_spec(self, collection: Collection, spec_id: str) -> Sequence[Listed]:
-        self.asked.append((collection.value, spec_id))
+        self._ask(collection.value, spec_id, "flows.list")
         await self.open.wait()
         if collection in self.errors:
             raise self.errors[collection]
         return [item for item in self.held[collection].values() if item.id not in self.unlisted]
 
     async def list_by_ids(self, collection: Collection, ids: tuple[str, ...]) -> Sequence[Listed]:
-        self.asked.append(("ids", ids))
+        self._ask("ids", ids, "flows.list")
         return [item for item in self.held[collection].values() if item.id in ids]
 
     async def runs_since(self, since: float) -> Sequence[Run]:
-        self.asked.append(("runs", since))
+        self._ask("runs", since, "runs.list")
         if self.runs_error is not None:
             raise self.runs_error
         return [run for run in reversed(self.runs) if (run.started_at or 0.0) > since]
 
     async def runs_by_ids(self, ids: tuple[str, ...]) -> Sequence[Run]:
-        self.asked.append(("runs by ids", ids))
+        self._ask("runs by ids", ids, "runs.list")
         return [run for run in self.runs if run.id in ids]
 
     async def sandboxes(self) -> Sequence[Sandbox]:
-        self.asked.append(("sandboxes", None))
+        self._ask("sandboxes", None, "sandboxes")
         return self.sandbox_list
+
+    def _ask(self, what: str, about: Any, operation: str) -> None:
+        self.asked.append((what, about))
+        tally.count(operation)
 
     def hold(self, collection: Collection, item: Listed) -> Listed:
         """Have the sandbox hold ``item``."""

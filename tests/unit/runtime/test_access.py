@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 from pydantic import SecretStr
 
 from crmflow.aep.ims import AccessToken as AdobeToken
@@ -26,7 +28,7 @@ from crmflow.transport.errors import ErrorClass, RemoteError
 from crmflow.zoho.accounts import AccessToken
 from crmflow.zoho.grants import Grant
 from tests.unit.reconcile.fakes import remote_error
-from tests.unit.runtime.fakes import START, FakeKubernetes, JumpingClock
+from tests.unit.runtime.fakes import FakeKubernetes, JumpingClock
 
 LIFE = 3600.0
 HOME = "crmflow-system"
@@ -482,15 +484,41 @@ async def test_connections_of_one_sandbox_and_credential_share_client_and_invent
     assert (site.access.inventory(A) is site.access.inventory(B)) is shared
 
 
+def shown(site: Site, name: str) -> dict[tuple[str, str], float]:
+    """The values of a metric by service and credential, as they are scraped."""
+    families = text_string_to_metric_families(site.metrics.text().decode())
+    return {
+        (sample.labels["service"], sample.labels["credential"]): sample.value
+        for family in families
+        for sample in family.samples
+        if sample.name == f"crmflow_{name}"
+    }
+
+
 async def test_metrics_show_ages_of_tokens_under_a_hash(site: Site) -> None:
     await site.token()
-    samples = [
-        sample
-        for metric in site.metrics.registry.collect()
-        for sample in metric.samples
-        if metric.name.startswith("crmflow_token")
-    ]
-    assert {sample.value for sample in samples} == {START, START + LIFE}
-    for sample in samples:
-        assert sample.labels["service"] == "Zoho"
-        assert len(sample.labels["credential"]) == 16
+    issued, expiry = (shown(site, f"token_{name}_timestamp_seconds") for name in ("issued", "expiry"))
+    [(service, credential)] = issued
+    assert (service, len(credential)) == ("Zoho", 16)
+    assert expiry[service, credential] - issued[service, credential] == LIFE
+    assert shown(site, "limiter_requests_per_second") == {(service, credential): math.inf}
+
+
+async def test_a_token_that_has_ended_shows_for_as_long_as_somebody_asks(site: Site) -> None:
+    await site.token()
+    site.zoho.error = remote_error(ErrorClass.TERMINAL, "RefreshTokenRejected")
+    for _ in range(10):
+        site.clock.jump(LIFE)
+        with pytest.raises(RemoteError):
+            await site.token()
+    assert len(shown(site, "token_expiry_timestamp_seconds")) == 1
+
+
+async def test_a_credential_that_is_gone_shows_no_more(site: Site) -> None:
+    await site.token()
+    await site.access.platform(A, "org", "prod", ADOBE)
+    site.clock.jump(LIFE + 2 * 3600 + 1)
+    await site.access.platform(A, "org", "prod", ADOBE)
+    for name in ("token_issued_timestamp_seconds", "token_expiry_timestamp_seconds"):
+        assert [service for service, _ in shown(site, name)] == ["Adobe"]
+    assert [service for service, _ in shown(site, "limiter_requests_per_second")] == ["Adobe"]

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import httpx
 import pytest
-from prometheus_client import CollectorRegistry
 
+from crmflow.observability.metrics import Metrics
 from crmflow.reconcile.decide import Priority
 from crmflow.runtime.health import (
     LAG_LIMIT_SECONDS,
@@ -63,7 +63,7 @@ async def patient(tmp_path: Path) -> AsyncIterator[Patient]:
     tasks = [asyncio.create_task(found.lag.run()), asyncio.create_task(found.watch.run())]
     probes = ProbeServer(
         "127.0.0.1:0",
-        CollectorRegistry(),
+        Metrics().text,
         lambda: found.waiting_for,
         [loop_is_prompt(found.lag), watches_connect([found.watch]), queue_moves(found.queue)],
     )

@@ -35,7 +35,7 @@ OTHER: Scope = ("org", "prod", "another credential")
 ZOHO = Key("ZohoSourceConnection", "crm", "zoho-eu")
 CONTACTS = Key("CRMDataflow", "crm", "contacts")
 RECONCILERS = {reconciler.kind.kind: reconciler for reconciler in (CONNECTION, DATAFLOW)}
-LABELS = {"organization": "org", "sandbox": "prod"}
+LABELS = {"organization": "org", "sandbox": "prod", "credential": "credential"}
 
 
 def identity(key: Key) -> Identity:
@@ -363,3 +363,15 @@ async def test_an_object_whose_resource_was_deleted_here_becomes_an_orphan(stage
         stage.cache.remove(CONTACTS)
         await stage.poll()
         assert [note.split()[0] for _, note in stage.events] == ["f1"]
+
+
+async def test_the_metrics_of_a_scope_go_with_its_last_connection(stage: Stage) -> None:
+    stage.inventories.use(OTHER, ZOHO, stage.client)
+    async with stage.polling():
+        await stage.poll()
+        assert stage.metric("inventory_poll_calls", {**LABELS, "credential": OTHER[2]}) == 4
+        stage.inventories.use(SCOPE, ZOHO, stage.client)  # the connection has another credential now
+        await stage.poll()
+    assert stage.metric("inventory_poll_calls", LABELS) == 4
+    for name in ("inventory_poll_calls", "inventory_poll_pages", "inventory_poll_wakes", "orphans"):
+        assert stage.metric(name, {**LABELS, "credential": OTHER[2]}) is None

@@ -9,7 +9,7 @@ from crmflow.aep.models import BaseConnection as RemoteConnection
 from crmflow.aep.models import Created
 from crmflow.api.base import LastDrift
 from crmflow.api.zohosourceconnection import BaseConnection, IpAllowList, TokenStatus, ZohoOrganization
-from crmflow.observability.events import EventType
+from crmflow.observability.events import REPAIR, EventType
 from crmflow.reconcile import creation, reach
 from crmflow.reconcile.adoption import Adoption, find_adopted, not_adoptable
 from crmflow.reconcile.conditions import FALSE, SUCCEEDED, TRUE
@@ -305,7 +305,7 @@ def _note_loss(pass_: ConnectionPass, connection_id: str) -> None:
     pass_.record(base_connection=None, token=None, last_drift=drift)
     pass_.tell(
         "Vanished",
-        "Repair",
+        REPAIR,
         f"Base connection {connection_id} was deleted from outside; it is made anew.",
         EventType.WARNING,
     )

@@ -10,6 +10,7 @@ from crmflow.aep.models import BaseConnection as RemoteConnection
 from crmflow.aep.models import PatchOperation
 from crmflow.api.base import LastDrift
 from crmflow.api.zohosourceconnection import TokenStatus
+from crmflow.observability.events import REPAIR
 from crmflow.reconcile import drift
 from crmflow.reconcile.connection.auth import (
     Params,
@@ -148,6 +149,6 @@ def _note_changes(
     if drifted:
         named = tuple(f"baseConnection{operation.path.replace('/', '.')}" for operation in operations)
         pass_.record(last_drift=LastDrift(time=pass_.utcnow, fields=named))
-        pass_.tell("DriftRepaired", "Repair", f"Restored {changed} of base connection {connection_id}.")
+        pass_.tell("DriftRepaired", REPAIR, f"Restored {changed} of base connection {connection_id}.")
     else:
         pass_.tell("Updated", "Update", f"Updated base connection {connection_id}: {changed}.")

@@ -19,7 +19,7 @@ from crmflow.api.crmdataflow import (
     SchemaStatus,
     SourceStatus,
 )
-from crmflow.observability.events import EventType
+from crmflow.observability.events import REPAIR, EventType
 from crmflow.reconcile import creation
 from crmflow.reconcile.adoption import vanished
 from crmflow.reconcile.dataflow import desired, values
@@ -118,7 +118,7 @@ async def _give_up(pass_: DataflowPass, lost: list[str], remotes: Remotes) -> Ou
         last_drift=LastDrift(time=pass_.utcnow, fields=tuple(lost)),
     )
     why = "the sandbox was reset" if was_reset else f"its {' and '.join(lost)} was deleted from outside"
-    pass_.tell("Vanished", "Repair", f"The dataflow is made anew: {why}.", EventType.WARNING)
+    pass_.tell("Vanished", REPAIR, f"The dataflow is made anew: {why}.", EventType.WARNING)
     return DONE
 
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from crmflow.aep.models import Flow, PatchOperation
 from crmflow.api.base import LastDrift
 from crmflow.api.crmdataflow import ScheduleStatus
+from crmflow.observability.events import REPAIR
 from crmflow.reconcile import drift
 from crmflow.reconcile.dataflow import desired, flow_state, values
 from crmflow.reconcile.dataflow.conditions import SYNCED
@@ -111,6 +112,6 @@ def _plan(pass_: DataflowPass, begin: ScheduleStatus | None) -> None:
 def _tell(pass_: DataflowPass, fields: Sequence[str]) -> None:
     if pass_.was_ready:
         pass_.record(last_drift=LastDrift(time=pass_.utcnow, fields=tuple(fields)))
-        pass_.tell("DriftRepaired", "Repair", f"Restored {', '.join(fields)}.")
+        pass_.tell("DriftRepaired", REPAIR, f"Restored {', '.join(fields)}.")
     else:
         pass_.tell("Updated", "Update", f"Updated {', '.join(fields)}.")
