@@ -37,12 +37,18 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _run(settings: Settings) -> int:
-    from crmflow.runtime.app import Application  # half a second of imports that --help can do without
+    # Half a second of imports that --help can do without.
+    from crmflow.runtime.app import Application
+    from crmflow.runtime.leader import LeadershipLostError
 
+    log = logging.getLogger("crmflow")
     try:
         asyncio.run(Application(settings, Clock.from_environment()).run())
+    except LeadershipLostError as lost:
+        log.error("the operator ends, to stand by when it is started again: %s", lost)  # noqa: TRY400
+        return 1
     except Exception:
-        logging.getLogger("crmflow").exception("the operator ends")
+        log.exception("the operator ends")
         return 1
     return 0
 

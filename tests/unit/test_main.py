@@ -14,6 +14,7 @@ from crmflow import __main__
 from crmflow.clock import Clock
 from crmflow.observability import logs
 from crmflow.runtime import app
+from crmflow.runtime.leader import LeadershipLostError
 from crmflow.settings import Settings
 
 
@@ -64,6 +65,16 @@ def test_an_operator_that_can_not_go_on_ends_with_a_trace(
     assert __main__.main(["run"]) == 1
     assert "the operator ends" in caplog.text
     assert "the watch can't go on" in caplog.text
+
+
+def test_an_operator_that_lost_its_lease_says_so_in_one_line(
+    application: type[FakeApplication], caplog: pytest.LogCaptureFixture
+) -> None:
+    application.ends_with = LeadershipLostError("somebody else has taken the Lease")
+    assert __main__.main(["run"]) == 1
+    [record] = caplog.records
+    assert "somebody else has taken the Lease" in record.getMessage()
+    assert record.exc_info is None
 
 
 def test_bad_settings_are_all_named_without_their_values(

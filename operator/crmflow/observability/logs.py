@@ -55,9 +55,13 @@ def context(**fields: str) -> AbstractContextManager[None]:
 
 def _without_secrets(_: Any, __: str, fields: EventDict) -> EventDict:
     """The last hand on a record: whatever got into it, no secret leaves. Done before it is rendered, since
-    cutting something out of a JSON text would break it.
+    cutting something out of a JSON text would break it. Fields without a value go.
     """
-    return {name: MASK if _names_a_secret(name) else _redacted(value) for name, value in fields.items()}
+    return {
+        name: MASK if _names_a_secret(name) else _redacted(value)
+        for name, value in fields.items()
+        if value is not None
+    }
 
 
 def _redacted(value: Any) -> Any:

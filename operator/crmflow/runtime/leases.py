@@ -10,6 +10,8 @@ from kubernetes.aio import client
 
 from crmflow.runtime.kube import NotFoundError, call
 
+_GROUP = "coordination.k8s.io"
+
 REQUEST_SECONDS = 2.0
 """Far shorter than the time in which a Lease has to be renewed, so that a dead connection costs one try."""
 
@@ -28,50 +30,61 @@ class Lease:
 
 
 class Leases:
-    """One Lease. Every method may raise KubernetesError; StaleError: somebody else was faster."""
+    """One Lease. Every method may raise KubernetesError; StaleError: somebody else was faster.
+
+    It is read and written as plain JSON: the client library's model leaves the fraction of a whole second
+    out, and the API server then refuses the time.
+    """
 
     def __init__(self, api: client.ApiClient, namespace: str, name: str) -> None:
-        self._api = client.CoordinationV1Api(api)
-        self._namespace = namespace
+        self._api = client.CustomObjectsApi(api)
+        self._where: dict[str, Any] = {
+            "group": _GROUP,
+            "version": "v1",
+            "namespace": namespace,
+            "plural": "leases",
+        }
+        self._metadata = {"name": name, "namespace": namespace}
         self._name = name
 
     async def read(self) -> Lease | None:
         """The Lease as it is; None if there is none."""
         try:
             found: Any = await call(
-                self._api.read_namespaced_lease(self._name, self._namespace, _request_timeout=REQUEST_SECONDS)
+                self._api.get_namespaced_custom_object(
+                    **self._where, name=self._name, _request_timeout=REQUEST_SECONDS
+                )
             )
         except NotFoundError:
             return None
-        spec, epoch = found.spec, datetime.fromtimestamp(0, UTC)
+        spec = found.get("spec") or {}
         return Lease(
-            holder=spec.holder_identity or "",
-            duration=spec.lease_duration_seconds or 0,
-            acquired_at=spec.acquire_time or epoch,
-            renewed_at=spec.renew_time or epoch,
-            transitions=spec.lease_transitions or 0,
-            version=found.metadata.resource_version,
+            holder=spec.get("holderIdentity", ""),
+            duration=spec.get("leaseDurationSeconds", 0),
+            acquired_at=_time(spec.get("acquireTime")),
+            renewed_at=_time(spec.get("renewTime")),
+            transitions=spec.get("leaseTransitions", 0),
+            version=found["metadata"]["resourceVersion"],
         )
 
     async def write(self, lease: Lease) -> str:
         """Create the Lease, or replace exactly the version that was read; its new version."""
         body = self._body(lease)
-        timeout: Any = {"_request_timeout": REQUEST_SECONDS}
+        options: dict[str, Any] = {"body": body, "_request_timeout": REQUEST_SECONDS}
         request = (
-            self._api.create_namespaced_lease(self._namespace, body, **timeout)
+            self._api.create_namespaced_custom_object(**self._where, **options)
             if lease.version is None
-            else self._api.replace_namespaced_lease(self._name, self._namespace, body, **timeout)
+            else self._api.replace_namespaced_custom_object(**self._where, name=self._name, **options)
         )
         written: Any = await call(request)
-        return str(written.metadata.resource_version)
+        return str(written["metadata"]["resourceVersion"])
 
-    def _body(self, lease: Lease) -> Any:
-        # Not the library's model: it writes local time as if it were UTC.
+    def _body(self, lease: Lease) -> dict[str, Any]:
         version = {"resourceVersion": lease.version} if lease.version else {}
         return {
-            "apiVersion": "coordination.k8s.io/v1",
+            "apiVersion": f"{_GROUP}/v1",
             "kind": "Lease",
-            "metadata": {"name": self._name, "namespace": self._namespace, **version},
+            "metadata": {**self._metadata, **version},
             "spec": {
                 "holderIdentity": lease.holder,
                 "leaseDurationSeconds": lease.duration,
@@ -82,5 +95,9 @@ class Leases:
         }
 
 
+def _time(text: str | None) -> datetime:
+    return datetime.fromisoformat(text) if text else datetime.fromtimestamp(0, UTC)
+
+
 def _wire(when: datetime) -> str:
-    return when.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return when.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

@@ -121,7 +121,7 @@ class Worker:
             extra={
                 "step": step,
                 "outcome": outcome.outcome_class.value,
-                "reason": outcome.reason,
+                "reason": outcome.reason or None,
                 "request_id": outcome.request_id,
             },
         )

@@ -149,7 +149,7 @@ class HttpClient:
             raise fault from error
         self._observe(call, str(answer.status), started)
         log.debug(
-            "%s %s: %d",
+            "%s %s answered %d",
             service,
             operation,
             answer.status,

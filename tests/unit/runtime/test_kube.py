@@ -21,6 +21,7 @@ from crmflow.runtime.kube import (
     NotFoundError,
     StaleError,
 )
+from crmflow.runtime.leader import NotLeadingError
 from tests.unit.runtime.fakes import make_object
 
 PARTIAL = "application/json;as=PartialObjectMetadata"
@@ -199,4 +200,32 @@ async def test_an_api_server_that_can_not_be_reached() -> None:
             await kubernetes.get(CRM_DATAFLOW, "crm", "contacts")
         assert raised.value.status is None
     finally:
+        await kubernetes.close()
+
+
+WRITES = {
+    "status": lambda kubernetes: kubernetes.apply_status(CRM_DATAFLOW, make_object(), {}),
+    "finalizer": lambda kubernetes: kubernetes.add_finalizer(CRM_DATAFLOW, make_object()),
+    "no finalizer": lambda kubernetes: kubernetes.remove_finalizer(
+        CRM_DATAFLOW, make_object(finalizers=["crmflow.io/finalizer"])
+    ),
+    "event": lambda kubernetes: kubernetes.apply_event("crm", "contacts.1", {}),
+}
+
+
+@pytest.mark.parametrize("write", WRITES)
+async def test_who_may_not_write_writes_nothing_and_still_reads(answers: Answers, write: str) -> None:
+    def refuse() -> None:
+        raise NotLeadingError("another replica leads")
+
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", answers.handle)
+    async with TestServer(app) as server:
+        api = client.ApiClient(client.Configuration(host=str(server.make_url(""))))
+        kubernetes = Kubernetes(api, refuse)
+        with pytest.raises(NotLeadingError):
+            await WRITES[write](kubernetes)
+        assert answers.requests == []
+        answers.say(make_object())
+        assert (await kubernetes.get(CRM_DATAFLOW, "crm", "contacts"))["kind"] == "CRMDataflow"
         await kubernetes.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -10,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from crmflow.observability.events import REPAIR
 from crmflow.observability.metrics import Metrics
 from crmflow.reconcile.conditions import ConditionType
 from crmflow.reconcile.connection.reconciler import RECONCILER as CONNECTION
@@ -27,6 +29,7 @@ from crmflow.runtime.status import ObjectWriter
 from crmflow.runtime.watch import Observer
 from crmflow.runtime.worker import Worker
 from crmflow.settings import Settings
+from crmflow.transport.errors import ErrorClass
 from tests.cluster.support.invariants import check_invariants
 from tests.unit.reconcile.fakes import remote_error
 from tests.unit.reconcile.world import World, connection_spec, dataflow_spec
@@ -627,6 +630,56 @@ async def test_a_key_without_an_object_is_forgotten() -> None:
     stage.cache.remove(stage.key)
     async with stage.working():
         assert stage.kubernetes.calls == []
+
+
+async def test_the_time_to_the_first_result_counts_once() -> None:
+    script = Script(transient("Unavailable", "down"), DONE, DONE)
+    stage = Stage(flow(finalizers=[FINALIZER]), script, quiet=lambda _: False)
+    kind = {"kind": "CRMDataflow"}
+    async with stage.working():
+        value = stage.metrics.registry.get_sample_value
+        assert value("crmflow_first_reconcile_seconds_count", kind) is None, "it has no result yet"
+        stage.clock.jump(10.0)
+        await settle()
+        await stage.visit()
+        assert value("crmflow_first_reconcile_seconds_count", kind) == 1
+        assert value("crmflow_first_reconcile_seconds_sum", kind) == 10.0
+
+
+async def test_repairs_are_counted_and_other_changes_are_not() -> None:
+    async def script(pass_: AnyPass) -> Outcome:
+        pass_.tell("Updated", "Update", "Updated it.")
+        pass_.tell("DriftObserved", "Observe", "It differs.")
+        pass_.tell("DriftRepaired", REPAIR, "Restored it.")
+        return DONE
+
+    stage = Stage(flow(finalizers=[FINALIZER]), script)
+    async with stage.working():
+        count = stage.metrics.registry.get_sample_value
+        assert count("crmflow_drift_repaired_total", {"kind": "CRMDataflow"}) == 1
+
+
+async def test_a_failed_pass_logs_where_it_failed_and_the_request_to_ask_about(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    error = remote_error(ErrorClass.TRANSIENT, "Unavailable")
+    error.request_id = "req-1"
+
+    async def script(_: AnyPass) -> Outcome:
+        raise error
+
+    stage = Stage(flow(finalizers=[FINALIZER]), script)
+    with caplog.at_level(logging.INFO, "crmflow.worker"):
+        async with stage.working():
+            pass
+    [record] = [record for record in caplog.records if record.name == "crmflow.worker"]
+    fields = record.__dict__
+    assert (fields["step"], fields["outcome"], fields["reason"], fields["request_id"]) == (
+        "run",
+        "Transient",
+        "Unavailable",
+        "req-1",
+    )
 
 
 async def test_stalling_is_told_once_and_again_when_its_text_changes() -> None:

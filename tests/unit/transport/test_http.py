@@ -101,3 +101,25 @@ async def test_header_names_are_lower_case() -> None:
 def test_an_answer_does_not_print_what_it_holds() -> None:
     answer = Answer(Call("S", "o", "GET"), 200, {"set-cookie": "secret"}, b'{"access_token": "secret"}')
     assert "secret" not in repr(answer)
+
+
+class Stopped(Exception):
+    """Nothing may be sent any more."""
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_who_may_not_send_sends_nothing(method: str) -> None:
+    requests: list[httpx.Request] = []
+    seen: list[tuple[object, ...]] = []
+
+    def refuse() -> None:
+        raise Stopped
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        requests.append(request)
+        return httpx.Response(200)
+
+    http = HttpClient(httpx.MockTransport(answer), Clock(), lambda *call: seen.append(call), may_send=refuse)
+    with pytest.raises(Stopped):
+        await http.send("S", "o", method, "https://host/path")
+    assert (requests, seen) == ([], [])
