@@ -62,6 +62,8 @@ FINE: dict[str, Any] = {
     "/flowSpecs": {
         "items": [{"id": "fs", "name": FLOW_SPEC_NAME, "sourceConnectionSpecIds": [ZOHO_CONNECTION_SPEC_ID]}]
     },
+    "/tenant/schemas": {"results": []},
+    "/dataSets": {},
     "/test": {"result": True},
     "/connections/bc": {"items": [{"id": "bc", "etag": '"1"', "state": "enabled"}]},
 }
@@ -247,6 +249,8 @@ async def test_all_is_well_at_adobe() -> None:
             True,
         ),
         ({"connectionSpecs": 403}, "permissions", "PermissionDenied", True),
+        ({"tenant__schemas": 403}, "permissions", "PermissionDenied", True),
+        ({"dataSets": 403}, "permissions", "PermissionDenied", True),
         ({"connectionSpecs": 404}, "source offered", "ConnectionSpecWithdrawn", False),
         ({"flowSpecs": {"items": []}}, "source offered", "FlowSpecMissing", False),
         ({"connections__bc": 404}, "base connection", "NotFound", True),

@@ -17,6 +17,8 @@ from crmflow.reconcile.credentials import PlatformCredentials
 from crmflow.reconcile.offer import FLOW_SPEC_NAME, ZOHO_CONNECTION_SPEC_ID, Offer
 from crmflow.transport.errors import RemoteError
 
+_NOTHING = "kubectl crmflow doctor"
+
 
 class LivePlatform:
     """Adobe Experience Platform with the credentials in Secrets."""
@@ -48,8 +50,11 @@ class LivePlatform:
                 return
             subject = Subject.PERMISSIONS
             offer = await _offer(platform)
+            await _read_targets(platform)
             yield ok(
-                subject, "the technical account has View Sources; Manage Sources only shows when it writes"
+                subject,
+                "the technical account has View Sources, View Schemas and View Datasets; Manage Sources only "
+                "shows when it writes",
             )
             yield _check_offer(offer)
             subject = Subject.BASE_CONNECTION
@@ -81,6 +86,12 @@ def _check_sandbox(connection: Connection, sandboxes: tuple[Sandbox, ...]) -> Ch
             subject, f'sandbox "{name}" is {found.state}', "Wait until it is active", "SandboxNotActive"
         )
     return ok(subject, f'sandbox "{name}" is active, in region {found.region}')
+
+
+async def _read_targets(platform: PlatformClient) -> None:
+    """Look for schemas and datasets, which dataflows write to; that there are none of that name is fine."""
+    await platform.schemas_titled(_NOTHING)
+    await platform.datasets_named(_NOTHING)
 
 
 async def _offer(platform: PlatformClient) -> Offer:
