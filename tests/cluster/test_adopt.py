@@ -263,6 +263,13 @@ def test_nothing_is_written_while_observing_whatever_happens(world: World) -> No
     world.wait_ready(CONNECTION)
     world.wait_ready(DATAFLOW)
 
+    # a new access token is due
+    world.control.advance(3600)
+    for kind in (CONNECTION, DATAFLOW):
+        world.request(kind, "an hour later")
+        world.wait_answer(kind, "an hour later")
+        world.wait_ready(kind)
+
     # somebody changes all that can be changed
     held = world.held("flows")[0]
     edited = {"scheduleParams": {**held["scheduleParams"], "interval": "12"}, "name": "Renamed"}

@@ -93,10 +93,21 @@ def test_a_namespace_that_is_held_leads_to_the_reason_and_to_the_way_out(world: 
     assert [held["id"] for held in world.held("connections")] == [made]
 
 
+def test_a_namespace_goes_whose_secrets_went_while_the_operator_was_away(world: World) -> None:
+    world.make_ready()
+    world.operator.stop()
+    delete_secrets(world)
+    world.cluster.delete("Namespace", world.namespace)
+    world.operator.start()
+    world.cluster.wait_gone("Namespace", world.namespace, seconds=SECONDS)
+    assert world.counts() == NOTHING
+
+
 def test_a_namespace_without_credentials_leads_to_both_ways_out(world: World) -> None:
     world.make_ready()
     world.operator.stop()
     delete_secrets(world)
+    world.control.advance(24 * 3600.0)  # the token that the operator keeps has ended, too
     world.cluster.delete("Namespace", world.namespace)
     world.operator.start()
     for kind in (DATAFLOW, CONNECTION):

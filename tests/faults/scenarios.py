@@ -37,6 +37,21 @@ def _create(world: World) -> None:
     world.apply_dataflow()
 
 
+def _leave(world: World) -> None:
+    """Both resources go, and what they stood for stays."""
+    world.make_ready()
+    for kind in OUR_KINDS:
+        world.edit(kind, deletionPolicy="Orphan")
+        world.wait_ready(kind)
+        world.delete(kind)
+        world.wait_gone(kind)
+
+
+def _adopt(world: World) -> None:
+    world.apply_connection(connectionId=world.held("connections")[0]["id"])
+    world.apply_dataflow(flowId=world.held("flows")[0]["id"], schedule={"interval": 6})
+
+
 def _edit(world: World) -> None:
     for kind in OUR_KINDS:
         world.edit(kind, displayName="Renamed", description="Told anew.")
@@ -111,6 +126,7 @@ def _is_disabled(world: World) -> bool:
 
 SCENARIOS = (
     Scenario("create", _create, _are_ready, prepare=_nothing, may_differ=SPARE),
+    Scenario("adopt", _adopt, _are_ready, prepare=_leave),
     Scenario("edit", _edit, _are_ready),
     Scenario("disable", _disable, _is_disabled),
     Scenario("delete", _delete, _are_gone),
