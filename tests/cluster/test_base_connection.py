@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from crmflow.reconcile.connection.testing import TEST_AGAIN_SECONDS
+from crmflow.transport.http import DEFAULT_TIMEOUT
 from tests.cluster.support import manifests
 from tests.cluster.support.cluster import Object, condition
 from tests.cluster.support.world import CONNECTION, World
@@ -254,6 +255,19 @@ def test_tested_says_a_failure_at_once_and_ready_after_three(
     healed = world.wait_ready(CONNECTION)
     assert verdict(healed) == ("True", "Succeeded")
     assert "testFailures" not in healed["status"]
+
+
+def test_a_test_that_is_never_answered_has_no_result(world: World) -> None:
+    make_ready(world)
+    world.control.fault(service="platform", path="/test$", delay=DEFAULT_TIMEOUT + 2)
+    world.request(CONNECTION, "now")
+    found = world.wait_answer(CONNECTION, "now", seconds=DEFAULT_TIMEOUT + 30)
+    assert verdict(found) == ("Unknown", "Timeout")
+    assert ready_status(found) == "True"
+    assert "Allowed IPs" in condition(found, "Tested")["message"]
+
+    check_now(world, "again")
+    world.wait_reason(CONNECTION, "Tested", "Succeeded", "True")
 
 
 def wait_failures(world: World, count: int) -> Object:
