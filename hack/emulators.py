@@ -42,6 +42,10 @@ class Control:
         """The parsed answer to a PATCH with ``body``."""
         return self._answer(self._http.patch(path, json=body))
 
+    def put(self, path: str, /, **body: Any) -> Any:
+        """Put something in place."""
+        return self._answer(self._http.put(path, json=body))
+
     def delete(self, path: str) -> Any:
         """The parsed answer to a DELETE."""
         return self._answer(self._http.delete(path))

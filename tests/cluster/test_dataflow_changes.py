@@ -6,8 +6,11 @@ from typing import Any
 
 import pytest
 
+from tests.cluster.support import manifests
 from tests.cluster.support.cluster import Object, condition
-from tests.cluster.support.world import DATAFLOW, ONE_OF_EACH, World
+from tests.cluster.support.world import CONNECTION, DATAFLOW, ONE_OF_EACH, World
+
+FIELDS = "/zoho/eu/production/modules/Contacts/fields"
 
 PATCHED: list[tuple[str, dict[str, Any], tuple[str, str], Any]] = [
     ("interval", {"schedule": {"interval": 2}}, ("scheduleParams", "interval"), 2),
@@ -187,6 +190,83 @@ def test_an_unknown_state_counts_as_transitional_for_ten_minutes(world: World) -
     assert '"quarantined"' in condition(stuck, "Ready")["message"]
     world.control.patch(path, state="enabled")
     world.wait_ready(DATAFLOW)
+
+
+def test_columns_that_appear_are_told_and_not_taken(world: World) -> None:
+    world.make_ready(source={"columns": None})
+    pinned = world.get(DATAFLOW)["status"]["columns"]
+    source = world.held("sourceConnections")[0]
+    world.control.put(f"{FIELDS}/Shoe_Size", dataType="text")
+    world.control.advance(601)  # what explore said is shared for ten minutes
+    ask_for_a_look(world)
+    told = world.wait_reason(DATAFLOW, "SourceReady", "ColumnsAppeared", "True")
+    assert "Shoe_Size" in condition(told, "SourceReady")["message"]
+    assert condition(told, "Ready")["status"] == "True"
+    assert told["status"]["columns"] == pinned
+    assert world.held("sourceConnections")[0]["etag"] == source["etag"]
+
+
+def test_columns_that_vanish_are_a_condition_until_they_are_back(world: World) -> None:
+    world.make_ready()
+    flow = world.held("flows")[0]
+    world.control.delete(f"{FIELDS}/Last_Name")
+    world.control.advance(601)
+    ask_for_a_look(world)
+    gone = world.wait_reason(DATAFLOW, "SourceReady", "ColumnsVanished")
+    assert "Last_Name" in condition(gone, "Ready")["message"]
+    world.edit(DATAFLOW, ingestion={"enabled": False})
+    world.until(lambda: world.held("flows")[0]["state"] == "disabled", "the flow can still be disabled")
+    assert world.held("flows")[0]["id"] == flow["id"]
+
+    world.control.put(f"{FIELDS}/Last_Name")
+    world.control.advance(601)
+    ask_for_a_look(world)
+    world.wait_ready(DATAFLOW)
+
+
+def test_a_dataflow_waits_for_its_connection_and_starts_at_once(world: World) -> None:
+    world.apply_dataflow()
+    world.wait_reason(DATAFLOW, "SourceReady", "ConnectionNotFound")
+    world.apply_connection()
+    world.wait_reason(DATAFLOW, "SourceReady", "ConnectionNotReady")
+    mark = world.mark()
+    assert world.calls_since(mark) == []
+    world.apply_secrets()
+    world.wait_ready(CONNECTION)
+    world.wait_ready(DATAFLOW, seconds=10)  # far below the net of five minutes
+
+
+def test_a_connection_that_fails_and_heals_flaps_its_dataflows_once(world: World) -> None:
+    world.make_ready()
+    seen = [True]
+
+    def watch() -> str:
+        ready = condition(world.get(DATAFLOW), "Ready")
+        assert ready
+        if (ready["status"] == "True") is not seen[-1]:
+            seen.append(ready["status"] == "True")
+        return str(ready["reason"])
+
+    world.cluster.delete("Secret", manifests.PLATFORM_SECRET, world.namespace)
+    world.wait_reason(CONNECTION, "Ready", "SecretNotFound")
+    world.until(lambda: watch() == "ConnectionNotReady", "the dataflow waits")
+    for name in ("One", "Two"):  # the connection goes on failing, each time in another generation
+        world.edit(CONNECTION, displayName=name)
+        world.wait_reason(CONNECTION, "Ready", "SecretNotFound")
+        assert watch() == "ConnectionNotReady"
+    world.apply_secrets()
+    world.until(lambda: watch() == "Succeeded", "the dataflow is Ready again")
+    looks = world.metric("crmflow_reconcile_total", kind=DATAFLOW)
+    ask_for_a_look(world)
+    world.until(lambda: world.metric("crmflow_reconcile_total", kind=DATAFLOW) > looks, "another look")
+    watch()
+    assert seen == [True, False, True]
+
+
+def ask_for_a_look(world: World) -> None:
+    """Have everything compared now."""
+    name = world.name_of(DATAFLOW)
+    world.cluster.annotate(DATAFLOW, name, world.namespace, reconcile_requested_at=str(world.mark()))
 
 
 def mapping_of(world: World) -> str:

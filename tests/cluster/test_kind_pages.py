@@ -1,4 +1,4 @@
-"""What the page of a kind shows of ``kubectl`` is what ``kubectl`` shows, scene by scene.
+"""What the pages about the kinds show of ``kubectl`` is what ``kubectl`` shows, scene by scene.
 
 ``KIND_PAGES=write`` writes the outputs of this run into the page instead of comparing them.
 """
@@ -16,9 +16,9 @@ import pytest
 from hack.install import ROOT
 from hack.kubectl import Kubectl
 from tests.cluster.support import manifests
-from tests.cluster.support.world import CONNECTION, World
+from tests.cluster.support.world import CONNECTION, DATAFLOW, World
 
-PAGE = ROOT / "docs" / "kinds" / "zohosourceconnection.md"
+DOCS = ROOT / "docs"
 NAMESPACE = "crm-demo"
 WIDTH = 130
 
@@ -26,6 +26,8 @@ _SCENE = re.compile(r"<!-- scene: (?P<name>[a-z-]+) -->\n```console\n(?P<shown>.
 _VARIES = (
     (re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"), "ID"),
     (re.compile(r"\b[0-9]+[smh]([0-9]+s)?\s*$", re.MULTILINE), "AGE"),
+    (re.compile(r"\b[0-9a-f]{16,48}\b"), "HASH"),
+    (re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}Z"), "TIME"),
 )
 
 
@@ -64,23 +66,78 @@ def blocked(world: World) -> None:
     world.wait_reason(CONNECTION, "Tested", "AddressBlocked")
 
 
-SCENES: dict[str, Callable[[World], None]] = {
-    "ready": ready,
-    "no-secret": no_secret,
-    "withdrawn": withdrawn,
-    "parameter-missing": parameter_missing,
-    "blocked": blocked,
+def flow_ready(world: World) -> None:
+    world.make_ready()
+
+
+def replacement_required(world: World) -> None:
+    world.make_ready()
+    world.edit(DATAFLOW, source={"table": "Leads"})
+    world.wait_reason(DATAFLOW, "Ready", "ReplacementRequired")
+
+
+def mapping_changed(world: World) -> None:
+    world.make_ready()
+    mapping = world.get(DATAFLOW)["spec"]["mapping"]
+    world.edit(DATAFLOW, mapping=[*mapping, {"target": "_crmflowdemo.zohoId", "source": "Email"}])
+    world.wait_ready(DATAFLOW)
+
+
+def mapping_refused(world: World) -> None:
+    world.make_ready()
+    mapping = world.get(DATAFLOW)["spec"]["mapping"]
+    world.edit(DATAFLOW, mapping=[*mapping, {"target": "person.nme", "source": "Email"}])
+    world.wait_reason(DATAFLOW, "MappingValid", "MappingInvalid")
+
+
+def promoted(world: World) -> None:
+    world.apply_secrets()
+    for sandbox in ("dev", "prod"):
+        world.cluster.apply(
+            manifests.connection(world.namespace, f"zoho-{sandbox}", platform={"sandbox": sandbox})
+        )
+        world.cluster.apply(
+            manifests.dataflow(
+                world.namespace,
+                f"contacts-{sandbox}",
+                connectionRef={"name": f"zoho-{sandbox}"},
+                target={
+                    "schema": {"id": None, "title": "CRM Contacts"},
+                    "dataset": {"id": None, "name": "CRM Contacts"},
+                },
+            )
+        )
+        world.cluster.wait_ready(DATAFLOW, f"contacts-{sandbox}", world.namespace, seconds=40)
+
+
+SCENES: dict[tuple[str, str], Callable[[World], None]] = {
+    ("kinds/zohosourceconnection.md", "ready"): ready,
+    ("kinds/zohosourceconnection.md", "no-secret"): no_secret,
+    ("kinds/zohosourceconnection.md", "withdrawn"): withdrawn,
+    ("kinds/zohosourceconnection.md", "parameter-missing"): parameter_missing,
+    ("kinds/zohosourceconnection.md", "blocked"): blocked,
+    ("kinds/crmdataflow.md", "ready"): flow_ready,
+    ("kinds/crmdataflow.md", "replacement"): replacement_required,
+    ("guides/first-dataflow.md", "ready"): flow_ready,
+    ("guides/change-a-mapping.md", "changed"): mapping_changed,
+    ("guides/change-a-mapping.md", "refused"): mapping_refused,
+    ("guides/pause.md", "stop"): flow_ready,
+    ("guides/promote-to-production.md", "both"): promoted,
 }
+"""What is played before the commands of a page, by page and name."""
 
 
-def test_every_scene_of_the_page_is_played() -> None:
-    assert [found["name"] for found in _SCENE.finditer(PAGE.read_text())] == list(SCENES)
+def test_every_scene_of_the_pages_is_played() -> None:
+    pages = dict.fromkeys(page for page, _ in SCENES)
+    found = [(page, scene["name"]) for page in pages for scene in _SCENE.finditer((DOCS / page).read_text())]
+    assert found == list(SCENES)
 
 
-@pytest.mark.parametrize("name", SCENES)
-def test_the_page_shows_what_kubectl_shows(world: World, kubectl: Kubectl, name: str) -> None:
-    SCENES[name](world)
-    shown = next(found["shown"] for found in _SCENE.finditer(PAGE.read_text()) if found["name"] == name)
+@pytest.mark.parametrize(("page", "name"), SCENES)
+def test_the_page_shows_what_kubectl_shows(world: World, kubectl: Kubectl, page: str, name: str) -> None:
+    SCENES[page, name](world)
+    path = DOCS / page
+    shown = next(found["shown"] for found in _SCENE.finditer(path.read_text()) if found["name"] == name)
     commands = re.findall(r"^\$ kubectl (.*)$", shown, re.MULTILINE)
     assert commands
     outputs = (kubectl("-n", world.namespace, *shlex.split(command)) for command in commands)
@@ -89,7 +146,7 @@ def test_the_page_shows_what_kubectl_shows(world: World, kubectl: Kubectl, name:
         for command, output in zip(commands, outputs, strict=True)
     )
     if os.environ.get("KIND_PAGES") == "write":
-        PAGE.write_text(PAGE.read_text().replace(shown, played))
+        path.write_text(path.read_text().replace(shown, played))
     else:
         assert _comparable(played) == _comparable(shown)
 

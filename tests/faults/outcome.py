@@ -15,6 +15,8 @@ from tests.cluster.support.world import COLLECTIONS, World
 from tests.faults.bench import INSTANCE
 
 MAPPING_SETS = "mappingSets"
+TARGETS = {"schemas": "$id", "dataSets": "id", "descriptors": "@id"}
+"""What dataflows may create by a name of the user's, and where its id stands."""
 
 _KEY = re.compile(r"\[crmflow:[a-z0-9-]+:[0-9a-f]{16}\]")
 # Who wrote it, when, in which version; and the access token, which is another one in every run.
@@ -25,6 +27,7 @@ _INCIDENTAL = frozenset(
         "createdAt",
         "createdBy",
         "createdClient",
+        "created",
         "createdDate",
         "effectiveStartTime",
         "etag",
@@ -33,14 +36,17 @@ _INCIDENTAL = frozenset(
         "modifiedDate",
         "noticedTime",
         "since",
+        "stateSince",
         "startTime",
         "stateSince",
         "time",
         "until",
+        "updated",
         "updatedAt",
         "updatedBy",
         "updatedClient",
         "version",
+        "viewId",
     }
 )
 
@@ -98,6 +104,9 @@ def build(sandbox: Mapping[str, Any], resources: Mapping[str, Object | None], na
     held = {name: list(sandbox[name]) for name in COLLECTIONS}
     held[MAPPING_SETS] = [each for each in sandbox[MAPPING_SETS] if _is_ours(each)]
     names = {each["id"]: f"<{collection}>" for collection, objects in held.items() for each in objects}
+    for collection, field in TARGETS.items():
+        held[collection] = list(sandbox[collection])
+        names |= {each[field]: f"<{collection}>" for each in held[collection]}
     uids = {obj["metadata"]["uid"]: "<uid>" for obj in resources.values() if obj}
     entries = [entry for each in held[MAPPING_SETS] for entry in each["mappings"]]
     names |= {**uids, **{entry["id"]: "<mapping>" for entry in entries}, namespace: "<namespace>"}

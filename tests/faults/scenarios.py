@@ -11,6 +11,21 @@ from tests.cluster.support.cluster import OUR_KINDS, Object, condition
 from tests.cluster.support.world import CONNECTION, DATAFLOW, ONE_OF_EACH, World
 from tests.faults.outcome import Difference
 
+TARGET = {
+    "schema": {
+        "id": None,
+        "title": "Contacts of ours",
+        "create": {
+            "class": "https://ns.adobe.com/xdm/context/profile",
+            "fieldGroups": ["https://ns.adobe.com/xdm/context/profile-personal-details"],
+            "primaryIdentity": {"path": "personalEmail.address", "namespace": "Email"},
+            "enableForProfileIrreversibly": True,
+        },
+    },
+    "dataset": {"id": None, "name": "Contacts of ours", "create": {"profile": True}},
+}
+MAPPING = [{"target": "personalEmail.address", "source": "Email"}]
+
 Act = Callable[[World], None]
 
 SPARE = frozenset({Difference.SPARE_MAPPING_SET})
@@ -55,6 +70,29 @@ def _adopt(world: World) -> None:
 def _edit(world: World) -> None:
     for kind in OUR_KINDS:
         world.edit(kind, displayName="Renamed", description="Told anew.")
+
+
+def _create_target(world: World) -> None:
+    """Schema and dataset are missing, and created with all that belongs to them."""
+    world.apply_secrets()
+    world.apply_connection()
+    world.apply_dataflow(target=TARGET, mapping=MAPPING)
+
+
+def _edit_mapping(world: World) -> None:
+    world.edit(DATAFLOW, mapping=MAPPING)
+
+
+def _edit_schedule(world: World) -> None:
+    world.edit(DATAFLOW, schedule={"interval": 3}, ingestion={"errorDiagnostics": True})
+
+
+def _enable(world: World) -> None:
+    world.edit(DATAFLOW, ingestion={"enabled": True})
+
+
+def _disabled(world: World) -> None:
+    world.make_ready(ingestion={"enabled": False})
 
 
 def _disable(world: World) -> None:
@@ -128,7 +166,11 @@ SCENARIOS = (
     Scenario("create", _create, _are_ready, prepare=_nothing, may_differ=SPARE),
     Scenario("adopt", _adopt, _are_ready, prepare=_leave),
     Scenario("edit", _edit, _are_ready),
+    Scenario("create-target", _create_target, _are_ready, prepare=_nothing, may_differ=SPARE),
+    Scenario("edit-mapping", _edit_mapping, _are_ready, may_differ=SPARE),
+    Scenario("edit-schedule", _edit_schedule, _are_ready),
     Scenario("disable", _disable, _is_disabled),
+    Scenario("enable", _enable, _are_ready, prepare=_disabled),
     Scenario("delete", _delete, _are_gone),
     Scenario("repair-edited", _edit_by_hand, _is_as_declared, may_differ=DRIFT),
     Scenario("repair-flow", _lose("flows"), _is_whole, may_differ=SPARE | DRIFT),

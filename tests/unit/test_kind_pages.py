@@ -9,6 +9,7 @@ import pytest
 
 from crmflow.reconcile.conditions import READY, RECONCILING, STALLED
 from crmflow.reconcile.connection.reconciler import RECONCILER as CONNECTION
+from crmflow.reconcile.dataflow.reconciler import RECONCILER as DATAFLOW
 from crmflow.reconcile.kind import Reconciler
 from hack.generators.crd import custom_resource_definition
 from hack.generators.walk import walk
@@ -44,7 +45,10 @@ class KindPage:
 SHARED = tuple(
     f"reconcile/{name}.py" for name in ("reach", "creation", "remote", "adoption", "drift", "outcome")
 )
-PAGES = [KindPage(CONNECTION, ("reconcile/connection", "reconcile/offer.py", *SHARED))]
+PAGES = [
+    KindPage(CONNECTION, ("reconcile/connection", "reconcile/offer.py", *SHARED)),
+    KindPage(DATAFLOW, ("reconcile/dataflow", "reconcile/named.py", "reconcile/offer.py", *SHARED)),
+]
 
 each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.reconciler.kind.kind)
 

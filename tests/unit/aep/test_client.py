@@ -659,3 +659,92 @@ async def test_an_unknown_outcome_of_a_create_is_told() -> None:
     with pytest.raises(RemoteError) as raised:
         await create_flow(Fake(httpx.Response(429, headers={"Retry-After": "3"})), {})
     assert (raised.value.maybe_applied, raised.value.retry_after) == (False, 3)
+
+
+# Schemas and datasets by title and name, and their creation (platform.md 9, 10)
+
+
+async def test_schemas_titled() -> None:
+    listed = {"$id": SCHEMA_ID, "meta:altId": "_t.schemas.h", "title": "A, b", "version": "1.3"}
+    fake = Fake({"results": [listed, {**listed, "title": "A, b c"}], "_page": {}})
+    assert await fake.client.schemas_titled("A, b") == (Schema(SCHEMA_ID, "_t.schemas.h", "A, b", "1.3"),)
+    assert fake.request.headers["accept"] == "application/vnd.adobe.xed-id+json"
+    assert fake.request.url.params["property"] == "title==A, b"
+
+
+async def test_create_schema() -> None:
+    fake = Fake({"$id": SCHEMA_ID, "title": "A", "version": "1.0"})
+    created = await fake.client.create_schema(
+        "A", "ours", "https://ns.adobe.com/c", ["https://ns.adobe.com/g"]
+    )
+    assert (created.id, created.major_version) == (SCHEMA_ID, 1)
+    assert fake.line == ("POST", "/data/foundation/schemaregistry/tenant/schemas")
+    assert fake.body == {
+        "type": "object",
+        "title": "A",
+        "description": "ours",
+        "allOf": [{"$ref": "https://ns.adobe.com/c"}, {"$ref": "https://ns.adobe.com/g"}],
+    }
+
+
+async def test_primary_identity() -> None:
+    other = {"xdm:sourceSchema": "x", "xdm:isPrimary": True}
+    secondary = {"xdm:sourceSchema": SCHEMA_ID, "xdm:isPrimary": False}
+    primary = {"xdm:sourceSchema": SCHEMA_ID, "xdm:isPrimary": True}
+    fake = Fake(
+        {"xdm:descriptorIdentity": [other, secondary]},
+        {"xdm:descriptorIdentity": [other, primary]},
+    )
+    assert not await fake.client.has_primary_identity(SCHEMA_ID)
+    assert fake.request.headers["accept"] == "application/vnd.adobe.xdm+json"
+    assert await fake.client.has_primary_identity(SCHEMA_ID)
+
+
+async def test_set_primary_identity() -> None:
+    fake = Fake({"@id": "d"})
+    schema = Schema(SCHEMA_ID, "", "A", "2.1")
+    await fake.client.set_primary_identity(schema, "/personalEmail/address", "Email")
+    assert fake.line == ("POST", "/data/foundation/schemaregistry/tenant/descriptors")
+    assert fake.body == {
+        "@type": "xdm:descriptorIdentity",
+        "xdm:sourceSchema": SCHEMA_ID,
+        "xdm:sourceVersion": 2,
+        "xdm:sourceProperty": "/personalEmail/address",
+        "xdm:namespace": "Email",
+        "xdm:property": "xdm:code",
+        "xdm:isPrimary": True,
+    }
+
+
+async def test_enable_schema_for_profile() -> None:
+    fake = Fake({"$id": SCHEMA_ID})
+    await fake.client.enable_schema_for_profile(SCHEMA_ID)
+    assert fake.request.method == "PATCH"
+    assert fake.body == [{"op": "add", "path": "/meta:immutableTags", "value": ["union"]}]
+
+
+async def test_datasets_named() -> None:
+    record = {"name": "A", "schemaRef": {"id": SCHEMA_ID, "contentType": "x;version=1"}, "tags": {}}
+    fake = Fake({"d1": record, "d2": {**record, "name": "A b"}})
+    assert await fake.client.datasets_named("A") == (DataSet("d1", "A", SCHEMA_ID, "x;version=1", False),)
+    assert dict(fake.request.url.params) == {"name": "A", "limit": "100", "start": "0"}
+
+
+@pytest.mark.parametrize(
+    ("profile", "upsert", "tag"), [(False, False, None), (True, False, []), (True, True, ["isUpsert:true"])]
+)
+async def test_create_dataset(profile: bool, upsert: bool, tag: list[str] | None) -> None:
+    fake = Fake(["@/dataSets/d9"])
+    schema = Schema(SCHEMA_ID, "", "A", "1.4")
+    created = await fake.client.create_dataset(
+        "A", "ours", schema, profile=profile, upsert=upsert, error_diagnostics=True
+    )
+    assert created == "d9"
+    tags = {"unifiedProfile": ["enabled:true", *(tag or [])], "unifiedIdentity": ["enabled:true"]}
+    assert fake.body == {
+        "name": "A",
+        "description": "ours",
+        "schemaRef": {"id": SCHEMA_ID, "contentType": "application/vnd.adobe.xed+json;version=1"},
+        "enableErrorDiagnostics": True,
+        **({} if tag is None else {"tags": tags}),
+    }

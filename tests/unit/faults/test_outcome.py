@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.faults.outcome import Difference, Outcome, build, compare
+from tests.faults.outcome import TARGETS, Difference, Outcome, build, compare
 
 SPARE = frozenset({Difference.SPARE_MAPPING_SET})
 NOTHING: frozenset[Difference] = frozenset()
@@ -30,6 +30,7 @@ class Side:
             "sourceConnections": [],
             "targetConnections": [],
             "flows": [],
+            **{collection: [] for collection in TARGETS},
             "mappingSets": [self.mapping_set, {"id": "foreign", "name": "somebody's", "mappings": []}],
         }
         self.resource: dict[str, Any] = {
