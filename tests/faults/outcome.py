@@ -38,7 +38,6 @@ _INCIDENTAL = frozenset(
         "since",
         "stateSince",
         "startTime",
-        "stateSince",
         "time",
         "until",
         "updated",
