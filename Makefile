@@ -12,7 +12,7 @@ SIDE_BY_SIDE := -n 3 --dist worksteal
 
 .PHONY: help setup lock generate format lint types layers check test test-unit test-chart test-contract \
 	test-cluster test-browser screenshots testdata snapshots controlplane helm promlint browser emulators demo \
-	demo-down crash rbac cost clean
+	demo-down crash rbac cost property clean
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -47,7 +47,7 @@ check: $(INSTALLED) lint types layers ## Check formatting, code, types, layers a
 	@$(BIN)/python hack/generate.py --check
 
 test: $(INSTALLED) controlplane helm promlint browser ## Run all tests
-	@$(PYTEST) $(SIDE_BY_SIDE) tests/unit tests/chart tests/contract tests/cluster tests/browser tests/faults
+	@$(PYTEST) $(SIDE_BY_SIDE) tests/unit tests/chart tests/contract tests/cluster tests/browser tests/faults tests/property
 
 test-unit: $(INSTALLED) ## Run the tests that need nothing else
 	@$(PYTEST) tests/unit
@@ -112,6 +112,9 @@ rbac: $(INSTALLED) controlplane helm ## Print each of the operator's rights with
 
 cost: $(INSTALLED) controlplane ## Count remote calls and writes, of one object and of 1,000; REPORT=FILE likewise
 	@$(BIN)/python -m tests.faults cost $(if $(REPORT),--report $(REPORT)) $(ARGS)
+
+property: $(INSTALLED) ## Run random sequences of edits, ours and others'; REPORT=FILE writes a page
+	@$(BIN)/python -m tests.property $(if $(REPORT),--report $(REPORT)) $(ARGS)
 
 clean: ## Remove what was built here; the control plane's binaries stay in your cache folder
 	@if [ -x $(BIN)/python ]; then $(MAKE) demo-down; fi

@@ -126,7 +126,7 @@ class Application:
         instance = await self._until_stopped(self._start_on_cluster(kubernetes, elector))
         if instance is None:
             return
-        parts = _Parts(settings, self._clock, self._metrics, instance, kubernetes, http)
+        parts = Parts(settings, self._clock, self._metrics, instance, kubernetes, http)
         watches = [
             SecretWatch(
                 kubernetes, parts.secrets, self._clock, self._steady, namespace, parts.observer.secret_changed
@@ -190,7 +190,7 @@ class Application:
         passes = asyncio.gather(*workers, return_exceptions=True)
         await _first_of(passes, election, within=self._settings.shutdown_grace)
 
-    async def _lead(self, parts: _Parts, stock: Stock, elector: Elector | None) -> None:
+    async def _lead(self, parts: Parts, stock: Stock, elector: Elector | None) -> None:
         """Work, once this process is the leader. What others wrote up to then is taken in first: a watch may
         lag behind, and a pass over an older status would look for nothing that its intents name.
         """
@@ -267,7 +267,7 @@ class Application:
                 return True
 
 
-class _Parts:
+class Parts:
     """The parts of a running operator, wired together."""
 
     def __init__(

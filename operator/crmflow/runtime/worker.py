@@ -57,14 +57,18 @@ class Worker:
     async def run(self) -> None:
         """Work until the queue is closed."""
         while (key := await self._queue.get()) is not None:
-            try:
-                with logs.context(object=str(key)):
-                    await self._visit(key)
-            except Exception:
-                log.exception("a pass ended unexpectedly", extra={"object": str(key)})
-                self._retry(key, 30.0)
-            finally:
-                self._queue.done(key)
+            await self.work_on(key)
+
+    async def work_on(self, key: Key) -> None:
+        """Visit what was taken off the queue, and give it back."""
+        try:
+            with logs.context(object=str(key)):
+                await self._visit(key)
+        except Exception:
+            log.exception("a pass ended unexpectedly", extra={"object": str(key)})
+            self._retry(key, 30.0)
+        finally:
+            self._queue.done(key)
 
     def recheck(self, key: Key) -> None:
         """Have the next visit compare everything."""

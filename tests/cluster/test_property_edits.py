@@ -1,0 +1,37 @@
+"""The random edits are valid: the API server accepts each of them, so what they find is the operator's."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import pytest
+
+from tests.cluster.support import manifests
+from tests.cluster.support.cluster import Cluster
+from tests.cluster.support.world import DATAFLOW
+from tests.property.edits import FIELDS
+from tests.property.tenant import changed
+
+
+class Choices:
+    """As much of a tenant as an edit of a field looks at."""
+
+    def __init__(self, seed: int) -> None:
+        self.rng = random.Random(seed)
+
+
+@pytest.mark.parametrize("name", sorted(FIELDS))
+def test_the_api_server_accepts_the_edit(cluster: Cluster, namespace: str, name: str) -> None:
+    base = manifests.dataflow(namespace)
+    cluster.apply(base)
+    tried: list[Any] = []
+    for seed in range(20):
+        changes = FIELDS[name](Choices(seed), base["spec"])  # type: ignore[arg-type]
+        if changes is not None and changes not in tried:
+            tried.append(changes)
+            edited = {**base, "spec": changed(base["spec"], changes)}
+            cluster.apply(edited)
+            cluster.apply({**base, "spec": changed(edited["spec"], {"paused": None})})
+    assert tried
+    assert cluster.get(DATAFLOW, manifests.DATAFLOW, namespace)

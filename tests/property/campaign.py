@@ -1,0 +1,85 @@
+"""Many sequences of both kinds, spread over processes."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from multiprocessing import get_context
+
+from hack.console import say
+from tests.emulators.core.server import Emulators
+from tests.property import remote_edits
+from tests.property.brake import run_mass_vanish
+from tests.property.sequence import Outcome, run
+
+Task = tuple[str, int]
+"""Kind of sequence, and seed."""
+
+DECLARED, REMOTE, BRAKE = "edits of the spec", "edits in Platform", "mass vanish"
+_PORTION = 20
+
+
+def run_campaign(sequences: int, length: int, first_seed: int, processes: int) -> list[tuple[str, Outcome]]:
+    """``sequences`` of either kind and one beyond the brake; kind and outcome of each."""
+    seeds = range(first_seed, first_seed + sequences)
+    tasks: list[Task] = [(kind, seed) for seed in seeds for kind in (DECLARED, REMOTE)]
+    tasks.append((BRAKE, first_seed))
+    portions = [tasks[start : start + _PORTION] for start in range(0, len(tasks), _PORTION)]
+    done: list[tuple[str, Outcome]] = []
+    begun = time.monotonic()
+    with ProcessPoolExecutor(processes, get_context("spawn")) as pool:
+        for future in as_completed([pool.submit(work, portion, length) for portion in portions]):
+            done += future.result()
+            say(f"{len(done)} of {len(tasks)} sequences, {time.monotonic() - begun:.0f} s")
+    return sorted(done, key=lambda entry: (entry[0], entry[1].seed))
+
+
+def work(tasks: Sequence[Task], length: int) -> list[tuple[str, Outcome]]:
+    """Run the tasks one after the other, in this process."""
+    logging.disable(logging.CRITICAL)  # an operator that is killed and misled has much to say
+    return asyncio.run(_work(tasks, length))
+
+
+async def _work(tasks: Sequence[Task], length: int) -> list[tuple[str, Outcome]]:
+    async with Emulators() as emulators:
+        return [(kind, await run_one(emulators, kind, seed, length)) for kind, seed in tasks]
+
+
+async def run_one(emulators: Emulators, kind: str, seed: int, length: int) -> Outcome:
+    """One sequence of that kind."""
+    if kind == BRAKE:
+        return await run_mass_vanish(emulators, seed)
+    table = tuple(remote_edits.EDITS.items()) if kind == REMOTE else ()
+    return await run(emulators, seed, length, remote=table)
+
+
+def last_line(done: Sequence[tuple[str, Outcome]]) -> str:
+    """How many of what."""
+    steps = sum(len(outcome.steps) for _, outcome in done)
+    failures = sum(1 for _, outcome in done if outcome.problems)
+    return f"{len(done):,} sequences, {steps:,} steps, {failures} failures"
+
+
+def report(done: Sequence[tuple[str, Outcome]]) -> Iterator[str]:
+    """The page of a campaign, line by line."""
+    yield "# Random sequences\n\nWritten by `make property REPORT=…`.\n"
+    yield (
+        "Each sequence begins with a connection and a dataflow. Either their specs are edited at random, the "
+        "operator killed and time passed, or somebody edits their objects in Platform. Then all has to "
+        "settle: Platform holds what the specs say, one of each and nothing else of ours; what only another "
+        "flow can have is refused, and heals when it is set back; and in two more polls and a full check "
+        "nothing is written.\n"
+    )
+    yield "| kind | sequences | steps | failures |\n|---|---:|---:|---:|"
+    for kind in sorted({kind for kind, _ in done}):
+        of_kind = [outcome for found, outcome in done if found == kind]
+        steps, failures = sum(len(o.steps) for o in of_kind), sum(1 for o in of_kind if o.problems)
+        yield f"| {kind} | {len(of_kind):,} | {steps:,} | {failures} |"
+    yield "\n| step | times |\n|---|---:|"
+    names = [step.partition(": ")[0] for _, outcome in done for step in outcome.steps]
+    for name in sorted(set(names)):
+        yield f"| {name} | {names.count(name):,} |"
+    yield f"\n{last_line(done)}"

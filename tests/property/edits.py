@@ -1,0 +1,162 @@
+"""The table of valid edits: each returns what it did, None where it does not apply. A new field of the spec
+is one more row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from tests.emulators.aep import seed_data as ids
+from tests.property.tenant import DATAFLOW_NAMES, Tenant
+
+Edit = Callable[[Tenant], Awaitable[str | None]]
+FieldEdit = Callable[[Tenant, dict[str, Any]], dict[str, Any] | None]
+
+TEXTS = ("Contacts", 'Kunden, "EU" [x]', "  many   spaces ", "管理" * 30, "a" * 100)
+MAPPINGS: tuple[list[dict[str, str]], ...] = (
+    [{"target": "personalEmail.address", "source": "Email"}],
+    [
+        {"target": "personalEmail.address", "source": "Email"},
+        {"target": "person.name.firstName", "source": "First_Name"},
+    ],
+    [
+        {"target": f"_{ids.TENANT}.origin", "value": "zoho"},
+        {"target": "person.name.fullName", "expression": 'concat(First_Name," ",Last_Name)'},
+    ],
+    [{"target": f"_{ids.TENANT}.origin", "value": "crm"}],
+)
+
+
+def _schedule(tenant: Tenant, spec: dict[str, Any]) -> dict[str, Any]:
+    frequency = tenant.rng.choice(("Minute", "Hour", "Day", "Week"))
+    return {"schedule": {"frequency": frequency, "interval": tenant.rng.choice((15, 20, 30))}}
+
+
+def _columns(tenant: Tenant, spec: dict[str, Any]) -> dict[str, Any]:
+    columns = ["Email", "First_Name", "Last_Name", "Modified_Time", "Phone"]
+    return {"source": {"columns": columns[: tenant.rng.choice((4, 5))]}}
+
+
+def _once(tenant: Tenant, spec: dict[str, Any]) -> dict[str, Any] | None:
+    if spec["schedule"]["frequency"] == "Once":
+        return {
+            "schedule": {"frequency": "Hour", "interval": 2},
+            "deltaColumn": {"name": "Modified_Time"},
+        }
+    return {"schedule": {"frequency": "Once", "interval": None, "backfill": None}, "deltaColumn": None}
+
+
+def _recurring(change: FieldEdit) -> FieldEdit:
+    return lambda tenant, spec: None if spec["schedule"]["frequency"] == "Once" else change(tenant, spec)
+
+
+FIELDS: dict[str, FieldEdit] = {
+    "displayName": lambda tenant, _: {"displayName": tenant.rng.choice((*TEXTS, None))},
+    "description": lambda tenant, _: {"description": tenant.rng.choice((*TEXTS, None))},
+    "ingestion.enabled": lambda _, spec: {
+        "ingestion": {"enabled": not spec.get("ingestion", {}).get("enabled", True)}
+    },
+    "ingestion.errorDiagnostics": lambda tenant, _: {
+        "ingestion": {"errorDiagnostics": tenant.rng.choice((True, False, None))}
+    },
+    "ingestion.partialIngestionPercent": lambda tenant, _: {
+        "ingestion": {"partialIngestionPercent": tenant.rng.choice((1, 5, 12.5, None))}
+    },
+    "schedule": _recurring(_schedule),
+    "mapping": lambda tenant, _: {"mapping": tenant.rng.choice(MAPPINGS)},
+    "paused": lambda _, spec: {"paused": not spec.get("paused", False)},
+    "resyncInterval": lambda tenant, _: {"resyncInterval": tenant.rng.choice(("10m", "90m", None))},
+    # These only another flow can have
+    "source.columns": _columns,
+    "source.table": lambda tenant, _: {"source": {"table": tenant.rng.choice(("Contacts", "Leads"))}},
+    "target.dataset": lambda tenant, _: {
+        "target": {"dataset": {"id": tenant.rng.choice((ids.CONTACTS_DATASET, ids.PROFILE_DATASET))}}
+    },
+    "deltaColumn": _recurring(
+        lambda tenant, _: {"deltaColumn": {"name": tenant.rng.choice(("Modified_Time", "Created_Time"))}}
+    ),
+    "schedule.backfill": _recurring(
+        lambda tenant, _: {"schedule": {"backfill": tenant.rng.choice((True, False, None))}}
+    ),
+    "schedule.frequency once": _once,
+}
+
+
+def _field(name: str) -> Edit:
+    async def edit(tenant: Tenant) -> str | None:
+        dataflow = tenant.some()
+        changes = FIELDS[name](tenant, tenant.declared[dataflow]) if dataflow else None
+        if dataflow is None or changes is None:
+            return None
+        tenant.declare(dataflow, **changes)
+        return f"{dataflow}: {changes}"
+
+    return edit
+
+
+async def _create(tenant: Tenant) -> str | None:
+    missing = [name for name in DATAFLOW_NAMES if tenant.object(name) is None]
+    if not missing:
+        return None
+    name = tenant.rng.choice(missing)
+    tenant.declare(name)
+    return f"create {name}"
+
+
+async def _delete(tenant: Tenant) -> str | None:
+    name = tenant.some()
+    if name is None:
+        return None
+    tenant.withdraw(name)
+    return f"delete {name}"
+
+
+async def _connection_text(tenant: Tenant) -> str | None:
+    if tenant.connection is None:
+        return None
+    changes = {tenant.rng.choice(("displayName", "description")): tenant.rng.choice((*TEXTS, None))}
+    tenant.declare_connection(**changes)
+    return f"connection: {changes}"
+
+
+async def _connection_paused(tenant: Tenant) -> str | None:
+    if tenant.connection is None:
+        return None
+    paused = not tenant.connection.get("paused", False)
+    tenant.declare_connection(paused=paused)
+    return f"connection: paused {paused}"
+
+
+async def _connection_away(tenant: Tenant) -> str | None:
+    if tenant.connection is None:
+        if tenant.connection_lingers:
+            return None
+        tenant.declare_connection()
+        return "create the connection"
+    tenant.withdraw_connection()
+    return "delete the connection"
+
+
+async def _restart(tenant: Tenant) -> str | None:
+    await tenant.site.stop()
+    await tenant.site.start()
+    return "kill the operator and start it"
+
+
+async def _wait(tenant: Tenant) -> str | None:
+    seconds = tenant.rng.choice((0.0, 1.0, 90.0, 4000.0))
+    await tenant.site.pass_time(seconds)
+    return f"{seconds:.0f} s pass"
+
+
+EDITS: dict[str, Edit] = {
+    **{f"dataflow {name}": _field(name) for name in FIELDS},
+    "create a dataflow": _create,
+    "delete a dataflow": _delete,
+    "connection text": _connection_text,
+    "connection paused": _connection_paused,
+    "connection away or back": _connection_away,
+    "restart": _restart,
+    "time": _wait,
+}

@@ -1,0 +1,214 @@
+"""What has to be true once everything has settled, worked out from the declarations alone."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+from tests.emulators.aep.resource import Resource
+from tests.property.site import INSTANCE
+from tests.property.tenant import CONNECTION, CONNECTION_NAME, DATAFLOW, NAMESPACE, Spec, Tenant
+
+KEYED = re.compile(rf"\[crmflow:{INSTANCE}:[0-9a-f]{{16}}\]$")
+COLLECTIONS = ("connections", "sourceConnections", "targetConnections", "flows")
+FINAL = frozenset(
+    {"source", "target", "deltaColumn", "schedule.once", "schedule.backfill", "mapping of a one-time flow"}
+)
+"""What only another flow can have (platform.md 6.3)."""
+READS = ("GET",)
+_ALMOST_TOO_LONG = 95
+"""From this length on a name may have been cut."""
+
+
+def condition(obj: dict[str, Any], name: str) -> dict[str, Any]:
+    """A condition of an object, empty if it has none."""
+    conditions = obj.get("status", {}).get("conditions", [])
+    return next((entry for entry in conditions if entry["type"] == name), {})
+
+
+def violations(tenant: Tenant) -> list[str]:
+    """Everything that is not as it should be."""
+    found = [*_unsettled(tenant), *_strays(tenant), *_differences(tenant)]
+    return [*found, *_differing_connection(tenant)]
+
+
+def _unsettled(tenant: Tenant) -> Iterator[str]:
+    """Every resource has a result for its generation, and those that were deleted are gone."""
+    known = {(DATAFLOW, name): spec for name, spec in tenant.declared.items()}
+    if tenant.connection is not None:
+        known[CONNECTION, "zoho-eu"] = tenant.connection
+    for kind, obj in tenant.objects():
+        metadata = obj["metadata"]
+        spec = known.pop((kind, metadata["name"]), None)
+        if "deletionTimestamp" in metadata or spec is None:
+            if spec is not None or kind == DATAFLOW or not _is_in_use(tenant):
+                yield f"{kind} {metadata['name']} is still there: {obj.get('status', {}).get('conditions')}"
+        elif not spec.get("paused") and not _has_result(tenant, kind, obj):
+            yield f"{kind} {metadata['name']} has no result: {condition(obj, 'Ready')}"
+    for kind, name in known:
+        yield f"{kind} {name} is missing"
+
+
+def _is_in_use(tenant: Tenant) -> bool:
+    """A connection stays as long as dataflows need it."""
+    return bool(tenant.declared)
+
+
+def _has_result(tenant: Tenant, kind: str, obj: dict[str, Any]) -> bool:
+    if obj.get("status", {}).get("observedGeneration") != obj["metadata"]["generation"]:
+        return False
+    ready = condition(obj, "Ready")
+    if ready["status"] == "True" or condition(obj, "Stalled"):
+        return True
+    serves = tenant.connection is not None and not tenant.connection.get("paused")
+    return kind == DATAFLOW and not serves and ready["reason"].startswith("Connection")
+
+
+def _strays(tenant: Tenant) -> Iterator[str]:
+    """Of what carries our key there is one of each, and a resource records it."""
+    recorded: set[str] = set()
+    for _, obj in tenant.objects():
+        status = obj.get("status", {})
+        recorded |= {status.get(field, {}).get("id", "") for field in ("baseConnection", "flow")}
+        recorded |= {status.get(field, "") for field in ("sourceConnectionId", "targetConnectionId")}
+    for collection in COLLECTIONS:
+        ours = [held for held in tenant.held(collection) if KEYED.search(held.body["name"])]
+        keys = Counter(KEYED.search(held.body["name"])[0] for held in ours)  # type: ignore[index]
+        yield from (f"{count} {collection} carry {key}" for key, count in keys.items() if count > 1)
+        yield from (f"{collection} {held.id} is an orphan" for held in ours if held.id not in recorded)
+
+
+def _differences(tenant: Tenant) -> Iterator[str]:
+    for name, spec in tenant.declared.items():
+        obj = tenant.object(name)
+        if obj is None or spec.get("paused") or tenant.connection is None:
+            continue
+        found = (
+            set(_differing(tenant, name, spec, obj["status"])) if obj.get("status", {}).get("flow") else set()
+        )
+        if condition(obj, "Stalled"):
+            reason = condition(obj, "Stalled")["reason"]
+            if reason != "ReplacementRequired" or not found & FINAL:
+                message = condition(obj, "Stalled")["message"]
+                yield f"{name} is stalled with {reason} and differs in {found}: {message}"
+        elif condition(obj, "Ready").get("status") == "True":
+            yield from (f"{name} is Ready and differs in {field}" for field in sorted(found))
+
+
+def _differing_connection(tenant: Tenant) -> Iterator[str]:
+    """The base connection is there, named after the spec, and what the dataflows read through."""
+    obj = tenant.site.server.objects.get(tenant.site.key(CONNECTION, CONNECTION_NAME))
+    spec = tenant.connection
+    if obj is None or spec is None or spec.get("paused") or condition(obj, "Ready").get("status") != "True":
+        return
+    base_id = obj["status"]["baseConnection"]["id"]
+    base = next((held for held in tenant.held("connections") if held.id == base_id), None)
+    if base is None:
+        yield f"base connection {base_id} is not there"
+    elif not _is_named(base, CONNECTION_NAME, spec):
+        yield f"text of base connection {base_id}: {base.body['name']}"
+    for name, dataflow in tenant.declared.items():
+        status = (tenant.object(name) or {}).get("status", {})
+        for source in tenant.held("sourceConnections"):
+            is_ours = source.id == status.get("sourceConnectionId") and not dataflow.get("paused")
+            if is_ours and source.body["baseConnectionId"] != base_id:
+                yield f"{name} reads through {source.body['baseConnectionId']}"
+
+
+def _differing(tenant: Tenant, name: str, spec: Spec, status: dict[str, Any]) -> Iterator[str]:
+    """The parts in which Platform's objects are not what the spec says."""
+    remote = {
+        slot: next((held for held in tenant.held(collection) if held.id == remote_id), None)
+        for slot, collection, remote_id in (
+            ("flow", "flows", status["flow"]["id"]),
+            ("source", "sourceConnections", status.get("sourceConnectionId")),
+            ("target", "targetConnections", status.get("targetConnectionId")),
+        )
+    }
+    flow, source, target = remote["flow"], remote["source"], remote["target"]
+    if flow is None or source is None or target is None:
+        yield "existence"
+        return
+    yield from (
+        f"text of {slot}" for slot, held in remote.items() if held and not _is_named(held, name, spec)
+    )
+    if (flow.body["sourceConnectionIds"], flow.body["targetConnectionIds"]) != ([source.id], [target.id]):
+        yield "ends of the flow"
+    if source.body["params"]["tableName"] != spec["source"]["table"]:
+        yield "source"
+    columns = {column["name"] for column in source.body["params"]["columns"]}
+    if spec["source"].get("columns") and columns != set(spec["source"]["columns"]):
+        yield "source"
+    if target.body["params"]["dataSetId"] != spec["target"]["dataset"]["id"]:
+        yield "target"
+    yield from _differing_flow(tenant, spec, status, flow)
+
+
+def _is_named(held: Resource, name: str, spec: Spec) -> bool:
+    shown = KEYED.sub("", held.body["name"]).strip()
+    display = " ".join(re.sub(r'[,"\[\]]', " ", spec.get("displayName") or f"{NAMESPACE}.{name}").split())
+    is_cut = len(held.body["name"]) >= _ALMOST_TOO_LONG
+    text = held.body.get("description") or ""
+    own = f"managed by crmflow {INSTANCE} {NAMESPACE}/{name} "
+    wanted = spec.get("description")
+    lines = text.split("\n")
+    return (
+        bool(KEYED.search(held.body["name"]))
+        and (display == shown or (is_cut and display.startswith(shown)))
+        and lines[-1].startswith(own)
+        and (lines[:-1] == [wanted.strip()] if wanted else len(lines) == 1)
+    )
+
+
+def _differing_flow(tenant: Tenant, spec: Spec, status: dict[str, Any], flow: Resource) -> Iterator[str]:
+    schedule, wanted = flow.body["scheduleParams"], spec["schedule"]
+    if flow.state != ("enabled" if spec.get("ingestion", {}).get("enabled", True) else "disabled"):
+        yield "state"
+    is_once = str(schedule["frequency"]).lower() == "once"
+    if is_once != (wanted["frequency"] == "Once"):
+        yield "schedule.once"
+    elif not is_once:
+        if str(schedule["frequency"]).lower() != wanted["frequency"].lower():
+            yield "frequency"
+        if int(schedule["interval"]) != wanted["interval"]:
+            yield "interval"
+        remote_backfill = str(schedule.get("backfill", True)).lower() == "true"
+        follows_a_gap = "gap" in status and not remote_backfill  # the successor of a flow that was lost
+        if wanted.get("backfill") not in (None, remote_backfill) and not follows_a_gap:
+            yield "schedule.backfill"
+    options, ingestion = flow.body.get("options") or {}, spec.get("ingestion", {})
+    if ingestion.get("errorDiagnostics") not in (None, options.get("errorDiagnosticsEnabled", False)):
+        yield "errorDiagnostics"
+    percent = ingestion.get("partialIngestionPercent")
+    if percent is not None and float(options.get("partialIngestionPercent", -1)) != percent:
+        yield "partialIngestionPercent"
+    steps = {step["name"]: step["params"] for step in flow.body["transformations"]}
+    delta = steps.get("Copy", {}).get("deltaColumn", {}).get("name")
+    if delta != spec.get("deltaColumn", {}).get("name"):
+        yield "deltaColumn"
+    if _mapping(tenant, steps["Mapping"]) != _wanted_mapping(spec):
+        yield "mapping of a one-time flow" if is_once else "mapping"
+
+
+def _mapping(tenant: Tenant, params: dict[str, Any]) -> set[tuple[str, str]]:
+    versions = tenant.sandbox.mapping_sets.get(params["mappingId"], [])
+    version = next((v for v in versions if int(v["version"]) == int(params["mappingVersion"])), None)
+    return {(m["source"], m["destination"]) for m in version["mappings"]} if version else set()
+
+
+def _wanted_mapping(spec: Spec) -> set[tuple[str, str]]:
+    return {
+        (entry.get("source") or entry.get("expression") or entry["value"], entry["target"])
+        for entry in spec["mapping"]
+    }
+
+
+def writes(exchanges: list[dict[str, Any]]) -> list[str]:
+    """The exchanges with Platform that change something; validating a mapping does not."""
+    return [
+        f"{call['method']} {call['path']}"
+        for call in exchanges
+        if call["service"] == "platform" and call["method"] not in READS and "validate" not in call["path"]
+    ]

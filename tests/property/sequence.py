@@ -1,0 +1,96 @@
+"""One random sequence: its steps, and the checks at its end."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from tests.emulators.core.server import Emulators
+from tests.property.edits import EDITS, Edit
+from tests.property.oracle import condition, violations, writes
+from tests.property.site import POLL_SECONDS, Site
+from tests.property.tenant import Tenant
+
+RESYNC_SECONDS = 3700.0
+
+
+@dataclass
+class Outcome:
+    """What came of a sequence."""
+
+    seed: int
+    steps: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        lines = [f"seed {self.seed}", *(f"  {step}" for step in self.steps)]
+        return "\n".join([*lines, *(f"  ✗ {problem}" for problem in self.problems)])
+
+
+async def run(
+    emulators: Emulators, seed: int, length: int, *, remote: Sequence[tuple[str, Edit]] = ()
+) -> Outcome:
+    """Edit at random, let everything settle, and check. With ``remote`` edits, somebody else edits a tenant's
+    objects in Platform instead, once it has settled.
+    """
+    rng, outcome = random.Random(seed), Outcome(seed)
+    site = Site(emulators)
+    tenant = Tenant(site, rng)
+    await site.start()
+    try:
+        tenant.declare_connection()
+        tenant.declare("contacts")
+        if remote:
+            tenant.declare("people")
+            await _settle(tenant, outcome)
+        table = list(remote or EDITS.items())
+        while len(outcome.steps) < length and not outcome.problems:
+            name, edit = rng.choice(table)
+            done = await edit(tenant)
+            if done is None:
+                continue
+            outcome.steps.append(f"{name}: {done}")
+            if remote or rng.random() < 0.4:
+                await _settle(tenant, outcome)
+        if not outcome.problems:
+            await _heal(tenant, outcome)
+    finally:
+        await site.stop()
+    return outcome
+
+
+async def _settle(tenant: Tenant, outcome: Outcome) -> None:
+    if not await tenant.site.settle(lambda: not violations(tenant)):
+        outcome.problems += violations(tenant)
+
+
+async def _heal(tenant: Tenant, outcome: Outcome) -> None:
+    """In the end nothing is paused, and what can't be had is set back: all is Ready, and left alone."""
+    await _settle(tenant, outcome)
+    if tenant.connection is None and tenant.connection_lingers:
+        for name in list(tenant.declared):
+            tenant.withdraw(name)
+        await _settle(tenant, outcome)
+        tenant.declare("contacts")
+    tenant.declare_connection(paused=None)
+    for name in tenant.declared:
+        tenant.declare(name, paused=None)
+    await _settle(tenant, outcome)
+    for name in tenant.declared:
+        earlier = list(tenant.history[name])
+        while earlier and condition(tenant.object(name) or {}, "Stalled"):
+            tenant.replace(name, {**earlier.pop(), "paused": False})
+            await _settle(tenant, outcome)
+    if outcome.problems:
+        return
+    outcome.problems += [
+        f"{obj['metadata']['name']} is not Ready: {condition(obj, 'Ready')}"
+        for _, obj in tenant.objects()
+        if condition(obj, "Ready")["status"] != "True"
+    ]
+    await tenant.site.pass_time(2 * POLL_SECONDS)
+    mark = tenant.site.emulators.recorder.count
+    await tenant.site.pass_time(RESYNC_SECONDS)
+    outcome.problems += writes(tenant.site.emulators.recorder.since(mark))
+    outcome.problems += violations(tenant)

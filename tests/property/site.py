@@ -1,0 +1,172 @@
+"""The operator's real parts over an API server and the emulators, in one process, on a clock that jumps."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import time
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+
+from crmflow.observability.metrics import Metrics
+from crmflow.runtime.app import RECONCILERS, Parts
+from crmflow.runtime.keys import Key
+from crmflow.settings import Settings
+from crmflow.transport.http import HttpClient
+from crmflow.transport.pool import SpreadTransport
+from tests.emulators.core.server import Emulators
+from tests.property.apiserver import ApiServer
+from tests.unit.runtime.fakes import JumpingClock
+
+NAMESPACE = "crm"
+INSTANCE = "property"
+POLL_SECONDS = 300.0
+_WORKERS = 4
+_CALM_SECONDS = 20.0
+"""Of real time: whoever works for so long while none passes works in vain."""
+_STEPS = (1.0, 2.0, 5.0, 15.0, 60.0, 120.0, POLL_SECONDS)
+_LIMIT_SECONDS = 4 * 3600.0
+
+
+class EmulatorsClock(JumpingClock):
+    """The emulators' time; whoever sleeps wakes when it is moved."""
+
+    def __init__(self, emulators: Emulators) -> None:
+        super().__init__()
+        self._emulators = emulators
+
+    def now(self) -> float:
+        return self._emulators.clock.now()
+
+    def jump(self, seconds: float) -> None:
+        self._emulators.clock.advance(seconds)
+        super().jump(0.0)
+
+
+class CountedTransport(SpreadTransport):
+    """Knows how many requests wait for an answer."""
+
+    def __init__(self) -> None:
+        super().__init__(pools=3)
+        self.under_way = 0
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        self.under_way += 1
+        try:
+            return await super().handle_async_request(request)
+        finally:
+            self.under_way -= 1
+
+
+class Site:
+    """One cluster, one operator, one sandbox."""
+
+    def __init__(self, emulators: Emulators) -> None:
+        self.emulators = emulators
+        emulators.aep.reset()
+        emulators.zoho.reset()
+        emulators.faults.clear()
+        self.server = ApiServer()
+        self.clock = EmulatorsClock(emulators)
+        self.parts: Parts
+        self._busy = 0
+        self._tasks: list[asyncio.Task[None]] = []
+        self._transport = CountedTransport()
+        self._add_secrets()
+
+    async def start(self) -> None:
+        """Start the operator."""
+        urls = self.emulators.info()
+        settings = Settings(
+            platform_url=urls["platformUrl"],
+            ims_url=urls["imsUrl"],
+            zoho_accounts_url=urls["zohoAccountsUrlTemplate"],
+            zoho_api_url=urls["zohoApiUrlTemplate"],
+            poll_interval=POLL_SECONDS,
+        )
+        metrics = Metrics()
+        self._transport = CountedTransport()
+        http = HttpClient(self._transport, self.clock, metrics.remote_call)
+        self.parts = Parts(settings, self.clock, metrics, INSTANCE, self.server.port, http)
+        for reconciler in RECONCILERS.values():
+            async for obj in self.server.list_objects(reconciler.kind, None):
+                self.parts.observer.seen(obj)
+        self.server.watcher = self._watch
+        self.parts.inventories.leader_since = self.clock.now()
+        self.parts.queue.open()
+        self._tasks = [
+            asyncio.create_task(self.parts.inventories.run()),
+            *(asyncio.create_task(self._work()) for _ in range(_WORKERS)),
+        ]
+
+    async def stop(self) -> None:
+        """Kill the operator, in the middle of whatever it does."""
+        self.server.watcher = None
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._busy = 0
+        await self._transport.aclose()
+
+    async def settle(self, is_settled: Callable[[], bool]) -> bool:
+        """Let time pass until ``is_settled`` and nobody works; False if that takes too long."""
+        passed, step = 0.0, 0
+        while passed < _LIMIT_SECONDS:
+            await self.idle()
+            if is_settled():
+                return True
+            seconds = _STEPS[min(step, len(_STEPS) - 1)]
+            self.clock.jump(seconds)
+            passed, step = passed + seconds, step + 1
+        return False
+
+    async def pass_time(self, seconds: float) -> None:
+        """Let time pass in poll-sized pieces."""
+        for _ in range(max(1, round(seconds / POLL_SECONDS))):
+            self.clock.jump(min(seconds, POLL_SECONDS))
+            await self.idle()
+
+    async def idle(self) -> None:
+        """Until nothing is due and nobody works, polls included."""
+        calm, begun = 0, time.monotonic()
+        while calm < 5:
+            assert time.monotonic() < begun + _CALM_SECONDS, f"never idle: {self.state()}"
+            await asyncio.sleep(0.001)
+            quiet = not self._busy and not self.parts.queue.depth and not self._transport.under_way
+            calm = calm + 1 if quiet else 0
+
+    def state(self) -> str:
+        """What is going on."""
+        ready = {
+            str(key): [
+                c["reason"] for c in obj.get("status", {}).get("conditions", ()) if c["type"] == "Ready"
+            ]
+            for key, obj in self.server.objects.items()
+        }
+        return f"{self._busy} work, {self.parts.queue.depth} wait, {self._transport.under_way} calls; {ready}"
+
+    async def _work(self) -> None:
+        while (key := await self.parts.queue.get()) is not None:
+            self._busy += 1
+            await self.parts.worker.work_on(key)
+            self._busy -= 1
+
+    def _watch(self, what: str, obj: dict[str, Any]) -> None:
+        if what == "DELETED":
+            self.parts.observer.gone(obj)
+        else:
+            self.parts.observer.seen(obj)
+
+    def _add_secrets(self) -> None:
+        info = self.emulators.info()
+        zoho = {key: info["zoho"][key] for key in ("clientId", "clientSecret", "refreshToken")}
+        adobe = {key: info["platform"][key] for key in ("clientId", "clientSecret")}
+        for name, values in {"zoho-oauth": zoho, "adobe-platform": adobe}.items():
+            encoded = {key: base64.b64encode(value.encode()).decode() for key, value in values.items()}
+            self.server.secrets[NAMESPACE, name] = encoded
+
+    def key(self, kind: str, name: str) -> Key:
+        """A resource of the tenant."""
+        return Key(kind, NAMESPACE, name)

@@ -1,0 +1,83 @@
+"""Both properties at small size, and that they can fail: the oracle sees whatever somebody else changes."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import AsyncIterator
+
+import pytest
+
+from tests.emulators.core.server import Emulators
+from tests.property import remote_edits
+from tests.property.campaign import BRAKE, DECLARED, REMOTE, last_line, report, run_one
+from tests.property.oracle import violations, writes
+from tests.property.sequence import Outcome
+from tests.property.site import Site
+from tests.property.tenant import Tenant
+
+# A second mapping set of a name changes nothing that a flow uses.
+NO_DIFFERENCE = {"a second mapping set of a name"}
+
+
+@pytest.fixture
+async def emulators() -> AsyncIterator[Emulators]:
+    async with Emulators() as running:
+        yield running
+
+
+@pytest.mark.parametrize("kind", [DECLARED, REMOTE])
+@pytest.mark.parametrize("seed", range(9000, 9008))
+async def test_everything_settles(emulators: Emulators, kind: str, seed: int) -> None:
+    outcome = await run_one(emulators, kind, seed, length=10)
+    assert not outcome.problems, str(outcome)
+    assert len(outcome.steps) == 10
+
+
+async def test_a_mass_vanish_waits_for_a_word(emulators: Emulators) -> None:
+    outcome = await run_one(emulators, BRAKE, 9000, length=10)
+    assert not outcome.problems, str(outcome)
+
+
+@pytest.fixture
+async def tenant(emulators: Emulators) -> Tenant:
+    """Everything is Ready, and nobody looks any more."""
+    site = Site(emulators)
+    tenant = Tenant(site, random.Random(1))
+    await site.start()
+    tenant.declare_connection(description="Ours")
+    tenant.declare("contacts", description="Ours", ingestion={"errorDiagnostics": False})
+    assert await site.settle(lambda: not violations(tenant))
+    await site.stop()
+    return tenant
+
+
+@pytest.mark.parametrize("name", sorted(set(remote_edits.EDITS) - NO_DIFFERENCE))
+async def test_the_oracle_sees_each_remote_edit(tenant: Tenant, name: str) -> None:
+    assert await remote_edits.EDITS[name](tenant)
+    assert violations(tenant)
+
+
+async def test_the_oracle_sees_an_edit_that_was_not_carried_out(tenant: Tenant) -> None:
+    tenant.declare("contacts", displayName="Another")
+    assert violations(tenant)
+    obj = tenant.object("contacts")
+    assert obj is not None
+    obj["status"]["observedGeneration"] = obj["metadata"]["generation"]
+    assert any("text of flow" in violation for violation in violations(tenant))
+
+
+async def test_a_write_is_noticed(tenant: Tenant) -> None:
+    mark = tenant.site.emulators.recorder.count
+    await remote_edits.EDITS["rename flows"](tenant)
+    await tenant.site.start()
+    assert await tenant.site.settle(lambda: not violations(tenant))
+    assert any(line.startswith("PATCH ") for line in writes(tenant.site.emulators.recorder.since(mark)))
+    await tenant.site.stop()
+
+
+def test_the_last_line_counts_sequences_steps_and_failures() -> None:
+    done = [(DECLARED, Outcome(1, ["restart: x", "time: y"])), (REMOTE, Outcome(1, ["rename: z"], ["no"]))]
+    assert last_line(done) == "2 sequences, 3 steps, 1 failures"
+    page = "\n".join(report(done))
+    assert f"| {DECLARED} | 1 | 2 | 0 |" in page
+    assert page.endswith(last_line(done))
