@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
+from tests.cluster.support import manifests
 from tests.cluster.support.cluster import Object, condition
 from tests.cluster.support.pod import Pod
 from tests.cluster.support.world import CONNECTION, DATAFLOW, NOTHING, World
@@ -89,8 +90,13 @@ class Lifecycle:
         self._world.apply_connection()
         self._world.apply_dataflow()
 
-    def _apply_secrets(self) -> None:
-        self._world.apply_secrets()
+    def _apply_secrets(self, **changed: str) -> None:
+        """With a grant token: the refresh token is then the operator's to keep, and to remove at the end."""
+        world, info = self._world, self._world.emulators.info
+        grant = {key: info["zoho"][key] for key in ("clientId", "clientSecret", "grantToken")} | changed
+        _, platform = manifests.secrets(world.namespace, info)
+        for secret in (manifests.secret(world.namespace, manifests.ZOHO_SECRET, grant), platform):
+            world.cluster.apply(secret)
 
     def _are_ready(self) -> bool:
         return all(_is_ready(self._world.get(kind)) for kind in (CONNECTION, DATAFLOW))
@@ -123,7 +129,7 @@ class Lifecycle:
         return any((asked.verb, asked.name) == ("get", name) for asked in answered) and self._are_ready()
 
     def _break_the_secret(self) -> None:
-        self._world.apply_secrets(clientSecret="wrong")
+        self._apply_secrets(clientSecret="wrong")
 
     def _is_refused_by_zoho(self) -> bool:
         authorized = condition(self._world.get(CONNECTION), "Authorized")
