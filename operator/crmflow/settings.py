@@ -69,6 +69,9 @@ class Settings(BaseModel):
     ip_allow_list: str | None = None
     """File with the addresses that Platform's sources connect from, in place of the packaged one; read anew
     when it changes (``aep/egress.py``)."""
+    tenancy: str | None = None
+    """File that says which namespaces may use which organizations and sandboxes; without one, each may use
+    what its Secrets open. Read anew when it changes (``reconcile/tenancy.py``)."""
     shutdown_grace: Seconds = 20.0
     """How long running passes may go on after SIGTERM before they are cut off."""
     leader_election: bool = False

@@ -13,6 +13,7 @@ import yaml
 
 from crmflow import __version__
 from crmflow.aep.egress import IpAllowList
+from crmflow.mounted import read_model
 from crmflow.settings import PREFIX, Settings
 from hack.console import ToolError
 from hack.generators.values import BY_OTHER_VALUES
@@ -177,7 +178,7 @@ def test_the_ip_allow_list_is_one_that_the_operator_reads(tmp_path: Path) -> Non
     rendered = objects(values="ip-allow-list")
     ((name, content),) = one("ConfigMap", rendered)["data"].items()
     (tmp_path / name).write_text(content)
-    read = IpAllowList.from_file(tmp_path / name)
+    read = read_model(tmp_path / name, IpAllowList)
     assert read.ranges_of("NLD2") == ("40.74.24.70/32",)
     assert environment(one("Deployment", rendered))["CRMFLOW_IP_ALLOW_LIST"].endswith(f"/{name}")
 

@@ -23,6 +23,7 @@ GOOD: list[tuple[str, str, Any]] = [
     ("RESYNC_INTERVAL", "1h30m", 5400.0),
     ("CREATE_GRACE", "500ms", 0.5),
     ("IP_ALLOW_LIST", "ranges.json", "ranges.json"),
+    ("TENANCY", "tenancy.json", "tenancy.json"),
     ("SHUTDOWN_GRACE", "1.5m", 90.0),
     ("LEADER_ELECTION", "true", True),
     ("LEASE_NAME", "crmflow-eu", "crmflow-eu"),

@@ -13,22 +13,19 @@ from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
+
+from crmflow.mounted import MountedFile, read_model
 
 log = logging.getLogger("crmflow.egress")
 
 MOST_RANGES = 256
 
 _PACKAGED = Path(__file__).with_name("ip_allow_list.json")
-_MOST_BYTES = 1024 * 1024
 
 Region = Annotated[str, Field(pattern=r"^[A-Z]{2,4}[0-9]{1,2}$")]
 # As many as a status holds (api/zohosourceconnection.py).
 Ranges = Annotated[tuple[IPv4Network | IPv6Network, ...], Field(min_length=1, max_length=MOST_RANGES)]
-
-
-class InvalidAllowListError(Exception):
-    """A file that is no IP allow list; the text says what is wrong with it."""
 
 
 class IpAllowList(BaseModel):
@@ -45,55 +42,19 @@ class IpAllowList(BaseModel):
         """The ranges of a region in CIDR notation, in the order of the list; none if it names none."""
         return tuple(str(network) for network in self.regions.get(region.upper(), ()))
 
-    @classmethod
-    def from_file(cls, path: Path) -> IpAllowList:
-        """Read a list. Raises InvalidAllowListError."""
-        try:
-            with path.open("rb") as file:
-                content = file.read(_MOST_BYTES)
-            return cls.model_validate_json(content)
-        except OSError as error:
-            raise InvalidAllowListError(error.strerror or type(error).__name__) from error
-        except ValidationError as error:
-            problem = error.errors(include_input=False, include_url=False)[0]
-            where = ".".join(str(part) for part in problem["loc"])
-            raise InvalidAllowListError(f"{where}: {problem['msg']}" if where else problem["msg"]) from error
-
 
 @cache
 def packaged_allow_list() -> IpAllowList:
     """The list that comes with this version."""
-    return IpAllowList.from_file(_PACKAGED)
+    return read_model(_PACKAGED, IpAllowList)
 
 
 class AllowListFile:
-    """The list in force: that of ``path``, read anew whenever the file was exchanged, else the packaged one.
-
-    A file that is no list is reported in the log, once; until it is mended, what was in force before stays.
-    """
+    """The list in force: that of ``path`` once it can be used, else the packaged one."""
 
     def __init__(self, path: str | None = None) -> None:
-        self._path = Path(path) if path else None
-        self._seen: object = None
-        self._list: IpAllowList | None = None
+        self._file = MountedFile(Path(path), IpAllowList, "IP allow list", log) if path else None
 
     def current(self) -> IpAllowList:
-        """The list as it is now; costs a look at the file's attributes unless it has changed."""
-        if self._path is not None and (version := _version(self._path)) != self._seen:
-            self._seen = version
-            try:
-                self._list = IpAllowList.from_file(self._path)
-            except InvalidAllowListError as error:
-                log.error("The IP allow list %s can't be used: %s", self._path, error)  # noqa: TRY400 - a person's mistake
-            else:
-                log.info("Read the IP allow list %s", self._path)
-        return self._list or packaged_allow_list()
-
-
-def _version(path: Path) -> object:
-    """Changes when the file does, also when a link on the way to it is, as in a volume of a ConfigMap."""
-    try:
-        status = path.stat()
-    except OSError as error:
-        return error.errno
-    return status.st_ino, status.st_size, status.st_mtime_ns
+        """The list as it is now."""
+        return (self._file.current() if self._file else None) or packaged_allow_list()

@@ -33,6 +33,7 @@ from crmflow.reconcile.ports import (
     Secrets,
 )
 from crmflow.reconcile.shared import CreatedNames
+from crmflow.reconcile.tenancy import everybody
 from crmflow.transport.errors import RemoteError
 
 log = logging.getLogger("crmflow.reconcile")
@@ -60,6 +61,8 @@ class Services:
     """Seconds in which a create whose answer was lost may still show up."""
     allow_list: Callable[[], IpAllowList] = packaged_allow_list
     """The addresses that Platform's sources connect from, as they are known now."""
+    allows: Callable[[str, str, str], bool] = everybody
+    """Whether a namespace may use a sandbox of an organization, in this order of arguments."""
 
 
 @dataclass

@@ -57,6 +57,21 @@ async def platform_credentials(
     )
 
 
+def refusal(pass_: Pass[Any, Any], spec: ZohoSourceConnectionSpec) -> Outcome | None:
+    """Why the namespace may not use the connection's sandbox; None if it may. What was made while it might is
+    still deleted without asking.
+    """
+    namespace, platform = pass_.identity.namespace, spec.platform
+    if pass_.services.allows(namespace, platform.organization, platform.sandbox):
+        return None
+    return stalled(
+        "SandboxNotAllowed",
+        f'The operator does not let namespace "{namespace}" use sandbox "{platform.sandbox}" of '
+        f"{platform.organization}. Ask whoever runs it for an entry in its tenancy list, or name a "
+        "sandbox that is allowed.",
+    )
+
+
 async def reach_platform(pass_: Pass[Any, Any], connection: str, spec: ZohoSourceConnectionSpec) -> Outcome:
     """Give the pass its :attr:`Pass.platform`, by the credential that the connection names. May raise
     RemoteError.

@@ -9,6 +9,7 @@ import socket
 import uuid
 from collections.abc import Coroutine, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any, TypeVar
 
 from kubernetes.aio import client
@@ -23,6 +24,7 @@ from crmflow.reconcile.engine import Services
 from crmflow.reconcile.explored import Explored
 from crmflow.reconcile.offer import Offers
 from crmflow.reconcile.shared import CreatedNames
+from crmflow.reconcile.tenancy import everybody
 from crmflow.runtime.access import RemoteAccess
 from crmflow.runtime.cache import ObjectCache
 from crmflow.runtime.events import EventWriter
@@ -39,6 +41,7 @@ from crmflow.runtime.refresher import TokenRefresher
 from crmflow.runtime.secrets import SecretReader, SecretWatch
 from crmflow.runtime.status import ObjectWriter
 from crmflow.runtime.stock import Stock
+from crmflow.runtime.tenancy import Tenancy
 from crmflow.runtime.tokenstore import TokenStore
 from crmflow.runtime.watch import Observer, watch
 from crmflow.runtime.worker import Worker
@@ -156,6 +159,7 @@ class Application:
             asyncio.create_task(self._lead(parts, stock, elector)),
             asyncio.create_task(lag.run()),
             *(asyncio.create_task(secret_watch.run()) for secret_watch in watches),
+            *([asyncio.create_task(parts.tenancy.run())] if parts.tenancy else []),
         ]
         watching = asyncio.create_task(
             watch(
@@ -289,6 +293,11 @@ class Parts:
             recheck=lambda key: self.worker.recheck(key),
             forget=lambda key: self.worker.forget(key),
         )
+        self.tenancy = (
+            Tenancy(Path(settings.tenancy), clock, self.observer.tenancy_changed)
+            if settings.tenancy
+            else None
+        )
         events = EventWriter(kubernetes, clock, metrics, instance)
         offers = Offers(clock)
         self.inventories = Inventories(
@@ -337,6 +346,7 @@ class Parts:
                 CreatedNames(),
                 settings.create_grace,
                 AllowListFile(settings.ip_allow_list).current,
+                self.tenancy.allows if self.tenancy else everybody,
             ),
             writer=ObjectWriter(kubernetes, metrics, self.observer.seen),
             events=events,

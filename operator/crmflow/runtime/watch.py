@@ -81,6 +81,13 @@ class Observer:
             self._recheck(key)
         self._wake(keys)
 
+    def tenancy_changed(self) -> None:
+        """Another tenancy list is in force: it may allow or refuse anybody."""
+        keys = self._cache.keys()
+        for key in keys:
+            self._recheck(key)
+        self._wake(keys)
+
     def listed(self, finding: Finding) -> None:
         """A listing shows something new about a resource's remote objects."""
         if finding.recheck:

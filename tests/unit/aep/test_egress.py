@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from crmflow.aep.egress import AllowListFile, InvalidAllowListError, IpAllowList, packaged_allow_list
+from crmflow.aep.egress import AllowListFile, IpAllowList, packaged_allow_list
+from crmflow.mounted import UnusableFileError, read_model
 
 OTHER = {
     "source": "a ticket with Adobe",
@@ -55,8 +56,8 @@ def test_a_region_is_found_in_any_case_and_an_unknown_one_has_no_ranges() -> Non
 )
 def test_what_is_no_list_is_named(tmp_path: Path, content: Any, says: str) -> None:
     _write(tmp_path / "list.json", content)
-    with pytest.raises(InvalidAllowListError, match=says):
-        IpAllowList.from_file(tmp_path / "list.json")
+    with pytest.raises(UnusableFileError, match=says):
+        read_model(tmp_path / "list.json", IpAllowList)
 
 
 def test_without_a_file_the_packaged_list_is_in_force() -> None:

@@ -16,6 +16,7 @@ from crmflow.reconcile.identity import Slot
 from crmflow.reconcile.kind import Reconciler
 
 STEPS = (
+    Step(steps.check_tenancy, AUTHORIZED),
     Step(steps.read_secrets, AUTHORIZED),
     Step(steps.authorize_at_zoho, AUTHORIZED),
     Step(steps.verify_organization, AUTHORIZED),
@@ -43,7 +44,7 @@ async def _quiet(pass_: ConnectionPass) -> bool:
     """
     if not pass_.conditions.is_true(TESTED.name):
         return False
-    if not (await steps.read_secrets(pass_)).is_done:
+    if not (await steps.check_tenancy(pass_)).is_done or not (await steps.read_secrets(pass_)).is_done:
         return False
     if not pass_.credentials_are_current and not pass_.observes:
         return False

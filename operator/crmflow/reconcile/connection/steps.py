@@ -31,6 +31,11 @@ FALLBACK_SPEC_VERSION = "1.0"
 ADOPTION = Adoption(Slot.CONNECTION, Collection.CONNECTIONS, "base connection", "spec.connectionId")
 
 
+async def check_tenancy(pass_: ConnectionPass) -> Outcome:
+    """The namespace may use the sandbox."""
+    return reach.refusal(pass_, pass_.spec) or DONE
+
+
 async def read_secrets(pass_: ConnectionPass) -> Outcome:
     """Both Secrets exist and hold what is needed."""
     zoho = await reach.read_secret(

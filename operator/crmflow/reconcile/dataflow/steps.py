@@ -39,7 +39,7 @@ async def find_connection(pass_: DataflowPass) -> Outcome:
     remember_mapping_set(pass_)
     if not pass_.full:
         source.keep_remarks(pass_)
-    return await reach.reach_platform(pass_, name, view.spec)
+    return reach.refusal(pass_, view.spec) or await reach.reach_platform(pass_, name, view.spec)
 
 
 async def look(pass_: DataflowPass) -> Outcome:
