@@ -140,9 +140,12 @@ def test_the_calls_from_ready_to_ready_are_the_fewest(world: World) -> None:
     world.apply_secrets()
     world.apply_connection()
     world.wait_ready(CONNECTION)
-    # Longer than a create of an earlier process may take to be listed.
-    world.control.advance(301)
-    world.wait_polls(1)
+    listed = world.metric("crmflow_remote_calls_total", operation="flows.list")
+    world.control.advance(301)  # longer than a create of an earlier process may take to be listed
+    world.until(
+        lambda: world.metric("crmflow_remote_calls_total", operation="flows.list") > listed,
+        "the sandbox is listed again",
+    )
     mark = world.mark()
     world.apply_dataflow()
     world.wait_ready(DATAFLOW)

@@ -32,6 +32,7 @@ _INCIDENTAL = frozenset(
         "effectiveStartTime",
         "etag",
         "lastOperation",
+        "meta:sandboxId",
         "lastTransitionTime",
         "modifiedDate",
         "noticedTime",
@@ -108,6 +109,9 @@ def build(sandbox: Mapping[str, Any], resources: Mapping[str, Object | None], na
         names |= {each[field]: f"<{collection}>" for each in held[collection]}
     uids = {obj["metadata"]["uid"]: "<uid>" for obj in resources.values() if obj}
     entries = [entry for each in held[MAPPING_SETS] for entry in each["mappings"]]
+    # A mapping set is named by its content, of which the id of a schema that was created is a part.
+    for each in (each for each in held[MAPPING_SETS] if "outputSchema" in each):
+        names[each["name"].rpartition(":")[2]] = "<content>"
     names |= {**uids, **{entry["id"]: "<mapping>" for entry in entries}, namespace: "<namespace>"}
     statuses = json.dumps([obj.get("status") for obj in resources.values() if obj])
     ours = [(name, each) for name in COLLECTIONS for each in held[name] if _is_ours(each)]
@@ -166,8 +170,16 @@ def _told(obj: Object) -> Object:
     return {
         "deleting": "deletionTimestamp" in metadata,
         "finalizers": metadata.get("finalizers", []),
-        "status": obj.get("status"),
+        "status": _without_runs(obj.get("status")),
     }
+
+
+def _without_runs(status: Any) -> Any:
+    """There are no runs here, and whether one is overdue is a matter of the time that a crash takes."""
+    if not status:
+        return status
+    told = [each for each in status.get("conditions", []) if each["type"] != "RunsHealthy"]
+    return {**status, "conditions": told}
 
 
 def _comparable(value: Any, names: Mapping[str, str]) -> str:
