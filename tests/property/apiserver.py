@@ -9,31 +9,27 @@ import asyncio
 import copy
 import itertools
 from collections.abc import AsyncIterator, Callable, Mapping
-from typing import Any, cast
+from typing import Any
 
 from crmflow.api.kinds import Kind
 from crmflow.runtime.keys import Key
-from crmflow.runtime.kube import FINALIZER, Kubernetes, NotFoundError, StaleError
+from crmflow.runtime.kube import FINALIZER, NotFoundError, StaleError
+from tests.unit.runtime.fakes import FakeKubernetes
 
 Object = dict[str, Any]
 Watcher = Callable[[str, Object], None]
 
 
-class ApiServer:
-    """Objects of our kinds, and Secrets."""
+class ApiServer(FakeKubernetes):
+    """Objects of our kinds; Secrets are those of the narrow stand-in."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.objects: dict[Key, Object] = {}
-        self.secrets: dict[tuple[str, str], dict[str, str]] = {}
         self.events: list[Object] = []
         self.watcher: Watcher | None = None
         """Told of every change a little later, as ``DELETED`` or ``MODIFIED``."""
         self._versions = itertools.count(1)
-
-    @property
-    def port(self) -> Kubernetes:
-        """As the operator sees it."""
-        return cast(Kubernetes, self)
 
     # What people do
 
@@ -102,11 +98,6 @@ class ApiServer:
             self._drop(Key.of(held))
             return held
         return self._store(Key.of(held), held)
-
-    async def read_secret(self, namespace: str, name: str) -> tuple[str, dict[str, str]]:
-        if (namespace, name) not in self.secrets:
-            raise NotFoundError("404", 404)
-        return "1", dict(self.secrets[namespace, name])
 
     async def apply_event(self, namespace: str, name: str, body: Mapping[str, Any]) -> None:
         self.events.append(dict(body))

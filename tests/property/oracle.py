@@ -206,9 +206,23 @@ def _wanted_mapping(spec: Spec) -> set[tuple[str, str]]:
 
 
 def writes(exchanges: list[dict[str, Any]]) -> list[str]:
-    """The exchanges with Platform that change something; validating a mapping does not."""
+    """The exchanges with Platform that change something. Validating a mapping does not, and a fresh
+    token has to be handed to the base connection whatever else is quiet.
+    """
     return [
         f"{call['method']} {call['path']}"
         for call in exchanges
-        if call["service"] == "platform" and call["method"] not in READS and "validate" not in call["path"]
+        if call["service"] == "platform"
+        and call["method"] not in READS
+        and "validate" not in call["path"]
+        and not _hands_over_a_token(call)
     ]
+
+
+def _hands_over_a_token(call: dict[str, Any]) -> bool:
+    operations = call["body"]
+    return (
+        call["method"] == "PATCH"
+        and isinstance(operations, list)
+        and all(operation["path"].startswith("/auth/") for operation in operations)
+    )

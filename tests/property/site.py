@@ -165,7 +165,7 @@ class Site:
         adobe = {key: info["platform"][key] for key in ("clientId", "clientSecret")}
         for name, values in {"zoho-oauth": zoho, "adobe-platform": adobe}.items():
             encoded = {key: base64.b64encode(value.encode()).decode() for key, value in values.items()}
-            self.server.secrets[NAMESPACE, name] = encoded
+            self.server.secrets[NAMESPACE, name] = ("1", encoded)
 
     def key(self, kind: str, name: str) -> Key:
         """A resource of the tenant."""
