@@ -12,7 +12,7 @@ SIDE_BY_SIDE := -n 3 --dist worksteal
 
 .PHONY: help setup lock generate format lint types layers check test test-unit test-chart test-contract \
 	test-cluster test-browser screenshots testdata snapshots controlplane helm promlint browser emulators demo \
-	demo-down crash rbac cost property clean
+	demo-down crash rbac cost day property clean
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -112,6 +112,9 @@ rbac: $(INSTALLED) controlplane helm ## Print each of the operator's rights with
 
 cost: $(INSTALLED) controlplane ## Count remote calls and writes, of one object and of 1,000; REPORT=FILE likewise
 	@$(BIN)/python -m tests.faults cost $(if $(REPORT),--report $(REPORT)) $(ARGS)
+
+day: $(INSTALLED) controlplane ## Let 200 connections share a Zoho credential for a day of a moved clock; REPORT=FILE likewise
+	@$(BIN)/python -m tests.faults day $(if $(REPORT),--report $(REPORT)) $(ARGS)
 
 property: $(INSTALLED) ## Run random sequences of edits, ours and others'; REPORT=FILE writes a page
 	@$(BIN)/python -m tests.property $(if $(REPORT),--report $(REPORT)) $(ARGS)

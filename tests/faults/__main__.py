@@ -1,4 +1,4 @@
-"""``python -m tests.faults crash`` and ``python -m tests.faults cost``."""
+"""``python -m tests.faults crash``, ``cost`` and ``day``."""
 
 from __future__ import annotations
 
@@ -13,18 +13,19 @@ from tests.faults.bench import running_site
 from tests.faults.campaign import run_campaign
 from tests.faults.cost.measure import measure
 from tests.faults.cost.table import last_line, tables
+from tests.faults.day import live_a_day
 from tests.faults.replay import DidNotFinishError
 from tests.faults.report import write_report
 from tests.faults.scenarios import SCENARIOS, scenario_named
 
 
 def main() -> int:
-    """Run one of the two; 0 if all is well."""
+    """Run one of them; 0 if all is well."""
     options = _parser().parse_args()
     directory: Path = ROOT / "build" / options.command
     shutil.rmtree(directory, ignore_errors=True)
     try:
-        return _crash(options, directory) if options.command == "crash" else _cost(options, directory)
+        return {"crash": _crash, "cost": _cost, "day": _day}[options.command](options, directory)
     except (ToolError, DidNotFinishError) as error:
         say(str(error))
         return 1
@@ -54,6 +55,20 @@ def _cost(options: argparse.Namespace, directory: Path) -> int:
     return 0
 
 
+def _day(options: argparse.Namespace, directory: Path) -> int:
+    with running_site(directory / "controlplane") as site:
+        day = live_a_day(site, directory / "bench", options.connections, options.restarts)
+    if options.report:
+        options.report.parent.mkdir(parents=True, exist_ok=True)
+        options.report.write_text(
+            "# A day of one credential\n\nWritten by `make day REPORT=…`: "
+            f"{options.connections} connections share one Zoho credential for 24 hours of a moved clock, and "
+            f"the operator is restarted {options.restarts} times.\n\n{day}\n"
+        )
+    print(day, flush=True)
+    return 0 if day.is_as_promised else 1
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
@@ -66,7 +81,10 @@ def _parser() -> argparse.ArgumentParser:
     cost = commands.add_parser("cost", help="count what the operator asks of others")
     cost.add_argument("--connections", type=int, default=100, help="of the large world")
     cost.add_argument("--dataflows", type=int, default=1000, help="of the large world")
-    for command in (crash, cost):
+    day = commands.add_parser("day", help="let a credential live for a day, and count its tokens")
+    day.add_argument("--connections", type=int, default=200, help="that share the credential")
+    day.add_argument("--restarts", type=int, default=50, help="of the operator in that day")
+    for command in (crash, cost, day):
         command.add_argument("--report", type=Path, metavar="FILE", help="write a page as well")
     return parser
 
