@@ -190,6 +190,22 @@ _ACCESS_REFUSED = Meaning(
 )
 
 
+_NO_CODE: Mapping[str, Meaning] = {
+    "429": _RATE_LIMITED,
+    "500 and above": _UNAVAILABLE,
+    "401 or 403 of the CRM API": _ACCESS_REFUSED,
+}
+TABLES: Mapping[str, Mapping[str, Meaning]] = {
+    "Asked for an access token": _ACCOUNTS,
+    "Asked to exchange a grant token": {
+        code: meaning for code, meaning in _EXCHANGE.items() if meaning is not _ACCOUNTS.get(code)
+    },
+    "Asked for data": _CRM,
+    "With a status and no code that is known": _NO_CODE,
+}
+"""What was asked, and what Zoho's codes mean then; for the documentation."""
+
+
 def accounts_error(answer: Answer) -> RemoteError:
     """The error in an answer of the token endpoint that carries no token."""
     fields, code = _accounts_code(answer)
