@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 
 import yaml
+from pydantic import SecretStr
 
 from crmflow.api.zohosourceconnection import ZohoSourceConnectionSpec
 from crmflow.cli.redirect import DEFAULT_REDIRECT_URI
 from crmflow.cli.secret import KEYS
+from crmflow.reconcile.credentials import ZohoCredentials
 from crmflow.zoho.scopes import DEFAULT_SCOPES
 from hack.install import ROOT
 
@@ -31,10 +33,12 @@ def test_the_redirect_uri_is_the_default_one_everywhere() -> None:
 
 
 def test_its_manifests_are_valid() -> None:
-    connection, secret = (yaml.safe_load(block) for block in _blocks("yaml"))
+    connection, secret, with_grant_token = (yaml.safe_load(block) for block in _blocks("yaml"))
     spec = ZohoSourceConnectionSpec.model_validate(connection["spec"])
     assert spec.zoho.credentials_secret_ref.name == secret["metadata"]["name"]
     assert tuple(secret["stringData"]) == KEYS
+    data = {key: SecretStr(value) for key, value in with_grant_token["stringData"].items()}
+    assert ZohoCredentials.from_secret(data).grant_token is not None
 
 
 def test_its_options_exist() -> None:
