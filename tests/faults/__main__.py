@@ -1,4 +1,4 @@
-"""``python -m tests.faults crash``, ``cost`` and ``day``."""
+"""``python -m tests.faults crash``, ``cost``, ``day`` and ``memory``."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from tests.faults.campaign import run_campaign
 from tests.faults.cost.measure import measure
 from tests.faults.cost.table import last_line, tables
 from tests.faults.day import live_a_day
+from tests.faults.memory import measure_memory
 from tests.faults.replay import DidNotFinishError
 from tests.faults.report import write_report
 from tests.faults.scenarios import SCENARIOS, scenario_named
@@ -25,7 +26,9 @@ def main() -> int:
     directory: Path = ROOT / "build" / options.command
     shutil.rmtree(directory, ignore_errors=True)
     try:
-        return {"crash": _crash, "cost": _cost, "day": _day}[options.command](options, directory)
+        return {"crash": _crash, "cost": _cost, "day": _day, "memory": _memory}[options.command](
+            options, directory
+        )
     except (ToolError, DidNotFinishError) as error:
         say(str(error))
         return 1
@@ -69,6 +72,19 @@ def _day(options: argparse.Namespace, directory: Path) -> int:
     return 0 if day.is_as_promised else 1
 
 
+def _memory(options: argparse.Namespace, directory: Path) -> int:
+    with running_site(directory / "controlplane") as site:
+        memory = measure_memory(site, directory / "bench", options.secrets, options.kilobytes)
+    if options.report:
+        options.report.parent.mkdir(parents=True, exist_ok=True)
+        options.report.write_text(
+            "# Memory among large Secrets\n\nWritten by `make memory REPORT=…`: resident memory of the operator "
+            f"in a namespace with {options.secrets} unrelated Secrets of {options.kilobytes} kB.\n\n{memory}\n"
+        )
+    print(memory, flush=True)
+    return 0
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
@@ -84,7 +100,10 @@ def _parser() -> argparse.ArgumentParser:
     day = commands.add_parser("day", help="let a credential live for a day, and count its tokens")
     day.add_argument("--connections", type=int, default=200, help="that share the credential")
     day.add_argument("--restarts", type=int, default=50, help="of the operator in that day")
-    for command in (crash, cost, day):
+    memory = commands.add_parser("memory", help="keep large Secrets beside the operator's own")
+    memory.add_argument("--secrets", type=int, default=2000, help="unrelated Secrets")
+    memory.add_argument("--kilobytes", type=int, default=100, help="of each")
+    for command in (crash, cost, day, memory):
         command.add_argument("--report", type=Path, metavar="FILE", help="write a page as well")
     return parser
 
