@@ -78,8 +78,9 @@ def _memory(options: argparse.Namespace, directory: Path) -> int:
     if options.report:
         options.report.parent.mkdir(parents=True, exist_ok=True)
         options.report.write_text(
-            "# Memory among large Secrets\n\nWritten by `make memory REPORT=…`: resident memory of the operator "
-            f"in a namespace with {options.secrets} unrelated Secrets of {options.kilobytes} kB.\n\n{memory}\n"
+            "# Memory among large Secrets\n\n"
+            "Written by `make memory REPORT=…`: resident memory of the operator in a namespace with "
+            f"{options.secrets} unrelated Secrets of {options.kilobytes} kB.\n\n{memory}\n"
         )
     print(memory, flush=True)
     return 0
