@@ -15,7 +15,6 @@ from crmflow.runtime.app import RECONCILERS, Parts
 from crmflow.runtime.keys import Key
 from crmflow.settings import Settings
 from crmflow.transport.http import HttpClient
-from crmflow.transport.pool import SpreadTransport
 from tests.emulators.core.server import Emulators
 from tests.property.apiserver import ApiServer
 from tests.unit.runtime.fakes import JumpingClock
@@ -45,11 +44,13 @@ class EmulatorsClock(JumpingClock):
         super().jump(0.0)
 
 
-class CountedTransport(SpreadTransport):
-    """Knows how many requests wait for an answer."""
+class CountedTransport(httpx.AsyncHTTPTransport):
+    """Knows how many requests wait for an answer. The emulators speak plain HTTP: to read all trusted roots
+    at each start would take longer than a sequence.
+    """
 
     def __init__(self) -> None:
-        super().__init__(pools=3)
+        super().__init__(verify=False, trust_env=False)
         self.under_way = 0
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
