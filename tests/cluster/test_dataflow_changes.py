@@ -158,8 +158,8 @@ def test_what_somebody_changes_in_platform_is_put_right(
         ),
         f"{field} is put right",
     )
-    ready = world.wait_ready(DATAFLOW)
-    assert ready["status"]["lastDrift"]["fields"] == [field]
+    world.until(lambda: "lastDrift" in world.get(DATAFLOW)["status"], "the repair is told")
+    assert world.wait_ready(DATAFLOW)["status"]["lastDrift"]["fields"] == [field]
     assert_quiet(world)
 
 

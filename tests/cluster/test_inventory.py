@@ -223,6 +223,7 @@ def test_a_remote_edit_is_restored_within_a_poll(
         kind, world.name_of(kind), world.namespace, lambda o: "lastDrift" in o["status"], what="drift"
     )
     assert field in repaired["status"]["lastDrift"]["fields"]
+    _until(lambda: reasons(world, "DriftRepaired") != [])  # an event follows the status that it tells of
     assert field.split(".", 1)[1] in reasons(world, "DriftRepaired")[0]["note"]
     world.wait_ready(kind)
     world.wait_ready(DATAFLOW)

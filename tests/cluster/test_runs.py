@@ -57,8 +57,12 @@ def test_every_end_in_every_spelling(world: World, spelling: str, details: str) 
         until(lambda run=run: world.get(DATAFLOW)["status"]["lastRun"]["id"] == run)  # type: ignore[misc]
         assert world.get(DATAFLOW)["status"]["lastRun"]["state"] == shown
         assert condition(obj, "Ready")["status"] == "True"
-    events = [event["reason"] for event in world.cluster.list("Event", world.namespace)]
-    assert events.count("RunFailed") == events.count("RunPartiallySucceeded") == 1
+
+    def told() -> list[str]:
+        return [event["reason"] for event in world.cluster.list("Event", world.namespace)]
+
+    until(lambda: "RunFailed" in told())  # an event follows the status that it tells of
+    assert told().count("RunFailed") == told().count("RunPartiallySucceeded") == 1
 
 
 def test_counts_bytes_and_errors_are_in_status(world: World) -> None:
