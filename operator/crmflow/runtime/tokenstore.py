@@ -50,6 +50,8 @@ class Record:
         self.name = name
         self._fields: dict[str, SecretStr] | None = None
         self._annotations: dict[str, str] = {}
+        self._unsaved_fields: set[str] = set()
+        self._unsaved_annotations: set[str] = set()
         self._reading = asyncio.Lock()
 
     async def fields(self) -> Mapping[str, SecretStr]:
@@ -63,6 +65,7 @@ class Record:
         """Use what was just read."""
         self._fields = {} if secret is None else _decoded(secret.data)
         self._annotations = {} if secret is None else dict(secret.annotations)
+        self._unsaved_fields, self._unsaved_annotations = set(), set()
 
     async def write(self, **fields: str | SecretStr | None) -> None:
         """Set fields; None removes one. Raises RemoteError when the store does not take them."""
@@ -74,7 +77,14 @@ class Record:
             else:
                 known[name] = value if isinstance(value, SecretStr) else SecretStr(value)
         self._fields = known
-        await self._save({"data": {name: _encode(known[name]) if name in known else None for name in fields}})
+        self._unsaved_fields.update(fields)
+        await self._save()
+
+    def discard(self, name: str) -> None:
+        """Take a field back whose write failed; the next write removes it, should it have arrived."""
+        if self._fields is not None:
+            self._fields.pop(name, None)
+            self._unsaved_fields.add(name)
 
     async def hold(self, holder: str) -> None:
         """Note that ``holder`` uses the credential. Raises RemoteError."""
@@ -112,14 +122,26 @@ class Record:
         self._annotations.update({key: value for key, value in changes.items() if value is not None})
         for key in [key for key, value in changes.items() if value is None]:
             self._annotations.pop(key, None)
-        await self._save({"metadata": {"annotations": dict(changes)}})
+        self._unsaved_annotations.update(changes)
+        await self._save()
 
-    async def _save(self, change: Mapping[str, object]) -> None:
-        whole = {
-            "metadata": {"annotations": dict(self._annotations)},
-            "data": {name: _encode(value) for name, value in (self._fields or {}).items()},
+    async def _save(self) -> None:
+        """Write what changed, and with it whatever an earlier write failed to bring."""
+        data = {name: _encode(value) for name, value in (self._fields or {}).items()}
+        names, keys = frozenset(self._unsaved_fields), frozenset(self._unsaved_annotations)
+        change = {
+            "metadata": {"annotations": {key: self._annotations.get(key) for key in keys}},
+            "data": {name: data.get(name) for name in names},
         }
-        await self._store.save(self._service, self.name, change, whole)
+        whole = {"metadata": {"annotations": dict(self._annotations)}, "data": data}
+        self._unsaved_fields -= names
+        self._unsaved_annotations -= keys
+        try:
+            await self._store.save(self._service, self.name, change, whole)
+        except BaseException:
+            self._unsaved_fields |= names
+            self._unsaved_annotations |= keys
+            raise
 
 
 class TokenStore:

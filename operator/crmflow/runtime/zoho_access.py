@@ -181,7 +181,11 @@ class ZohoCredential:
             raise grant_lost("the exchange of the grant token was begun, and its result is lost")
         if credentials.grant_token is None:
             raise RuntimeError("credentials hold a refresh token or a grant token")
-        await record.write(grant=_EXCHANGING)
+        try:
+            await record.write(grant=_EXCHANGING)
+        except RemoteError:
+            record.discard("grant")  # it was not sent, and may be once the store takes notes again
+            raise
         try:
             exchanged = await self.services.grants.exchange(
                 self.data_center,

@@ -308,6 +308,8 @@ async def test_no_grant_token_is_used_up_without_a_place_for_what_it_gives(site:
     assert error.value.reason == "TokenStoreForbidden"
     assert HOME in error.value.message
     assert site.zoho.exchanges == []
+    assert await site.token(credentials=GRANT), "it was not sent, so it is still good"
+    assert len(site.zoho.exchanges) == 1
 
 
 @pytest.mark.parametrize(
@@ -331,6 +333,22 @@ async def test_no_token_is_asked_for_while_the_budget_is_not_known(
 async def test_a_token_that_can_not_be_stored_is_good_all_the_same(site: Site) -> None:
     site.kubernetes.errors["merge_own_secret"] = [None, KubernetesError("503", 503)]
     assert await site.token() == await site.token() == "1000.access.1"
+
+
+async def test_what_a_write_lost_is_in_the_next_one(site: Site) -> None:
+    """Else the refresh token out of a grant token would be gone with the process."""
+    site.kubernetes.errors["merge_own_secret"] = [None, KubernetesError("503", 503)]
+    with pytest.raises(RemoteError):
+        await site.token(credentials=GRANT)
+    await site.token(credentials=GRANT)
+    site.start()
+    await site.token(credentials=GRANT)
+    [stored] = site.stored
+    assert stored["refreshToken"] == "1000.obtained.1"
+    assert "grant" not in stored
+    [secret] = site.kubernetes.own_secrets.values()
+    assert A in secret["metadata"]["annotations"].values()
+    assert len(site.zoho.exchanges) == 1
 
 
 async def test_what_is_pushed_is_known_after_a_restart(site: Site) -> None:
