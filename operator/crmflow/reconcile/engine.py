@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -66,7 +67,7 @@ class Services:
 
 
 @dataclass
-class Pass(Generic[SpecT, StatusT]):
+class Pass(ABC, Generic[SpecT, StatusT]):
     """One visit to one resource: what is declared, what is known, and what was found out on the way.
 
     ``status`` is a draft: steps record facts in it, the runtime compares and writes it at the end (and at
@@ -92,9 +93,9 @@ class Pass(Generic[SpecT, StatusT]):
     """True once everything has been compared with the spec; the next visits may be polls."""
 
     @property
+    @abstractmethod
     def recorded_id(self) -> str | None:
         """The id of the remote object that an adoption names, as status records it; each kind knows where."""
-        raise NotImplementedError
 
     @property
     def observes(self) -> bool:
