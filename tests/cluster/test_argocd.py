@@ -216,7 +216,9 @@ def _live_through_a_lot(world: World) -> None:
     world.control.patch(f"/aep/sandboxes/prod/flows/{flow}", body={"name": "Renamed"})
     _until(lambda: world.held("flows")[0]["name"] != "Renamed")
     world.control.delete(f"/aep/sandboxes/prod/flows/{flow}")
-    _until(lambda: world.held("flows") and world.get(DATAFLOW)["status"]["flow"]["id"] != flow)
+    _until(
+        lambda: world.held("flows") and world.get(DATAFLOW)["status"].get("flow", {}).get("id", flow) != flow
+    )
     world.wait_ready(DATAFLOW)
     world.operator.restart()
     world.wait_polls(2)

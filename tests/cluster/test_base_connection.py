@@ -235,6 +235,7 @@ def test_tested_says_a_failure_at_once_and_ready_after_three(
     world: World, failure: str, status: str, reason: str, ready_reason: str
 ) -> None:
     make_ready(world)
+    world.wait_polls(2)  # the first listing wakes what it shows for the first time
     world.control.switch("aep", testFailure=failure)
     world.control.switch("zoho", ipBlock="source")
 
@@ -399,6 +400,7 @@ def test_a_connector_that_stops_working_is_the_third_probe(world: World) -> None
 
 def test_what_vanishes_after_the_withdrawal_is_not_attempted_again(world: World) -> None:
     make_ready(world)
+    world.wait_polls(1)  # what no listing has shown yet may still be on its way into them
     world.control.post("/aep/source/withdraw")
     vanish(world)
     mark = world.mark()

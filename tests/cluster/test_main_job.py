@@ -58,7 +58,14 @@ def test_status_names_what_was_made(world: World) -> None:
 
 def test_a_new_resource_costs_few_writes(world: World) -> None:
     """Finalizer, first status, intents, final status; one more for each wait it meets."""
-    world.make_ready()
+    world.apply_secrets()
+    world.apply_connection()
+    # Else the dataflow may wait for the connection to be there, and then for it to be Ready.
+    world.cluster.wait(
+        CONNECTION, world.name_of(CONNECTION), world.namespace, lambda obj: "status" in obj, what="status"
+    )
+    world.apply_dataflow()
+    world.wait_ready(DATAFLOW)
 
     def writes(kind: str) -> float:
         return sum(

@@ -36,6 +36,8 @@ class Authorize:
             text=True,
             cwd=ROOT,
             env={**_bare_environment(), **environment},
+            # Background jobs of a shell ignore it, and so does what they start.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
         self.stdout, self.stderr = "", ""
         self._news = threading.Condition()
