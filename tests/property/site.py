@@ -11,8 +11,8 @@ from typing import Any
 import httpx
 
 from crmflow.observability.metrics import Metrics
-from crmflow.runtime.app import RECONCILERS, Parts
 from crmflow.runtime.keys import Key
+from crmflow.runtime.parts import RECONCILERS, Parts
 from crmflow.settings import Settings
 from crmflow.transport.http import HttpClient
 from tests.emulators.core.server import Emulators
