@@ -22,8 +22,9 @@ from crmflow.reconcile.kind import Reconciler
 from crmflow.reconcile.offer import Offers
 from crmflow.reconcile.ownership import key_in
 from crmflow.runtime.cache import ObjectCache
+from crmflow.runtime.claims import Claim, Finding, Known
 from crmflow.runtime.events import EventWriter
-from crmflow.runtime.inventory import Claim, Finding, Known, ListingClient, SandboxInventory, Scope
+from crmflow.runtime.inventory import ListingClient, SandboxInventory, Scope
 from crmflow.runtime.keys import Key
 from crmflow.transport.errors import RemoteError
 

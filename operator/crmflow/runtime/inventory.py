@@ -10,19 +10,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
 from crmflow.aep.listings import Collection, Listed
 from crmflow.aep.models import Run, Sandbox
 from crmflow.clock import Clock
-from crmflow.reconcile.brake import is_mass_vanish
-from crmflow.reconcile.dataflow.runs import RunRecord
 from crmflow.reconcile.offer import DATA_LAKE_CONNECTION_SPEC_ID, ZOHO_CONNECTION_SPEC_ID
 from crmflow.reconcile.ownership import key_in
 from crmflow.reconcile.ports import Absence
+from crmflow.runtime.claims import Claim, Finding, Known
 from crmflow.runtime.keys import Key
+from crmflow.runtime.losses import Losses
+from crmflow.runtime.own_writes import OwnWrites
 from crmflow.runtime.runs import RunLedger, RunsClient
 from crmflow.runtime.snapshot import Snapshot
 from crmflow.transport.errors import RemoteError
@@ -46,41 +46,6 @@ class ListingClient(RunsClient, Protocol):
     async def list_by_spec(self, collection: Collection, spec_id: str) -> Sequence[Listed]: ...
     async def list_by_ids(self, collection: Collection, ids: tuple[str, ...]) -> Sequence[Listed]: ...
     async def sandboxes(self) -> Sequence[Sandbox]: ...
-
-
-@dataclass(frozen=True)
-class Claim:
-    """A resource of the cluster records this remote object as its own."""
-
-    key: Key
-    collection: Collection
-    id: str
-    runs: RunRecord | None = None
-    """What the resource says of the runs of this flow, if a visit would record a new one."""
-
-
-@dataclass(frozen=True)
-class Known:
-    """What the cluster knows of a scope: claims, and the lookup keys of all its resources."""
-
-    claims: tuple[Claim, ...] = ()
-    owners: Mapping[str, Key] = field(default_factory=dict)
-    """Lookup key → the resource that it belongs to."""
-    adopting: frozenset[Key] = frozenset()
-    """Those that have adopted what stands for them: an object with their key is not theirs."""
-    accepts_loss: frozenset[str] = frozenset()
-    """Values of the annotation ``crmflow.io/accept-loss`` on connections of the scope."""
-    all_there_at: float | None = None
-    """When a resource last became Ready, of those that are Ready: then everything that it records existed."""
-
-
-@dataclass(frozen=True)
-class Finding:
-    """What a poll wants done about a resource."""
-
-    key: Key
-    recheck: bool
-    """True: compare everything; False: only the last run is new."""
 
 
 class SandboxInventory:
@@ -108,12 +73,9 @@ class SandboxInventory:
         self._ledger = RunLedger(client, clock)
         self._snapshot: Snapshot | None = None
         self._listing: tuple[float, asyncio.Task[Snapshot]] | None = None
-        self._created: dict[str, tuple[Collection, Listed, float]] = {}
-        self._deleted: dict[str, float] = {}
+        self._own = OwnWrites(clock, grace)
+        self._losses = Losses(sandbox, client.sandboxes, leader_since)
         self._versions: dict[str, str] = {}
-        self._used_acceptances: set[str] = set()
-        self._mass_vanish = False
-        self._lost_in_reset: set[str] = set()
         self.reported_orphans: set[str] = set()
 
     # What passes ask and tell
@@ -124,12 +86,11 @@ class SandboxInventory:
 
     def created(self, collection: Collection, item: Listed) -> None:
         """An own create, which listings may not show yet."""
-        self._created[item.id] = (collection, item, self._clock.now())
+        self._own.created(collection, item)
 
     def deleted(self, remote_id: str) -> None:
         """An own delete, or an object that was let go, which listings may not show yet."""
-        self._deleted[remote_id] = self._clock.now()
-        self._created.pop(remote_id, None)
+        self._own.deleted(remote_id)
         self._versions.pop(remote_id, None)
 
     @property
@@ -141,16 +102,16 @@ class SandboxInventory:
 
     def item(self, collection: Collection, remote_id: str) -> Listed | None:
         """The object in the latest listing, own writes laid over it."""
-        if remote_id in self._deleted:
+        if self._own.is_deleted(remote_id):
             return None
         listed = self._snapshot.items[collection].get(remote_id) if self._snapshot else None
-        return listed or self._own(collection).get(remote_id)
+        return listed or self._own.made(collection).get(remote_id)
 
     def with_key(self, collection: Collection, key: str) -> list[Listed]:
         """The objects whose name ends in ``key``, the oldest first."""
         listed = self._snapshot.with_key(collection, key) if self._snapshot else ()
-        own = (item for item in self._own(collection).values() if key_in(item.name) == key)
-        found = {item.id: item for item in (*own, *listed) if item.id not in self._deleted}
+        own = (item for item in self._own.made(collection).values() if key_in(item.name) == key)
+        found = {item.id: item for item in (*own, *listed) if not self._own.is_deleted(item.id)}
         return sorted(found.values(), key=lambda item: (item.created_at, item.id))
 
     async def look_up(self, collection: Collection, key: str, *, lost: bool) -> list[Listed]:
@@ -170,7 +131,7 @@ class SandboxInventory:
     def is_built_on(self, remote_id: str) -> bool:
         """True if a listed object names this one as what it is built on."""
         listed = self._snapshot.built_on(remote_id) if self._snapshot else ()
-        return any(child not in self._deleted for child in listed)
+        return bool(self._own.remaining(listed))
 
     def last_run(self, flow_id: str) -> Run | None:
         """The flow's last run, once runs have been listed."""
@@ -186,13 +147,8 @@ class SandboxInventory:
         RemoteError.
         """
         snapshot = await self.list_since(self._clock.now() - JUST_NOW_SECONDS)
-        flows = {
-            flow
-            for source in snapshot.built_on(connection_id)
-            for flow in snapshot.built_on(source)
-            if flow not in self._deleted
-        }
-        return sorted(flows)
+        flows = {flow for source in snapshot.built_on(connection_id) for flow in snapshot.built_on(source)}
+        return sorted(self._own.remaining(flows))
 
     async def absence(self, collection: Collection, remote_id: str) -> Absence:
         """Why a read of ``remote_id`` was answered with 404. Absence is never taken for deletion without
@@ -203,9 +159,10 @@ class SandboxInventory:
             return Absence.HIDDEN
         if await self.client.list_by_ids(collection, (remote_id,)):
             return Absence.HIDDEN
-        if remote_id in self._lost_in_reset:
+        if self._losses.went_in_reset(remote_id):
             return Absence.RESET
-        return await self._brake(snapshot)
+        known = self._known()
+        return await self._losses.judge(known, self._missing(known, snapshot), snapshot)
 
     # Listing
 
@@ -233,27 +190,8 @@ class SandboxInventory:
             for collection, listing in zip(specs, listings, strict=True)
         }
         self._snapshot = Snapshot(begun_at, items)
-        self._forget_settled_writes(self._snapshot)
+        self._own.settle(self._snapshot)
         return self._snapshot
-
-    def _forget_settled_writes(self, snapshot: Snapshot) -> None:
-        """An own write needs no overlay once a listing shows it, or began so late that the index must."""
-        self._created = {
-            remote_id: entry
-            for remote_id, entry in self._created.items()
-            if remote_id not in snapshot.items[entry[0]] and entry[2] + self._grace > snapshot.begun_at
-        }
-        self._deleted = {
-            remote_id: when
-            for remote_id, when in self._deleted.items()
-            if when + self._grace > snapshot.begun_at
-        }
-
-    def _own(self, collection: Collection) -> dict[str, Listed]:
-        """Own creates that no listing shows yet; there are never many."""
-        return {
-            remote_id: item for remote_id, (where, item, _) in self._created.items() if where is collection
-        }
 
     # Polling
 
@@ -273,8 +211,7 @@ class SandboxInventory:
         for key in strays:
             findings[key] = Finding(key, recheck=True)
         if not missing:
-            self._mass_vanish = False
-            self._used_acceptances = set(known.accepts_loss)  # a later loss wants a word of its own
+            self._losses.nothing_is_missing(known)
         return list(findings.values()), orphans
 
     def _changes(self, known: Known, snapshot: Snapshot) -> Iterable[Finding]:
@@ -303,9 +240,7 @@ class SandboxInventory:
         return [
             claim
             for claim in known.claims
-            if claim.id not in snapshot.items[claim.collection]
-            and claim.id not in self._created
-            and claim.id not in self._deleted
+            if claim.id not in snapshot.items[claim.collection] and claim.id not in self._own
         ]
 
     async def _is_reliable(self, missing: Sequence[Claim]) -> bool:
@@ -327,7 +262,7 @@ class SandboxInventory:
         for items in snapshot.items.values():
             for item in items.values():
                 key = key_in(item.name)
-                if key is None or item.id in claimed or item.id in self._created or item.id in self._deleted:
+                if key is None or item.id in claimed or item.id in self._own:
                     continue
                 owner = known.owners.get(key)
                 if owner is not None and owner not in known.adopting:
@@ -335,36 +270,3 @@ class SandboxInventory:
                 elif key.rsplit(":", 1)[0] in instances and item.created_at < oldest:
                     orphans.append(item)
         return strays, orphans
-
-    # The brake
-
-    async def _brake(self, snapshot: Snapshot) -> Absence:
-        known = self._known()
-        vanished = self._vanished(known, snapshot)
-        flows = sum(1 for claim in known.claims if claim.collection is Collection.FLOWS)
-        if await self._was_reset(known, snapshot):
-            self._lost_in_reset = {claim.id for claim in known.claims}
-            return Absence.RESET
-        self._mass_vanish = self._mass_vanish or is_mass_vanish(len(vanished), flows)
-        if self._mass_vanish and not self._accepted(known):
-            return Absence.MASS_VANISH
-        return Absence.GONE
-
-    def _vanished(self, known: Known, snapshot: Snapshot) -> list[Claim]:
-        return [claim for claim in self._missing(known, snapshot) if claim.collection is Collection.FLOWS]
-
-    def _accepted(self, known: Known) -> bool:
-        """A person has said since that the loss is real; each word counts once."""
-        return bool(known.accepts_loss - self._used_acceptances)
-
-    async def _was_reset(self, known: Known, snapshot: Snapshot) -> bool:
-        """Nothing of ours is left, and the sandbox says that it is being reset, or was changed since all was
-        there.
-        """
-        if any(claim.id in snapshot.items[claim.collection] for claim in known.claims):
-            return False
-        sandbox = next((s for s in await self.client.sandboxes() if s.name == self._sandbox), None)
-        if sandbox is None:
-            return False
-        since = self._leader_since if known.all_there_at is None else known.all_there_at
-        return sandbox.state == "resetting" or (sandbox.modified_at or 0.0) > since

@@ -18,7 +18,7 @@ from crmflow.api.kinds import GROUP, VERSION
 from crmflow.reconcile.decide import Priority
 from crmflow.reconcile.kind import Reconciler
 from crmflow.runtime.cache import ObjectCache
-from crmflow.runtime.inventory import Finding
+from crmflow.runtime.claims import Finding
 from crmflow.runtime.keys import Key
 from crmflow.runtime.queue import WorkQueue
 

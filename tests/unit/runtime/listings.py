@@ -15,7 +15,8 @@ from crmflow.observability import tally
 from crmflow.reconcile.dataflow.runs import RunRecord, last_run
 from crmflow.reconcile.identity import Identity
 from crmflow.reconcile.offer import FLOW_SPEC_ID
-from crmflow.runtime.inventory import Claim, Known, SandboxInventory
+from crmflow.runtime.claims import Claim, Known
+from crmflow.runtime.inventory import SandboxInventory
 from crmflow.runtime.keys import Key
 from crmflow.transport.errors import RemoteError
 from tests.unit.runtime.fakes import START, JumpingClock

@@ -20,9 +20,10 @@ from crmflow.reconcile.identity import Identity
 from crmflow.reconcile.offer import Offers
 from crmflow.reconcile.ports import Absence
 from crmflow.runtime.cache import ObjectCache
+from crmflow.runtime.claims import Finding
 from crmflow.runtime.events import EventWriter
 from crmflow.runtime.inventories import Installation, Inventories
-from crmflow.runtime.inventory import Finding, Scope
+from crmflow.runtime.inventory import Scope
 from crmflow.runtime.keys import Key
 from tests.unit.reconcile.fakes import remote_error
 from tests.unit.reconcile.world import connection_spec, dataflow_spec

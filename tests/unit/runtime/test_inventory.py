@@ -11,7 +11,8 @@ from crmflow.aep.listings import Collection
 from crmflow.aep.models import Run, Sandbox
 from crmflow.reconcile.offer import DATA_LAKE_CONNECTION_SPEC_ID, FLOW_SPEC_ID, ZOHO_CONNECTION_SPEC_ID
 from crmflow.reconcile.ports import Absence
-from crmflow.runtime.inventory import RECENT_SECONDS, Known
+from crmflow.runtime.claims import Known
+from crmflow.runtime.inventory import RECENT_SECONDS
 from crmflow.transport.errors import RemoteError
 from tests.unit.reconcile.fakes import remote_error
 from tests.unit.runtime.fakes import START, settle

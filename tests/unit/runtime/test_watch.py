@@ -10,7 +10,7 @@ from crmflow.reconcile.connection.reconciler import RECONCILER as CONNECTION
 from crmflow.reconcile.dataflow.reconciler import RECONCILER as DATAFLOW
 from crmflow.reconcile.decide import Priority
 from crmflow.runtime.cache import ObjectCache
-from crmflow.runtime.inventory import Finding
+from crmflow.runtime.claims import Finding
 from crmflow.runtime.keys import Key
 from crmflow.runtime.queue import WorkQueue
 from crmflow.runtime.watch import Observer
