@@ -50,6 +50,34 @@ def test_success(desk: Desk, page: Page, screenshot: Screenshot) -> None:
     assert "access_token" in desk.refreshes().json()
 
 
+def test_success_with_a_client_of_another_data_center(desk: Desk, page: Page) -> None:
+    """Zoho's page is that of the client's data centre, the token request goes to the user's."""
+    desk.register_elsewhere()
+    run = desk.authorize("--client-data-center=us")
+    consent(page, run, USER)
+
+    expect_outcome(page, "Connected", "Nordlicht Handels GmbH (production, enterprise)")
+    assert run.finish() == 0, run.stderr
+    assert {call["path"] for call in desk.calls("/oauth/v2/auth")} == {"/dc/us/oauth/v2/auth"}
+    assert [call["path"] for call in desk.calls("/oauth/v2/token")] == ["/dc/eu/oauth/v2/token"]
+    assert "access_token" in desk.refreshes().json()
+
+
+def test_success_pasted(desk: Desk, page: Page) -> None:
+    """The browser is on another machine and ends on an address that it can't load; that is what is pasted."""
+    desk.register_elsewhere()
+    run = desk.authorize("--paste", "--client-data-center=us")
+    page.goto(run.shown_url)
+    page.get_by_label(USER).check()
+    with page.expect_event("requestfailed", lambda request: "code=" in request.url) as ended:
+        page.get_by_role("button", name="Accept").click()
+    run.type(ended.value.url)
+
+    assert run.finish() == 0, run.stderr
+    assert [call["path"] for call in desk.calls("/oauth/v2/token")] == ["/dc/eu/oauth/v2/token"]
+    assert "access_token" in desk.refreshes().json()
+
+
 @pytest.mark.parametrize(
     ("account", "button", "texts", "picture"),
     [

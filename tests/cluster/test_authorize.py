@@ -103,19 +103,54 @@ def test_keys_keep_the_spelling_that_the_secret_has(desk: Desk) -> None:
     assert held["refresh_token"] != "old"
 
 
-def test_a_client_of_another_data_center(desk: Desk) -> None:
-    desk.client = desk.register(dataCenter="us", dataCenters=["us", "eu"])
-    secret = "0123456789abcdef0123456789abcdef01234567"
-    desk.store(clientId=desk.client["clientId"], clientSecret=secret)
+@pytest.mark.parametrize("same_secret", [False, True])
+def test_a_client_of_another_data_center(desk: Desk, same_secret: bool) -> None:
+    desk.register_elsewhere(same_secret=same_secret)
     run = desk.authorize("--client-data-center=us")
     assert "/dc/us/oauth/v2/auth" in run.url
     page = follow(run.consent(USER))
 
-    # The emulator keeps the European secret of that client to itself, so this is as far as it can get.
-    assert run.finish() == 1
-    assert "each data centre has a secret of its own" in page.text
+    assert run.finish() == 0, run.stderr
+    assert "Nordlicht Handels GmbH (production, enterprise)" in page.text
     (call,) = desk.calls("/oauth/v2/token")
     assert call["path"].startswith("/dc/eu/")
+    assert "access_token" in desk.refreshes().json()
+
+
+def test_a_client_of_another_data_center_pasted(desk: Desk) -> None:
+    desk.register_elsewhere()
+    run = desk.authorize("--paste", "--client-data-center=us")
+    assert "/dc/us/oauth/v2/auth" in run.shown_url
+    run.type(decide(run.shown_url, USER))
+
+    assert run.finish() == 0, run.stderr
+    (call,) = desk.calls("/oauth/v2/token")
+    assert call["path"].startswith("/dc/eu/")
+    assert "access_token" in desk.refreshes().json()
+
+
+def test_the_client_secret_of_another_data_center(desk: Desk) -> None:
+    desk.register_elsewhere()
+    desk.store(clientId=desk.client["clientId"], clientSecret=desk.client["clientSecrets"]["us"])
+    before = desk.stored()
+    run = desk.authorize("--client-data-center=us")
+    page = follow(run.consent(USER))
+
+    assert run.finish() == 1
+    assert "each data centre has a secret of its own" in page.text
+    assert desk.stored() == before
+
+
+def test_a_client_that_is_not_known_where_the_page_is_opened(desk: Desk) -> None:
+    """Without ``--client-data-center``: Zoho shows a page of its own and sends nobody back."""
+    desk.register_elsewhere()
+    run = desk.authorize("--timeout=5m")
+    page = httpx.get(run.url, trust_env=False)
+    assert (page.status_code, "Invalid Client" in page.text) == (400, True)
+    desk.emulators.control.advance(301)
+
+    assert run.finish() == 1
+    assert "--client-data-center" in run.stderr
 
 
 @pytest.mark.parametrize(

@@ -144,6 +144,17 @@ async def test_first_grant_founds_an_organisation_in_an_empty_data_center(zoho: 
 # --- wrong use --------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(("same", "different"), [(False, 2), (True, 1)])
+async def test_a_client_in_two_data_centers(zoho: Zoho, same: bool, different: int) -> None:
+    """Each data centre takes the secret that the control API names for it (zoho.md 1.8)."""
+    grant = await zoho.grant(dataCenter="us", dataCenters=["US", "eu"], sameSecret=same)
+    assert len(set(grant["clientSecrets"].values())) == different
+    for dc in ("us", "eu"):
+        there = await zoho.grant(clientId=grant["clientId"], dataCenter=dc)
+        assert there["clientSecret"] == grant["clientSecrets"][dc]
+        assert "access_token" in (await zoho.exchange(there, dc=dc)).json()
+
+
 @pytest.mark.parametrize(
     ("method", "path", "body", "status"),
     [

@@ -73,6 +73,14 @@ class Desk:
             return None
         return {key: base64.b64decode(value).decode() for key, value in found["data"].items()}
 
+    def register_elsewhere(self, *, same_secret: bool = False) -> None:
+        """The client is registered in the US and enabled for Europe, where the connection reads from; the
+        Secret holds its European secret (zoho.md 1.8).
+        """
+        client = self.register(dataCenter="us", dataCenters=["us", "eu"], sameSecret=same_secret)
+        self.client = {**client, "clientSecret": client["clientSecrets"]["eu"]}
+        self.store()
+
     def client_options(self) -> list[str]:
         """The registered client on the command line."""
         file = self._directory / "client-secret"

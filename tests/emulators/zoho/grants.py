@@ -35,7 +35,9 @@ class GrantRequest(BaseModel):
     redirect_uri: str | None = None
     """Redirect URI of a server-based client."""
     data_centers: list[str] | None = None
-    """Data centres in which the new client is enabled, each with its own secret; by default the grant's."""
+    """Data centres in which the new client is enabled; by default the grant's."""
+    same_secret: bool = False
+    """The new client has one secret for all its data centres instead of one for each (zoho.md 1.8)."""
     user: str | None = None
     """Address of an existing user."""
     api_access: bool = True
@@ -54,10 +56,12 @@ class GrantRequest(BaseModel):
     @field_validator("data_center", mode="before")
     @classmethod
     def _known(cls, value: Any) -> str:
-        code = str(value).lower()
-        if code not in DATA_CENTERS:
-            raise ValueError("no such data centre")
-        return code
+        return _data_center(value)
+
+    @field_validator("data_centers", mode="before")
+    @classmethod
+    def _all_known(cls, value: Any) -> Any:
+        return [_data_center(item) for item in value] if isinstance(value, list) else value
 
     @field_validator("environment", mode="before")
     @classmethod
@@ -85,6 +89,7 @@ def create_grant(state: ZohoState, request: GrantRequest) -> dict[str, Any]:
     answer: dict[str, Any] = {
         "clientId": client.client_id,
         "clientSecret": client.secrets.get(request.data_center),
+        "clientSecrets": dict(client.secrets),
         "dataCenter": request.data_center,
         "environment": request.environment.value,
         "zgid": organization.zgid,
@@ -98,6 +103,13 @@ def create_grant(state: ZohoState, request: GrantRequest) -> dict[str, Any]:
         access_token = state.tokens.refresh(refresh_token)
         return answer | {"refreshToken": refresh_token.value, "accessToken": access_token.value}
     return answer | {"grantToken": state.tokens.new_code(grant, request.expires_in).value}
+
+
+def _data_center(value: Any) -> str:
+    code = str(value).lower()
+    if code not in DATA_CENTERS:
+        raise ValueError("no such data centre")
+    return code
 
 
 def _organization(state: ZohoState, request: GrantRequest) -> Organization:
@@ -115,11 +127,15 @@ def _organization(state: ZohoState, request: GrantRequest) -> Organization:
 def _new_client(state: ZohoState, request: GrantRequest, owner: User) -> Client:
     name = f"created:{state.new_serial()}"
     server = request.client_type is ClientType.SERVER
+    secrets = {
+        dc: client_secret(name if request.same_secret else f"{name}:{dc}")
+        for dc in request.data_centers or [request.data_center]
+    }
     client = Client(
         client_id(name),
         request.client_type,
         request.data_center,
-        {dc: client_secret(f"{name}:{dc}") for dc in request.data_centers or [request.data_center]},
+        secrets,
         owner.email,
         (request.redirect_uri or REDIRECT_URI,) if server else (),
     )
