@@ -179,3 +179,6 @@ def test_a_dataset_that_is_gone_is_named(world: World) -> None:
     world.control.advance(3700)
     gone = world.wait_reason(DATAFLOW, "Ready", "DatasetGone")
     assert "expired" in condition(gone, "TargetReady")["message"]
+    world.edit(DATAFLOW, ingestion={"enabled": False})
+    until(lambda: world.held("flows")[0]["state"] == "disabled")
+    world.wait_reason(DATAFLOW, "Ready", "DatasetGone")

@@ -87,3 +87,23 @@ async def test_a_dataset_that_is_gone_has_a_reason_of_its_own_and_heals() -> Non
     world.platform.datasets[DATASET_ID] = dataset
     assert (await resource.visit()).outcome.is_done
     assert resource.condition("TargetReady")[0] == "True"
+
+
+async def test_a_flow_whose_dataset_is_gone_can_still_be_changed_and_disabled() -> None:
+    world = World()
+    resource = world.dataflow()
+    await resource.until_done()
+    dataset = world.platform.datasets.pop(DATASET_ID)
+    resource.edit(lambda spec: (spec["schedule"].update(interval=2), spec["ingestion"].update(enabled=False)))
+    await resource.visit()
+    result = await resource.visit()
+    assert result.outcome.reason == "DatasetGone"
+    assert resource.condition("TargetReady")[:2] == ("False", "DatasetGone")
+    assert resource.condition("Synced")[0] == "True"
+    [flow] = world.platform.flows.values()
+    assert (flow.state, flow.schedule.interval) == ("disabled", 2)
+    assert (await resource.visit(full=False)).outcome.reason == "DatasetGone"
+
+    world.platform.datasets[DATASET_ID] = dataset
+    assert (await resource.visit()).outcome.is_done
+    assert resource.condition("TargetReady")[:2] == ("True", "Succeeded")

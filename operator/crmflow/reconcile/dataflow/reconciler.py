@@ -20,7 +20,8 @@ from crmflow.reconcile.dataflow.conditions import (
 from crmflow.reconcile.dataflow.create import create
 from crmflow.reconcile.dataflow.flow_state import note_state
 from crmflow.reconcile.dataflow.mapping_sets import validate_mapping
-from crmflow.reconcile.dataflow.source import check_source, report_source
+from crmflow.reconcile.dataflow.remarks import report_losses
+from crmflow.reconcile.dataflow.source import check_source
 from crmflow.reconcile.dataflow.state import SLOTS, DataflowPass, Named, recorded_ids
 from crmflow.reconcile.dataflow.target import check_dataset, check_schema, create_dataset
 from crmflow.reconcile.dataflow.update import update
@@ -44,7 +45,7 @@ STEPS = (
     Step(update, SYNCED, only_full=True),
     Step(steps.settle, SYNCED),
     Step(steps.tell_runs, RUNS_HEALTHY),
-    Step(report_source),
+    Step(report_losses),
 )
 
 DELETION_STEPS = (

@@ -10,13 +10,12 @@ from dataclasses import dataclass
 from crmflow.aep.models import Column, Table
 from crmflow.observability.events import EventType
 from crmflow.reconcile.conditions import FALSE, TRUE
+from crmflow.reconcile.dataflow import remarks
 from crmflow.reconcile.dataflow.conditions import SOURCE_READY
 from crmflow.reconcile.dataflow.state import DataflowPass
 from crmflow.reconcile.dataflow.text import some
 from crmflow.reconcile.outcome import DONE, Outcome, stalled, waiting
 from crmflow.reconcile.remote import found
-
-APPEARED, VANISHED = "ColumnsAppeared", "ColumnsVanished"
 
 
 @dataclass(frozen=True)
@@ -74,29 +73,12 @@ async def check_source(pass_: DataflowPass) -> Outcome:
     return _check_delta_column(pass_, view)
 
 
-async def report_source(pass_: DataflowPass) -> Outcome:
-    """Nothing that the flow reads is gone. It comes last: until somebody cures that, all else is kept as the
-    spec says.
-    """
-    finding = pass_.findings.get(SOURCE_READY.name)
-    if finding is not None and finding.reason == VANISHED:
-        return stalled(VANISHED, finding.message)
-    return DONE
-
-
-def keep_remarks(pass_: DataflowPass) -> None:
-    """A poll looks at no columns: what was last said about them goes on to hold."""
-    said = pass_.conditions.get(SOURCE_READY.name)
-    if said is not None and said.reason in (APPEARED, VANISHED):
-        pass_.find(SOURCE_READY, said.status, said.reason, said.message)
-
-
 def _look_at(pass_: DataflowPass, view: SourceView | None) -> Outcome:
     """Columns that appeared or vanished since the flow was created. Whether Zoho can be reached at all is
     for the connection's resource to say.
     """
     if view is None:
-        keep_remarks(pass_)
+        remarks.keep(pass_, SOURCE_READY)
         return DONE
     pinned, table = pass_.status.columns, pass_.spec.source.table
     pass_.columns = tuple(view.columns[name] for name in pinned if name in view.columns)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from crmflow.aep.listings import Collection
 from crmflow.reconcile import reach
 from crmflow.reconcile.ahead import ask
-from crmflow.reconcile.dataflow import flow_state, runs, source, target
+from crmflow.reconcile.dataflow import flow_state, remarks, runs, source, target
 from crmflow.reconcile.dataflow.mapping_sets import remember_mapping_set
 from crmflow.reconcile.dataflow.state import DataflowPass
 from crmflow.reconcile.engine import together
@@ -38,7 +38,7 @@ async def find_connection(pass_: DataflowPass) -> Outcome:
     pass_.connection_view = view
     remember_mapping_set(pass_)
     if not pass_.full:
-        source.keep_remarks(pass_)
+        remarks.keep_all(pass_)
     return reach.refusal(pass_, view.spec) or await reach.reach_platform(pass_, name, view.spec)
 
 

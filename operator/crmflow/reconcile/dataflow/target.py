@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from crmflow.aep.models import DataSet, Schema
 from crmflow.api.crmdataflow import DatasetCreation, DatasetStatus, SchemaCreation, SchemaStatus
 from crmflow.reconcile import creation, named
+from crmflow.reconcile.conditions import FALSE
+from crmflow.reconcile.dataflow.conditions import TARGET_READY
 from crmflow.reconcile.dataflow.mapping import content_type
 from crmflow.reconcile.dataflow.state import DataflowPass
 from crmflow.reconcile.dataflow.values import major_version
@@ -76,11 +78,12 @@ async def check_schema(pass_: DataflowPass) -> Outcome:
 
 
 async def check_dataset(pass_: DataflowPass) -> Outcome:
-    """The dataset exists and has the schema in the same major version, or it can be created; of a flow that
-    exists, its dataset is still there.
+    """The dataset exists and has the schema in the same major version, or it can be created. Of a flow that
+    exists it is only told when it is gone.
     """
     if not pass_.creates:
-        return _keeps_dataset(pass_)
+        _keep_dataset(pass_)
+        return DONE
     wanted, schema = pass_.spec.target.dataset, _schema(pass_)
     hits = pass_.datasets_answer.get()
     if len(hits) > 1:
@@ -156,17 +159,19 @@ def note_names(pass_: DataflowPass) -> None:
         )
 
 
-def _keeps_dataset(pass_: DataflowPass) -> Outcome:
+def _keep_dataset(pass_: DataflowPass) -> None:
     """The dataset has neither been deleted nor expired: a flow fails from then on (platform.md 9)."""
     hits, used = pass_.datasets_answer.get(), pass_.status.dataset
-    if not hits:
-        return stalled(
-            "DatasetGone",
-            "The dataset that the flow writes into was deleted or has expired, so every run fails. Platform "
-            "does not bring a dataset back: delete the resource, and create it anew with another dataset.",
-        )
-    _record_dataset(pass_, hits[0], used.name if used else None)
-    return DONE
+    if hits:
+        _record_dataset(pass_, hits[0], used.name if used else None)
+        return
+    pass_.find(
+        TARGET_READY,
+        FALSE,
+        "DatasetGone",
+        "The dataset that the flow writes into was deleted or has expired, so every run fails. Platform does "
+        "not bring a dataset back: delete the resource, and create it anew with another dataset.",
+    )
 
 
 def _record_dataset(pass_: DataflowPass, dataset: DataSet, name: str | None) -> None:
