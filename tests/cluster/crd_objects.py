@@ -63,6 +63,7 @@ MAXIMAL: dict[str, Resource] = {
             "token": {"secretHash": "0a1b2c3d", "shownHash": "4e5f6a7b"},
             "ipAllowList": {"region": "VA7", "ranges": ["20.42.2.0/23", "20.42.4.0/26"]},
             "testFailures": 1,
+            "nextTestTime": "2026-01-01T00:02:30Z",
             "tables": 12,
             "lastDrift": {"time": "2026-01-31T10:00:00Z", "fields": ["baseConnection.name"]},
             "intents": [INTENT],

@@ -258,6 +258,45 @@ def test_tested_says_a_failure_at_once_and_ready_after_three(
     assert "testFailures" not in healed["status"]
 
 
+def test_whatever_wakes_a_failing_connection_only_its_schedule_tests_and_counts(world: World) -> None:
+    make_ready(world)
+    world.wait_polls(2)
+    world.control.switch("aep", testFailure="error")
+    world.control.switch("zoho", ipBlock="source")
+    mark = world.mark()
+    failing = check_now(world)
+    due = failing["status"]["nextTestTime"]
+    tests = count_tests(world, mark)
+
+    visits = "crmflow_reconcile_total"
+    for wake in (
+        lambda: world.cluster.annotate("Secret", manifests.ZOHO_SECRET, world.namespace, touched="1"),
+        lambda: world.cluster.annotate("Secret", manifests.PLATFORM_SECRET, world.namespace, touched="1"),
+        lambda: edit_remotely(world, name="Renamed by hand"),
+        lambda: rename(world),
+    ):
+        before = world.metric(visits, kind=CONNECTION, outcome="Degraded")
+        wake()
+        world.wait_metric(
+            lambda before=before: world.metric(visits, kind=CONNECTION, outcome="Degraded") > before
+        )
+    world.operator.restart()
+    world.wait_metric(lambda: world.metric(visits, kind=CONNECTION, outcome="Degraded") > 0)
+    told = world.get(CONNECTION)
+    assert count_tests(world, mark) == tests
+    assert (told["status"]["testFailures"], told["status"]["nextTestTime"]) == (1, due)
+    assert (ready_status(told), verdict(told)) == ("True", ("False", "AddressBlocked"))
+
+    world.control.advance(TEST_AGAIN_SECONDS + 1)
+    wait_failures(world, 2)
+    assert count_tests(world, mark) > tests
+
+
+def count_tests(world: World, mark: int) -> int:
+    """How often Platform was asked to test a base connection."""
+    return sum(call["path"].endswith("/test") for call in world.calls_since(mark))
+
+
 def test_a_test_that_is_never_answered_has_no_result(world: World) -> None:
     make_ready(world)
     world.control.fault(service="platform", path="/test$", delay=DEFAULT_TIMEOUT + 2)

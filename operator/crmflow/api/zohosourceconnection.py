@@ -23,6 +23,7 @@ from crmflow.api.base import (
     ReconcileRequest,
     RemoteId,
     RemoteState,
+    Timestamp,
     observed_by,
     set_once,
 )
@@ -292,6 +293,9 @@ class ZohoSourceConnectionStatus(Model):
     test_failures: Annotated[int, Field(ge=1)] | None = None
     """How many tests of the base connection have failed in a row, counted up to three: then Ready turns
     False. Absent if the last one succeeded."""
+    next_test_time: Timestamp | None = None
+    """When a test that failed is made again; sooner only after a change of credentials, and when somebody
+    asks for a complete check."""
     tables: Annotated[int, Field(ge=0)] | None = None
     """How many tables Adobe Experience Platform sees through the base connection."""
     last_drift: LastDrift | None = None

@@ -109,7 +109,7 @@ def decide(
             return Decision(summary, True, now + net * jitter.uniform(0.9, 1.0), Priority.POLL)
         case OutcomeClass.DEGRADED:
             summary = {READY: Finding(TRUE, outcome.reason, outcome.message)}
-            return Decision(summary, True, now + _backoff(outcome, streak, jitter), Priority.RETRY)
+            return Decision(summary, True, now + (outcome.retry_after or 0.0), Priority.RETRY)
         case OutcomeClass.PAUSED:
             paused = None if was_observed else {READY: Finding(FALSE, outcome.reason, outcome.message)}
             return Decision(paused, False, None, Priority.POLL)

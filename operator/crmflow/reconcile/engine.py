@@ -83,6 +83,8 @@ class Pass(ABC, Generic[SpecT, StatusT]):
     """As they were before the pass."""
     observed_generation: int | None
     journal: Journal
+    requested: bool = False
+    """True if somebody has asked for a complete check since the last one."""
     full: bool = True
     """False: a poll of a resource that is Ready; only what listings and reads cheaply show is looked at."""
     findings: dict[str, Finding] = field(default_factory=dict)

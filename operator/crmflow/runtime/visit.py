@@ -114,13 +114,14 @@ class Visit:
             # interval.
             memory.checked_generation = self.generation
             memory.next_check_at = desk.clock.now() + self._resync * _share(metadata["uid"])
+        self.pass_.requested = self._request not in (None, self.pass_.status.last_handled_reconcile_at)
         self.pass_.full = not (self._was_checked() and (self.pass_.was_ready or memory.settling))
 
     def _was_checked(self) -> bool:
         """True if this generation was compared completely, nobody asked for it since, and it is not due."""
         memory = self._memory
         return (
-            self._request in (None, self.pass_.status.last_handled_reconcile_at)
+            not self.pass_.requested
             and memory.checked_generation == self.generation
             and memory.answered == memory.asked
             and memory.next_check_at is not None

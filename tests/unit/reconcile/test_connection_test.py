@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 import pytest
 
 from crmflow.aep.models import Sandbox
 from crmflow.reconcile.connection.testing import TEST_AGAIN_SECONDS
+from crmflow.reconcile.decide import STALLED_NET_SECONDS, Streak
 from crmflow.reconcile.outcome import OutcomeClass
 from crmflow.transport.errors import ErrorClass, RemoteError
 from tests.unit.reconcile.fakes import remote_error
-from tests.unit.reconcile.world import NAMESPACE, Resource, World
+from tests.unit.reconcile.world import NAMESPACE, Resource, Result, World
 
 BLOCKED = "Error from the source: AUTHENTICATION_FAILURE: Access denied from this IP address"
 GRANT = "Error from the source: INVALID_TOKEN: invalid oauth token"
@@ -29,19 +33,27 @@ async def ready(world: World, **spec: Any) -> Resource:
     return resource
 
 
+async def when_due(resource: Resource) -> Result:
+    """The next visit, once the test that failed is due again."""
+    due = resource.status.get("nextTestTime")
+    if due is not None:
+        resource.world.clock.time = datetime.fromisoformat(due).timestamp()
+    return await resource.visit()
+
+
 async def test_three_failures_in_a_row_take_ready_away_and_tested_says_each_at_once() -> None:
     world = World()
     resource = await ready(world)
     world.platform.test_succeeds = False
     for failures in (1, 2):
-        result = await resource.visit()
+        result = await when_due(resource)
         assert result.outcome.outcome_class is OutcomeClass.DEGRADED
         assert result.pause == TEST_AGAIN_SECONDS
         assert resource.condition("Tested")[:2] == ("False", "ConnectionTestFailed")
         assert resource.condition("Ready")[:2] == ("True", "ConnectionTestFailed")
         assert resource.status["testFailures"] == failures
         assert "tables" not in result.calls
-    result = await resource.visit()
+    result = await when_due(resource)
     assert result.outcome.outcome_class is OutcomeClass.STALLED
     for condition in ("Ready", "Tested"):
         assert resource.condition(condition)[:2] == ("False", "ConnectionTestFailed")
@@ -49,11 +61,129 @@ async def test_three_failures_in_a_row_take_ready_away_and_tested_says_each_at_o
     assert result.pause is not None
     assert result.pause > 3000
 
-    await resource.visit()
-    assert resource.status["testFailures"] == 3, "a status that does not change is not written"
+    assert (await when_due(resource)).calls.count("test_connection") > 0
+    assert resource.status["testFailures"] == 3
     world.platform.test_succeeds = True
-    assert (await resource.visit()).outcome.is_done
+    assert (await when_due(resource)).outcome.is_done
     assert resource.condition("Tested")[0] == resource.condition("Ready")[0] == "True"
+    assert resource.status.keys().isdisjoint({"testFailures", "nextTestTime"})
+
+
+async def test_whatever_wakes_it_a_failed_test_is_repeated_and_counted_only_when_it_is_due() -> None:
+    world = World()
+    resource = await ready(world)
+    world.platform.test_succeeds = False
+    for failures, pause in ((1, TEST_AGAIN_SECONDS), (2, TEST_AGAIN_SECONDS), (3, STALLED_NET_SECONDS)):
+        result = await when_due(resource)
+        failed_at, told, decided = world.clock.time, resource.status, result.outcome.outcome_class
+        for share in (0.0, 0.3, 0.6, 0.89):
+            world.clock.time = failed_at + share * pause
+            result = await resource.visit(full=share > 0.3)
+            assert "test_connection" not in result.calls
+            assert result.outcome.outcome_class is decided
+            assert resource.status == told, "nothing to be written"
+            assert result.pause is not None
+            assert 0.9 * pause <= result.pause + share * pause <= pause + 1
+        assert resource.status["testFailures"] == failures
+
+
+async def test_a_restart_or_jitter_neither_tests_sooner_nor_misses_the_test() -> None:
+    world = World()
+    resource = await ready(world)
+    world.platform.test_succeeds = False
+    await resource.visit()
+    resource.streak = Streak()
+    world.clock.time += 0.91 * TEST_AGAIN_SECONDS
+    assert "test_connection" in (await resource.visit()).calls, "jitter brings visits forward"
+    world.clock.time -= 5000
+    assert "test_connection" in (await resource.visit()).calls, "the clock was put back"
+
+
+def _rotate(world: World, _: Resource) -> None:
+    world.secrets.data[NAMESPACE, "zoho-oauth"]["clientSecret"] = "rotated-value"
+
+
+def _give_parameter(_: World, resource: Resource) -> None:
+    resource.edit(lambda spec: spec["platform"].update(authParams={"usePeerVerification": "true"}))
+
+
+def _change_remotely(world: World, _: Resource) -> None:
+    [(remote_id, remote)] = world.platform.connections.items()
+    params = {**remote.auth_params, "endpoint": "crm.zoho.eu/other"}
+    world.platform.connections[remote_id] = replace(remote, auth_params=params)
+
+
+@pytest.mark.parametrize("change", [_rotate, _give_parameter, _change_remotely])
+async def test_other_credentials_are_tested_at_once(change: Callable[[World, Resource], None]) -> None:
+    world = World()
+    resource = await ready(world)
+    world.platform.test_succeeds = False
+    await resource.visit()
+    assert "test_connection" not in (await resource.visit()).calls
+    change(world, resource)
+    world.platform.test_succeeds = True
+    result = await resource.visit()
+    assert result.calls.count("test_connection") == 1
+    assert result.outcome.is_done
+
+
+async def test_a_request_for_a_check_is_a_test_that_counts() -> None:
+    world = World()
+    resource = await ready(world)
+    world.platform.test_succeeds = False
+    for failures in (1, 2, 3):
+        await resource.visit(requested=True)
+        assert resource.status["testFailures"] == failures
+    assert resource.condition("Ready")[0] == "False"
+
+
+async def test_a_newer_access_token_alone_is_no_reason_to_test_sooner() -> None:
+    world = World()
+    resource = await ready(world)
+    world.platform.test_succeeds = False
+    await resource.visit()
+    world.zoho.token = "1000.eeee.ffff"
+    result = await resource.visit()
+    assert "patch_connection" in result.calls
+    assert "test_connection" not in result.calls
+    assert resource.status["testFailures"] == 1
+
+
+@pytest.mark.parametrize("repeats", [False, True])
+async def test_an_edit_that_leaves_the_credentials_alone_does_not_take_ready_away(repeats: bool) -> None:
+    world = World()
+    resource = await ready(world)
+    world.platform.test_succeeds = False
+    await resource.visit()
+    resource.edit(lambda spec: spec.update(displayName="Renamed"))
+    result = await (when_due(resource) if repeats else resource.visit())
+    assert result.outcome.outcome_class is OutcomeClass.DEGRADED
+    assert resource.condition("Ready")[0] == "True"
+    assert resource.status["observedGeneration"] == 2
+
+
+async def test_credentials_that_an_edit_brings_and_that_fail_are_not_ready() -> None:
+    world = World()
+    resource = await ready(world)
+    _give_parameter(world, resource)
+    world.platform.test_succeeds = False
+    await resource.visit()
+    assert resource.condition("Ready")[:2] == ("False", "ConnectionTestFailed")
+
+
+async def test_a_refusal_to_list_the_tables_counts_like_a_failed_test() -> None:
+    world = World()
+    resource = await ready(world)
+    world.platform.fail("tables", refused(GRANT))
+    world.clock.time += 1
+    for failures in (1, 2, 3):
+        assert resource.condition("Ready")[0] == "True"
+        await when_due(resource)
+        assert resource.condition("Tested")[:2] == ("False", "SourceRefused")
+        assert resource.status["testFailures"] == failures
+    assert resource.condition("Ready")[0] == "False"
+    world.platform.heal()
+    assert [event.reason for event in (await when_due(resource)).events] == ["TestSucceeded"]
     assert "testFailures" not in resource.status
 
 
@@ -62,7 +192,7 @@ async def test_failures_count_only_in_a_row() -> None:
     resource = await ready(world)
     for succeeds in (False, False, True, False, False):
         world.platform.test_succeeds = succeeds
-        await resource.visit()
+        await when_due(resource)
     assert resource.condition("Ready")[0] == "True"
     assert resource.condition("Tested")[0] == "False"
 
@@ -71,7 +201,7 @@ async def test_what_was_never_ready_is_stalled_by_the_first_failure_and_looked_a
     world = World()
     world.platform.test_succeeds = False
     resource = world.connection()
-    pauses = [(await resource.visit()).pause for _ in range(3)]
+    pauses = [(await when_due(resource)).pause for _ in range(3)]
     assert all(pause is not None and pause <= TEST_AGAIN_SECONDS for pause in pauses[:2])
     assert pauses[2] is not None
     assert pauses[2] > 3000
@@ -83,11 +213,11 @@ async def test_the_first_failure_of_a_ready_connection_is_an_event_and_so_is_its
     world = World()
     resource = await ready(world)
     world.platform.test_succeeds = False
-    first, second = await resource.visit(), await resource.visit()
+    first, second = await resource.visit(), await when_due(resource)
     assert [event.reason for event in first.events] == ["ConnectionTestFailed"]
     assert second.events == []
     world.platform.test_succeeds = True
-    assert [event.reason for event in (await resource.visit()).events] == ["TestSucceeded"]
+    assert [event.reason for event in (await when_due(resource)).events] == ["TestSucceeded"]
     assert (await resource.visit()).events == []
 
 
@@ -125,7 +255,7 @@ async def test_an_update_that_platform_refuses_does_not_hide_why_the_test_fails(
     world.platform.test_succeeds = False
     world.platform.fail("patch_connection", refused("PATCH not supported", "PatchNotSupported"))
     for _ in range(4):
-        await resource.visit()
+        await when_due(resource)
     assert resource.condition("Ready")[1] == "ConnectionTestFailed"
 
 
@@ -183,17 +313,17 @@ async def test_a_test_without_a_result_is_unknown_at_once_and_counts_too(reason:
     resource = await ready(world)
     world.platform.fail("test_connection", remote_error(ErrorClass.TRANSIENT, reason, "no answer in time"))
     for _ in range(2):
-        result = await resource.visit()
+        result = await when_due(resource)
         assert result.outcome.outcome_class is OutcomeClass.DEGRADED
         assert resource.condition("Tested")[:2] == ("Unknown", reason)
         assert resource.condition("Ready")[0] == "True"
         assert "patch_connection" not in result.calls
-        world.clock.time += TEST_AGAIN_SECONDS
     text = resource.condition("Tested")[2]
     assert "no answer in time" in text
     assert "Allowed IPs" in text
-    await resource.visit()
+    await when_due(resource)
     assert resource.condition("Ready")[:2] == ("False", "ProgressingWithRetry")
+    assert "nextTestTime" not in resource.status, "like all that may pass soon"
     assert resource.condition("Stalled")[0] == ""
     world.platform.heal()
     assert (await resource.visit()).outcome.is_done
@@ -214,7 +344,7 @@ async def test_a_connector_that_is_gone_speaks_for_the_source_too() -> None:
     resource = await ready(world)
     world.platform.fail("test_connection", refused("connector type not supported", "SourceNotOffered"))
     for _ in range(3):
-        await resource.visit()
+        await when_due(resource)
     for condition in ("SourceOffered", "Tested", "Ready"):
         status, reason, text = resource.condition(condition)
         assert (status, reason) == ("False", "SourceNotOffered")

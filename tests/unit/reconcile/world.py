@@ -204,13 +204,14 @@ class Resource:
                 return entry["status"], entry["reason"], entry["message"]
         return "", "", ""
 
-    async def visit(self, *, full: bool = True, deleting: bool = False) -> Result:
+    async def visit(self, *, full: bool = True, deleting: bool = False, requested: bool = False) -> Result:
         """One pass: run the steps, look the outcome up, write the status and check it. Unless it is ``full``,
-        a Ready resource that the listings show to be quiet is left alone.
+        a Ready resource that the listings show to be quiet is left alone. ``requested``: somebody asked.
         """
         before = len(self.world.timeline)
         previous = Conditions.from_status(self.status)
         pass_ = self.begin(full=full)
+        pass_.requested = requested
         if self.spec.get("paused") and not deleting:
             outcome, step = PAUSED, ""
         elif deleting:

@@ -26,7 +26,7 @@ STEPS = (
     Step(steps.sync_base_connection, SYNCED),
     Step(push.push_new_token, SYNCED),
     Step(testing.test_base_connection, TESTED),
-    Step(steps.explore, TESTED),
+    Step(testing.explore, TESTED),
 )
 
 DELETION_STEPS = (

@@ -23,6 +23,8 @@ class ConnectionPass(Pass[ZohoSourceConnectionSpec, ZohoSourceConnectionStatus])
     offer: Offer | None = None
     credentials_sent: bool = False
     """True once the base connection was given today's parameters in this very pass."""
+    credentials_changed: bool = False
+    """True if they were other ones than before, and not just a newer access token."""
 
     @property
     def recorded_id(self) -> str | None:

@@ -184,21 +184,6 @@ async def sync_base_connection(pass_: ConnectionPass) -> Outcome:
         return refused
 
 
-async def explore(pass_: ConnectionPass) -> Outcome:
-    """Platform lists Zoho's modules as tables."""
-    connection_id = _base_connection_id(pass_)
-    try:
-        tables = await pass_.services.explored.tables(pass_.platform, connection_id, fresh=True)
-    except RemoteError as error:
-        refused = refusal(pass_, error)
-        if refused is None:
-            raise
-        return refused
-    pass_.record(tables=len(tables))
-    pass_.checked = True
-    return DONE
-
-
 def _allow_list(pass_: ConnectionPass, region: str) -> IpAllowList | None:
     if not region:
         return None
@@ -210,7 +195,9 @@ async def _sync(pass_: ConnectionPass) -> Outcome:
     if isinstance(remote, Outcome):
         return remote
     pass_.record(base_connection=BaseConnection(id=remote.id, state=remote.state))
-    return await update_base_connection(pass_, remote)
+    outcome = await update_base_connection(pass_, remote)
+    pass_.credentials_changed = pass_.credentials_sent
+    return outcome
 
 
 async def _created(pass_: ConnectionPass) -> RemoteConnection | Outcome:
