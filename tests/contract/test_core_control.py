@@ -52,6 +52,47 @@ async def test_state_holds_both_emulators_and_no_secret(aep: Aep, control: Any) 
         assert secret not in text
 
 
+async def test_a_snapshot_brings_back_what_clients_made(
+    aep: Aep, control: Any, emulators: Emulators, http: aiohttp.ClientSession
+) -> None:
+    flow = await aep.flow()
+    await control("POST", "/aep/runs", {"flowId": flow})
+    token = await _zoho_token(emulators, http)
+    kinds = ("connections", "sourceConnections", "targetConnections", "flows", "runs", "mappingSets")
+    held = (await control("GET", "/aep"))["sandboxes"]["prod"]
+    snapshot = await control("GET", "/snapshot")
+
+    await control("POST", "/reset")
+    await control("POST", "/clock", {"advance": 1e6})
+    assert (await control("GET", "/aep"))["sandboxes"]["prod"]["flows"] == []
+    shown = await control("PUT", "/snapshot", snapshot)
+    assert shown["now"] == pytest.approx(snapshot["now"], abs=5)
+    again = (await control("GET", "/aep"))["sandboxes"]["prod"]
+    assert {kind: again[kind] for kind in kinds} == {kind: held[kind] for kind in kinds}
+    assert (await aep.get(f"/flows/{flow}")).item["id"] == flow  # by the token from before
+    assert emulators.zoho.tokens.access_token(token) is not None
+    assert await _zoho_token(emulators, http) != token
+
+
+async def test_what_is_no_snapshot_is_refused(emulators: Emulators, http: aiohttp.ClientSession) -> None:
+    for states in ({"other": {}}, {"aep": {"tokens": 1}}):
+        body = {"now": 0, "states": states}
+        async with http.put(f"{emulators.control_url}/snapshot", json=body) as response:
+            assert response.status == 400
+
+
+async def _zoho_token(emulators: Emulators, http: aiohttp.ClientSession) -> str:
+    seeded = emulators.info()["zoho"]
+    form = {
+        "grant_type": "refresh_token",
+        "client_id": seeded["clientId"],
+        "client_secret": seeded["clientSecret"],
+        "refresh_token": seeded["refreshToken"],
+    }
+    async with http.post(f"{emulators.zoho_accounts_url}/oauth/v2/token", data=form) as response:
+        return str((await response.json())["access_token"])
+
+
 async def test_reset_brings_the_seed_back(aep: Aep, control: Any, emulators: Emulators) -> None:
     await aep.flow()
     await control("PATCH", "/switches/aep", {"secretsOnRead": "echoed"})

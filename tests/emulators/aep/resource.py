@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import secrets
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -154,6 +154,10 @@ class Store:
     def clear(self) -> None:
         """Forget everything, as a sandbox reset does."""
         self._objects.clear()
+
+    def put_back(self, resources: Iterable[Resource]) -> None:
+        """Hold these and nothing else, as they were when :meth:`all` gave them."""
+        self._objects = {resource.id: resource for resource in resources}
 
     def _settle(self, resource: Resource, now: float) -> None:
         resource.settle(now)

@@ -8,7 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.emulators.aep.resource import Author, Store
+from pydantic import TypeAdapter
+
+from tests.emulators.aep.resource import Author, Resource, Store
 from tests.emulators.aep.switches import AepSwitches
 from tests.emulators.core.mask import SecretMask
 from tests.emulators.core.source import Source
@@ -78,6 +80,26 @@ class Token:
     expires: float
 
 
+@dataclass
+class SandboxContent:
+    """What clients have made in a sandbox."""
+
+    stores: dict[str, list[Resource]]
+    mapping_sets: dict[str, list[dict[str, Any]]]
+    batches: dict[str, dict[str, Any]]
+
+
+@dataclass
+class AepSnapshot:
+    """What clients have made, and the access tokens that they hold."""
+
+    tokens: dict[str, Token]
+    sandboxes: dict[str, SandboxContent]
+
+
+_SNAPSHOT = TypeAdapter(AepSnapshot)
+
+
 class AepState:
     """IMS and the five services. ``now`` gives epoch seconds; ``source`` is what connections lead to."""
 
@@ -122,6 +144,34 @@ class AepState:
         }
         masked: dict[str, Any] = SecretMask().body(content)
         return masked
+
+    def snapshot(self) -> Any:
+        """What clients have made, in clear, for :meth:`restore`: tokens, Flow Service's objects, mapping
+        sets and batches. Schemas and datasets are the seed's.
+        """
+        now = self.now()
+        content = AepSnapshot(
+            self.tokens,
+            {
+                name: SandboxContent(
+                    {kind: list(store.all(now)) for kind, store in sandbox.stores.items()},
+                    sandbox.mapping_sets,
+                    sandbox.batches,
+                )
+                for name, sandbox in self.sandboxes.items()
+            },
+        )
+        return _SNAPSHOT.dump_python(content, mode="json")
+
+    def restore(self, snapshot: Any) -> None:
+        """Hold what :meth:`snapshot` gave, on top of the seed. Raises ValidationError."""
+        content = _SNAPSHOT.validate_python(snapshot)
+        self.tokens = content.tokens
+        for name, kept in content.sandboxes.items():
+            sandbox = self.sandboxes[name]
+            sandbox.mapping_sets, sandbox.batches = kept.mapping_sets, kept.batches
+            for kind, resources in kept.stores.items():
+                sandbox.stores[kind].put_back(resources)
 
     def _dump(self, sandbox: Sandbox) -> dict[str, Any]:
         now = self.now()

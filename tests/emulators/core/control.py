@@ -33,6 +33,23 @@ class State(Protocol):
         """Everything as JSON, secrets replaced."""
         ...
 
+    def snapshot(self) -> Any:
+        """What clients have made, as JSON in clear."""
+        ...
+
+    def restore(self, snapshot: Any) -> None:
+        """Hold that again, on top of the seed; raises ValidationError."""
+        ...
+
+
+class Snapshot(BaseModel):
+    """What clients had made at a time; ``states`` has a member per emulator."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    now: float
+    states: dict[str, Any]
+
 
 class ClockChange(BaseModel):
     """Let seconds pass, or stand that far from the system's clock."""
@@ -61,6 +78,8 @@ def control_app(shared: Shared, routes: list[web.RouteDef]) -> web.Application:
         [
             web.get("/healthz", control.health),
             web.get("/state", control.state),
+            web.get("/snapshot", control.snapshot),
+            web.put("/snapshot", control.restore),
             web.post("/reset", control.reset),
             web.get("/clock", control.get_clock),
             web.post("/clock", control.set_clock),
@@ -101,11 +120,33 @@ class _Control:
         states = {name: state.dump() for name, state in self._shared.states.items()}
         return answer({**states, "clock": self._clock(), "exchanges": self._shared.recorder.count})
 
+    async def snapshot(self, request: web.Request) -> web.Response:
+        states = {name: state.snapshot() for name, state in self._shared.states.items()}
+        return answer(Snapshot(now=self._shared.clock.now(), states=states).model_dump())
+
+    async def restore(self, request: web.Request) -> web.Response:
+        """Everything as it was, and the time with it."""
+        wanted = await read_model(request, Snapshot)
+        if unknown := sorted(set(wanted.states) - set(self._shared.states)):
+            raise refused(400, f"no such emulator: {', '.join(unknown)}")
+        self._reset()
+        for name, content in wanted.states.items():
+            try:
+                self._shared.states[name].restore(content)
+            except ValidationError as error:
+                raise refused(400, f"{name}: {_reasons(error)}") from None
+        clock = self._shared.clock
+        clock.advance(wanted.now - clock.now())
+        return answer(self._clock())
+
     async def reset(self, request: web.Request) -> web.Response:
+        self._reset()
+        return answer({})
+
+    def _reset(self) -> None:
         for state in self._shared.states.values():
             state.reset()
         self._shared.faults.clear()
-        return answer({})
 
     async def get_clock(self, request: web.Request) -> web.Response:
         return answer(self._clock())

@@ -4,18 +4,33 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
+
+from pydantic import TypeAdapter
 
 from tests.emulators.core.mask import masked
 
 from .data_centers import HOME, Environment
 from .limits import Concurrency, Credits
-from .model import Client, Grant, Organization
+from .model import AccessToken, Client, Grant, Organization, RefreshToken
 from .paging import PageTokens
 from .seed.clients import client_id, client_secret, clients, grant_token, refresh_token, seed_grants
 from .seed.organizations import organizations
 from .switches import ZohoSwitches
 from .tokens import TokenStore, token_value
+
+
+@dataclass
+class ZohoSnapshot:
+    """The tokens that clients hold; values that were issued up to ``serial`` are not issued again."""
+
+    refresh_tokens: list[RefreshToken]
+    access_tokens: list[AccessToken]
+    serial: int
+
+
+_SNAPSHOT = TypeAdapter(ZohoSnapshot)
 
 
 class ZohoState:
@@ -63,6 +78,23 @@ class ZohoState:
             if (organization.data_center, organization.environment) == (dc, environment):
                 return organization
         raise KeyError(f"no organisation in {dc}/{environment}")
+
+    def snapshot(self) -> Any:
+        """The tokens that clients hold, in clear, for :meth:`restore`. Organisations and their data are the
+        seed's; what counts towards a limit is forgotten.
+        """
+        tokens = self.tokens
+        content = ZohoSnapshot(
+            list(tokens.refresh_tokens.values()), list(tokens.access_tokens.values()), self.new_serial()
+        )
+        return _SNAPSHOT.dump_python(content, mode="json")
+
+    def restore(self, snapshot: Any) -> None:
+        """Hold what :meth:`snapshot` gave, on top of the seed. Raises ValidationError."""
+        content = _SNAPSHOT.validate_python(snapshot)
+        self.tokens.refresh_tokens = {token.value: token for token in content.refresh_tokens}
+        self.tokens.access_tokens = {token.value: token for token in content.access_tokens}
+        self._serial = itertools.count(max(self.new_serial(), content.serial) + 1)
 
     def dump(self) -> dict[str, Any]:
         """Everything worth asserting on, secrets as ``***`` and the start of their SHA-256."""

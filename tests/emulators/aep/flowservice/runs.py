@@ -136,7 +136,6 @@ def report(ctx: Context, run: Resource, flow: Resource, outcome: RunOutcome) -> 
     began = run.extra.setdefault("started", ctx.now - (outcome.durationSeconds if over else 0))
     measured = Measured(rows, size, batch, began, run.extra["window"])
     run.state = "success" if outcome.state == "partial" else outcome.state
-    run.extra["outcome"] = outcome
     run.body["metrics"] = metrics(outcome, measured, ctx.switches)
     run.body["activities"] = activities(outcome, measured, ctx.switches)
     run.touch(ctx.now)
