@@ -11,7 +11,7 @@ PYTEST := $(BIN)/pytest
 SIDE_BY_SIDE := -n 3 --dist worksteal
 
 .PHONY: help setup lock generate format lint types layers check test test-unit test-chart test-contract \
-	test-cluster test-browser screenshots testdata snapshots controlplane helm promlint browser emulators demo \
+	test-cluster test-browser screenshots testdata snapshots stage controlplane helm promlint browser emulators demo \
 	demo-down crash rbac cost day memory property clean
 
 help: ## Show the targets
@@ -69,6 +69,9 @@ screenshots: $(INSTALLED) controlplane browser ## Take the documentation's pictu
 
 testdata: $(INSTALLED) controlplane ## Record the objects that the scripts for Argo CD are tested with
 	@ARGOCD_TESTDATA=1 $(PYTEST) tests/cluster/test_argocd.py
+
+stage: $(INSTALLED) controlplane ## Record what this version leaves, for the tests of upgrades; STAGE=NAME, COMMIT=COMMIT
+	@$(BIN)/python -m tests.upgrade $(if $(STAGE),$(STAGE),$(error STAGE=NAME is missing)) $(if $(COMMIT),--commit $(COMMIT))
 
 snapshots: $(INSTALLED) helm ## Render the chart's snapshots anew
 	@SNAPSHOTS=write $(PYTEST) tests/chart/test_render.py -k what_it_was

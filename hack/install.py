@@ -17,13 +17,15 @@ SERVICE_ACCOUNT = "crmflow"
 _RIGHTS = ("namespace.yaml", "rbac.yaml")
 
 
-def install(kubectl: Kubectl) -> None:
-    """Install the CRDs and the operator's rights; returns when the API server serves the kinds."""
+def install(kubectl: Kubectl, source: Path = ROOT) -> None:
+    """Install the CRDs and the operator's rights; returns when the API server serves the kinds. ``source``
+    is where the repository's files are, those of an older version perhaps.
+    """
     # Server-side: the CRDs outgrow the annotation that client-side apply would keep a copy in.
-    kubectl("apply", "--server-side", "--force-conflicts", "-f", str(ROOT / "crds"))
+    kubectl("apply", "--server-side", "--force-conflicts", "-f", str(source / "crds"))
     for file in _RIGHTS:
-        kubectl("apply", "-f", str(ROOT / "deploy" / "base" / file))
-    kubectl("wait", "--for=condition=Established", "--timeout=60s", "-f", str(ROOT / "crds"))
+        kubectl("apply", "-f", str(source / "deploy" / "base" / file))
+    kubectl("wait", "--for=condition=Established", "--timeout=60s", "-f", str(source / "crds"))
     # Established, and still answering 429 for a moment; kubectl waits as long as that asks it to.
     kubectl("get", "zohosourceconnections,crmdataflows", "--all-namespaces")
 

@@ -15,9 +15,8 @@ _CONTROLLERS = (
 )
 
 
-def etcd(directory: Path, port: int) -> list[str]:
+def etcd(directory: Path, url: str) -> list[str]:
     """One member without peers. Nothing is flushed to disk: the data need not survive a crash."""
-    url = f"http://127.0.0.1:{port}"
     return [
         f"--data-dir={directory / 'etcd'}",
         f"--listen-client-urls={url}",
@@ -29,7 +28,7 @@ def etcd(directory: Path, port: int) -> list[str]:
     ]
 
 
-def kube_apiserver(directory: Path, etcd_port: int, port: int) -> list[str]:
+def kube_apiserver(directory: Path, etcd_url: str, port: int) -> list[str]:
     """Token authentication and RBAC, with the admission plugins and the watch cache that every cluster has.
 
     It makes its own serving certificate before it reads the key that signs the ServiceAccounts' tokens, so
@@ -37,7 +36,7 @@ def kube_apiserver(directory: Path, etcd_port: int, port: int) -> list[str]:
     """
     certificates = directory / "certificates"
     return [
-        f"--etcd-servers=http://127.0.0.1:{etcd_port}",
+        f"--etcd-servers={etcd_url}",
         "--bind-address=127.0.0.1",
         "--advertise-address=127.0.0.1",  # else it looks for a network interface, and fails without one
         "--endpoint-reconciler-type=none",  # a loopback address is no valid endpoint

@@ -41,6 +41,8 @@ class ControlPlane:
         self.kubeconfig = self.directory / "kubeconfig"
         self.audit_log = self.directory / "audit.log"
         """What ServiceAccounts asked for, an ``audit.k8s.io/v1`` Event a line."""
+        self.etcd_url: str | None = None
+        """Where the API server keeps its objects, while it runs under this object's hand."""
         self._records = self.directory / "processes.json"
 
     def __enter__(self) -> ControlPlane:
@@ -85,8 +87,9 @@ class ControlPlane:
         try:
             with ExitStack() as reservations, Step("Starting a control plane") as step:
                 etcd_port, api_port = (reservations.enter_context(reserved_port()) for _ in range(2))
-                run("etcd", commands.etcd(self.directory, etcd_port))
-                run("kube-apiserver", commands.kube_apiserver(self.directory, etcd_port, api_port))
+                self.etcd_url = f"http://127.0.0.1:{etcd_port}"
+                run("etcd", commands.etcd(self.directory, self.etcd_url))
+                run("kube-apiserver", commands.kube_apiserver(self.directory, self.etcd_url, api_port))
                 server = f"https://127.0.0.1:{api_port}"
                 self._wait(
                     step,

@@ -1,57 +1,103 @@
 """Resources that an older version left are taken over by this one without a word to the remote side.
 
-``tests/upgrade`` holds the CRDs as they stood at the end of each stage before. The objects are brought back
-to such a stage: its CRD prunes what it did not know, from spec and status alike.
+``tests/upgrade`` holds what each stage left, recorded with the operator of its time.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Callable, Iterator
 
 import pytest
 
-from hack.install import ROOT, install
+from hack.controlplane import ControlPlane
+from hack.emulators import Emulators
+from hack.install import install
 from hack.kubectl import Kubectl
-from tests.cluster.support.cluster import Object
-from tests.cluster.support.manifests import load
-from tests.cluster.support.world import CONNECTION, DATAFLOW, ONE_OF_EACH, World
+from tests.cluster.support.cluster import Cluster
+from tests.cluster.support.operator import Operator
+from tests.cluster.support.world import CONNECTION, DATAFLOW, NOTHING, World
+from tests.upgrade.stage import INSTANCE, Stage, moved, recorded, store
 
-STAGES = sorted(path for path in (ROOT / "tests" / "upgrade").iterdir() if path.is_dir())
+
+@pytest.fixture(params=recorded(), ids=lambda stage: stage.name)
+def stage(request: pytest.FixtureRequest) -> Stage:
+    """A stage before this one."""
+    found: Stage = request.param
+    return found
 
 
 @pytest.fixture
-def todays_kinds(kubectl: Kubectl) -> Iterator[None]:
-    """Whatever happens, the next test finds the CRDs of this version."""
-    yield
+def namespace(cluster: Cluster, stage: Stage) -> Iterator[str]:
+    """The tenant's namespace, whose name is in the remote names."""
+    cluster.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": stage.namespace}})
+    yield stage.namespace
+    cluster.abandon_namespace(stage.namespace)
+
+
+@pytest.fixture
+def left(
+    stage: Stage,
+    cluster: Cluster,
+    controlplane: ControlPlane,
+    kubectl: Kubectl,
+    emulators: Emulators,
+    operator: Operator,
+    namespace: str,
+    home: str,
+    check_reconciled: Callable[..., None],
+) -> Iterator[World]:
+    """Both sides as the stage left them, under its own kinds; no operator runs. Whatever happens, the next
+    test finds the kinds of this version.
+    """
+    world = World(cluster, emulators, operator, namespace, check_reconciled)
+    world.control.put("/snapshot", **stage.remote)
+    operator.settings |= {"CRMFLOW_INSTANCE": INSTANCE, "CRMFLOW_LEADER_ELECTION": "true"}
+    for obj in stage.secrets + [moved(obj, home) for obj in stage.home]:
+        cluster.create(obj)
+    try:
+        kubectl("apply", "--server-side", "--force-conflicts", "-f", str(stage.crds))
+        assert controlplane.etcd_url
+        for obj in stage.resources.values():
+            store(controlplane.etcd_url, obj)
+        _wait_served(world, stage)
+        yield world
+    finally:
+        install(kubectl)
+
+
+def test_an_upgrade_writes_nothing_remote(stage: Stage, left: World, kubectl: Kubectl) -> None:
+    mark = left.mark()
     install(kubectl)
-
-
-@pytest.mark.parametrize("stage", STAGES, ids=[stage.name for stage in STAGES])
-def test_an_upgrade_writes_nothing_remote(
-    world: World, kubectl: Kubectl, stage: Path, todays_kinds: None
-) -> None:
-    world.make_ready()
-    world.operator.stop()
-    remote = _remote(world)
-    before = _go_back(world, kubectl, stage)
-
-    mark = world.mark()
-    install(kubectl)
-    world.operator.start()
-    for kind in (CONNECTION, DATAFLOW):
-        _wait_taken_over(world, kind)
-        after = world.get(kind)
-        assert before[kind]["spec"].items() <= after["spec"].items()  # the rest are new defaults
-        assert after["metadata"]["generation"] == before[kind]["metadata"]["generation"]
-    world.wait_polls(2)
+    left.operator.start()
+    for kind, before in stage.resources.items():
+        _wait_taken_over(left, kind)
+        after = left.get(kind)
+        assert before["spec"].items() <= after["spec"].items()  # the rest are new defaults
+        assert after["metadata"]["generation"] == before["metadata"]["generation"]
+    left.wait_polls(2)
     written = [
-        call for call in world.calls_since(mark) if call["service"] == "platform" and call["method"] != "GET"
+        call for call in left.calls_since(mark) if call["service"] == "platform" and call["method"] != "GET"
     ]
     assert written == []
-    assert _remote(world) == remote
-    assert world.counts() == ONE_OF_EACH
+    remote = left.control.get("/snapshot")["states"]["aep"]["sandboxes"]
+    assert remote == stage.remote["states"]["aep"]["sandboxes"]
+    left.check()
+
+
+def test_what_was_taken_over_can_be_changed_and_deleted(stage: Stage, left: World, kubectl: Kubectl) -> None:
+    install(kubectl)
+    left.operator.start()
+    left.edit(DATAFLOW, displayName="Edited after the upgrade")
+    left.wait_ready(DATAFLOW)
+    (flow,) = left.held("flows")
+    assert flow["id"] == stage.resources[DATAFLOW]["status"]["flow"]["id"]
+    assert flow["name"].startswith("Edited after the upgrade [")
+    for kind in (DATAFLOW, CONNECTION):
+        left.delete(kind)
+    for kind in (DATAFLOW, CONNECTION):
+        left.wait_gone(kind)
+    assert left.counts() == NOTHING
 
 
 def test_there_is_one_stored_version(kubectl: Kubectl) -> None:
@@ -64,39 +110,15 @@ def test_there_is_one_stored_version(kubectl: Kubectl) -> None:
             ]
 
 
-def _go_back(world: World, kubectl: Kubectl, stage: Path) -> dict[str, Object]:
-    """Install the CRDs of a stage and store both objects in their form; the objects."""
-    objects = {kind: world.get(kind) for kind in (CONNECTION, DATAFLOW)}
-    kubectl("apply", "--server-side", "--force-conflicts", "-f", str(stage))
+def _wait_served(world: World, stage: Stage) -> None:
+    """A new schema holds within milliseconds, and no answer says when: until then today's adds defaults."""
     deadline = time.monotonic() + 10
-    while True:  # a new schema holds within milliseconds, and no answer says when
-        for kind, obj in objects.items():
-            plural = f"{kind.lower()}s"
-            merge = ["--type=merge", f"--namespace={world.namespace}", plural, obj["metadata"]["name"]]
-            kubectl("patch", *merge, "--subresource=status", '--patch={"status":{"observedGeneration":0}}')
-            generation = obj["metadata"]["generation"]
-            patch = f'--patch={{"status":{{"observedGeneration":{generation}}}}}'
-            kubectl("patch", *merge, "--subresource=status", patch)
-        stored = {kind: world.get(kind) for kind in objects}
-        known = [_known(stage, kind) for kind in objects]
-        if all(set(stored[kind]["status"]) <= fields for kind, fields in zip(objects, known, strict=True)):
-            return stored
-        assert time.monotonic() < deadline, stored
-
-
-def _known(stage: Path, kind: str) -> set[str]:
-    """The fields of a status at that stage."""
-    crd = load((stage / f"crmflow.io_{kind.lower()}s.yaml").read_text())
-    schema = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
-    return set(schema["properties"]["status"]["properties"])
-
-
-def _remote(world: World) -> dict[str, list[tuple[str, str]]]:
-    """Id and etag of every remote object: an etag changes with each write."""
-    return {
-        collection: [(held["id"], held["etag"]) for held in world.held(collection)]
-        for collection in ONE_OF_EACH
-    }
+    for kind, stored in stage.resources.items():
+        while (served := world.get(kind)) | {"metadata": None} != stored | {"metadata": None}:
+            assert time.monotonic() < deadline, served
+            time.sleep(0.05)
+        assert served["metadata"].pop("resourceVersion")
+        assert served["metadata"] == stored["metadata"]
 
 
 def _wait_taken_over(world: World, kind: str) -> None:

@@ -234,8 +234,10 @@ class Zoho(Protocol):
 
     async def organization(self, environment: Environment) -> Organization: ...
 
-    async def is_pushed(self) -> bool:
-        """True if the base connection was given today's access token."""
+    async def is_pushed(self) -> bool | None:
+        """True if the base connection was given today's access token; None if nobody knows what it was
+        given.
+        """
         ...
 
     async def note_pushed(self, token: SecretStr) -> None:

@@ -242,11 +242,12 @@ class ZohoAccess:
         credential.token.reject(token)
         return await credential.organization(environment, await credential.token.get())
 
-    async def is_pushed(self) -> bool:
-        """True if the base connection was given today's access token."""
+    async def is_pushed(self) -> bool | None:
+        """True if the base connection was given today's access token; None without a note of any."""
         token = await self.credential.token.get()
         await self.credential.grant.record.fields()
-        return self.credential.grant.record.pushed(self.holder) == fingerprint(token)
+        pushed = self.credential.grant.record.pushed(self.holder)
+        return None if pushed is None else pushed == fingerprint(token)
 
     async def note_pushed(self, token: SecretStr) -> None:
         """The base connection has been given ``token``."""

@@ -677,8 +677,8 @@ class FakeZoho(Failing):
     async def scopes(self) -> tuple[str, ...]:
         return self.granted
 
-    async def is_pushed(self) -> bool:
-        return self.pushed == self.token
+    async def is_pushed(self) -> bool | None:
+        return None if self.pushed is None else self.pushed == self.token
 
     async def note_pushed(self, token: SecretStr) -> None:
         self.pushed = token.get_secret_value()

@@ -133,6 +133,32 @@ async def test_a_refused_push_takes_nothing_from_a_connection_that_works() -> No
     assert (await resource.visit()).events == [], "once per token is enough"
 
 
+@pytest.mark.parametrize("full", [True, False])
+async def test_where_no_push_was_noted_what_works_is_left_alone(full: bool) -> None:
+    world = World()
+    resource = world.connection()
+    await resource.visit()
+    world.zoho.pushed = None
+    world.zoho.token = "1000.eeee.ffff"
+    visit = await resource.visit(full=full)
+    assert visit.outcome.is_done
+    assert "test_connection" in visit.calls
+    assert "patch_connection" not in visit.calls
+    assert "test_connection" not in (await resource.visit(full=False)).calls, "once is enough"
+    world.zoho.token = "1000.gggg.hhhh"
+    assert "patch_connection" in (await resource.visit(full=False)).calls
+
+
+async def test_where_no_push_was_noted_what_does_not_work_gets_the_token() -> None:
+    world = World()
+    resource = world.connection()
+    await resource.visit()
+    world.zoho.pushed = None
+    world.platform.fail("test_connection", remote_error(ErrorClass.TERMINAL, "SourceRefused", "no"), times=1)
+    assert "patch_connection" in (await resource.visit(full=False)).calls
+    assert world.zoho.pushed == world.zoho.token
+
+
 async def test_a_push_that_met_a_busy_platform_is_repeated() -> None:
     world = World()
     resource = world.connection()

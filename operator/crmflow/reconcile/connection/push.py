@@ -7,6 +7,7 @@ from crmflow.api.zohosourceconnection import TokenPush
 from crmflow.observability.events import EventType
 from crmflow.reconcile.connection.auth import auth_params, auth_spec, problem_with
 from crmflow.reconcile.connection.state import ConnectionPass
+from crmflow.reconcile.connection.testing import works
 from crmflow.reconcile.connection.update import note_sent, patch
 from crmflow.reconcile.outcome import DONE, Outcome, explain
 from crmflow.transport.errors import ErrorClass, RemoteError
@@ -22,7 +23,13 @@ async def push_new_token(pass_: ConnectionPass) -> Outcome:
     zoho, connection_id = pass_.zoho, pass_.base_connection_id
     if zoho is None or connection_id is None:
         raise RuntimeError("Zoho is reached, and the base connection created, first")
-    if await zoho.is_pushed():
+    pushed = await zoho.is_pushed()
+    if pushed is None and await works(pass_, connection_id):
+        # It was made by a version that took no notes, or they are lost. What works is not written to; the
+        # next token comes in less than an hour.
+        await zoho.note_pushed(await zoho.access_token())
+        return DONE
+    if pushed:
         return DONE
     remote = await pass_.platform.connection(connection_id)
     params = await auth_params(pass_, remote)

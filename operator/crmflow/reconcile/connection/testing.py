@@ -70,6 +70,11 @@ async def explore(pass_: ConnectionPass) -> Outcome:
     return DONE
 
 
+async def works(pass_: ConnectionPass, connection_id: str) -> bool:
+    """Whether Platform reaches Zoho with what the base connection has. May raise RemoteError."""
+    return await _test(pass_, connection_id) is None
+
+
 def refusal(pass_: ConnectionPass, error: RemoteError) -> Outcome | None:
     """The outcome of a create or an update that Platform refuses because of the source; None for any other
     error.
