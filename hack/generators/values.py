@@ -29,6 +29,7 @@ BY_OTHER_VALUES = frozenset(
         "listen_file",
         "pod_name",
         "pod_namespace",
+        "tenancy",
         "watch_namespaces",
     }
 )

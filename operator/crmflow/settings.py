@@ -82,8 +82,9 @@ class Settings(BaseModel):
     """Name of the operator's Pod, which becomes part of its identity in the Lease; default: the host name."""
     pod_namespace: str | None = Field(default=None, pattern=r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")
     """The operator's own namespace, where it stores tokens; default: that of its ServiceAccount."""
-    listen: str = Field(default="0.0.0.0:8080", pattern=r"^\S*:[0-9]{1,5}$")
-    """Address of /healthz, /readyz and /metrics."""
+    listen: str = Field(default=":8080", pattern=r"^(\[[0-9A-Fa-f:.]+\]|[^\s:\[\]]*):[0-9]{1,5}$")
+    """Address of /healthz, /readyz and /metrics, an IPv6 one in brackets; every address, of IPv4 and IPv6,
+    where only a port is given."""
     listen_file: str | None = None
     """File to write the bound address into; useful with port 0."""
     log_format: str = Field(default="json", pattern="^(json|text)$")

@@ -11,7 +11,8 @@ from hack.install import ROOT
 from tests.chart.rendering import CHART
 
 GUIDES = {
-    name: ROOT / "docs" / "guides" / f"{name}.md" for name in ("install", "upgrade", "uninstall", "security")
+    name: ROOT / "docs" / "guides" / f"{name}.md"
+    for name in ("install", "upgrade", "uninstall", "security", "tenancy")
 }
 PAGES = {**GUIDES, "chart": CHART / "README.md"}
 

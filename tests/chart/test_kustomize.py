@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from copy import deepcopy
 from typing import Any
 
@@ -11,7 +12,7 @@ import yaml
 from hack.controlplane import find_assets
 from hack.install import ROOT
 from hack.kubectl import Kubectl
-from tests.chart.rendering import Object, objects
+from tests.chart.rendering import VALUES, Object, objects
 
 DEPLOY = ROOT / "deploy"
 
@@ -25,6 +26,7 @@ PAIRS: dict[str, dict[str, Any]] = {
     },
     "overlays/network-policy": {"networkPolicy": {"enabled": True}},
     "overlays/service-monitor": {"serviceMonitor": {"enabled": True}},
+    "overlays/tenancy": yaml.safe_load(VALUES["tenancy"].read_text()),
     "overlays/proxy": {
         "proxy": {"httpsProxy": "http://proxy.example.com:3128"},
         "caBundle": {"existingConfigMap": "crmflow-ca"},
@@ -51,6 +53,8 @@ def compared(rendered: list[Object]) -> dict[tuple[str, str, str], Object]:
         if obj["kind"] == "Deployment":
             (container,) = obj["spec"]["template"]["spec"]["containers"]
             container["env"].sort(key=lambda entry: entry["name"])
+        if obj["kind"] == "ConfigMap":
+            obj["data"] = {name: json.loads(content) for name, content in obj["data"].items()}
         result[obj["kind"], metadata.get("namespace", ""), metadata["name"]] = obj
     return result
 

@@ -14,6 +14,7 @@ import yaml
 from crmflow import __version__
 from crmflow.aep.egress import IpAllowList
 from crmflow.mounted import read_model
+from crmflow.reconcile.tenancy import TenancyList, Tenant
 from crmflow.settings import PREFIX, Settings
 from hack.console import ToolError
 from hack.generators.values import BY_OTHER_VALUES
@@ -80,6 +81,9 @@ REFUSED: list[tuple[str, Any, str]] = [
     ("settings", {"watchNamespaces": "a"}, "watchNamespaces"),  # has a value of its own
     ("proxy", {"httpsProxy": "proxy.example.com:3128"}, "httpsProxy"),
     ("ipAllowList", {"regions": {"VA7": []}}, "VA7"),
+    ("tenancy", {"tenants": [{"namespaces": ["a"], "organizations": ["b"]}]}, "sandboxes"),
+    ("tenancy", {"tenants": [{"namespaces": [], "organizations": ["b"], "sandboxes": ["c"]}]}, "namespaces"),
+    ("settings", {"tenancy": "/etc/tenancy.json"}, "tenancy"),  # has a value of its own
     ("extraEnv", {"TZ": "UTC"}, "extraEnv"),
     ("serviceMonitor", {"interval": "often"}, "interval"),
     ("networkPolicy", {"apiServer": {"ports": ["https"]}}, "ports"),
@@ -183,10 +187,29 @@ def test_the_ip_allow_list_is_one_that_the_operator_reads(tmp_path: Path) -> Non
     assert environment(one("Deployment", rendered))["CRMFLOW_IP_ALLOW_LIST"].endswith(f"/{name}")
 
 
+def test_the_tenancy_list_is_one_that_the_operator_reads(tmp_path: Path) -> None:
+    rendered = objects(values="tenancy")
+    ((name, content),) = one("ConfigMap", rendered)["data"].items()
+    (tmp_path / name).write_text(content)
+    read = read_model(tmp_path / name, TenancyList)
+    organization = "7C51A9F0C0FFEE0A495EF1A2@AdobeOrg"
+    assert read.allows("crm-team", organization, "test-2")
+    assert not read.allows("crm-team", organization, "prod")
+    assert environment(one("Deployment", rendered))["CRMFLOW_TENANCY"].endswith(f"/{name}")
+
+
+def test_the_schema_refuses_what_the_operator_would_not_read() -> None:
+    """An entry has the fields of the operator's own model, each of them required."""
+    schema = json.loads((CHART / "values.schema.json").read_text())["properties"]["tenancy"]
+    entry = schema["properties"]["tenants"]["items"]
+    assert set(entry["properties"]) == set(entry["required"]) == set(Tenant.model_fields)
+
+
 def test_what_is_mounted_is_where_the_environment_says() -> None:
     rendered = objects(
         ipAllowList={"existingConfigMap": "addresses", "key": "list.json"},
         caBundle={"existingConfigMap": "ca", "key": "bundle.pem"},
+        tenancy={"existingConfigMap": "tenants", "key": "list.json"},
     )
     deployment = one("Deployment", rendered)
     pod = deployment["spec"]["template"]["spec"]
@@ -195,7 +218,8 @@ def test_what_is_mounted_is_where_the_environment_says() -> None:
     variables = environment(deployment)
     assert variables["CRMFLOW_IP_ALLOW_LIST"] == f"{mounted['ip-allow-list']}/list.json"
     assert variables["SSL_CERT_FILE"] == f"{mounted['ca']}/bundle.pem"
-    assert volumes == {"ip-allow-list": "addresses", "ca": "ca"}
+    assert variables["CRMFLOW_TENANCY"] == f"{mounted['tenancy']}/list.json"
+    assert volumes == {"ip-allow-list": "addresses", "ca": "ca", "tenancy": "tenants"}
 
 
 def test_labels_never_change_what_pods_are_found_by() -> None:

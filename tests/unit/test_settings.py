@@ -49,6 +49,7 @@ BAD = [
     ("LEASE_NAME", "Crm_Flow"),
     ("LISTEN", "hunter2"),
     ("LISTEN", "0.0.0.0:http"),
+    ("LISTEN", "::1:8080"),
     ("LOG_FORMAT", "yaml"),
     ("LOG_LEVEL", "debug"),
 ]

@@ -57,6 +57,13 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end -}}
 {{- end -}}
 
+{{/* The ConfigMap with the tenancy list, if there is one. */}}
+{{- define "crmflow.tenancyConfigMap" -}}
+{{- if .Values.tenancy.existingConfigMap }}{{ .Values.tenancy.existingConfigMap }}
+{{- else if .Values.tenancy.tenants }}{{ include "crmflow.fullname" . }}-tenancy
+{{- end -}}
+{{- end -}}
+
 {{/* What the operator may do where its resources are: exactly the requests that it makes. */}}
 {{- define "crmflow.servedRules" -}}
 # Watch the resources, and read one anew when somebody else has changed it. patch adds and removes the finalizer.
@@ -134,6 +141,10 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 - name: CRMFLOW_IP_ALLOW_LIST
   value: /etc/crmflow/ip-allow-list/{{ .Values.ipAllowList.key }}
 {{- end }}
+{{- if include "crmflow.tenancyConfigMap" . }}
+- name: CRMFLOW_TENANCY
+  value: /etc/crmflow/tenancy/{{ .Values.tenancy.key }}
+{{- end }}
 {{- range $name, $value := .Values.settings }}
 - name: CRMFLOW_{{ $name | snakecase | upper }}
   value: {{ $value | toString | quote }}
@@ -178,6 +189,11 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
   configMap:
     name: {{ . }}
 {{- end }}
+{{- with include "crmflow.tenancyConfigMap" . }}
+- name: tenancy
+  configMap:
+    name: {{ . }}
+{{- end }}
 {{- with .Values.caBundle.existingConfigMap }}
 - name: ca
   configMap:
@@ -192,6 +208,11 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- if include "crmflow.ipAllowListConfigMap" . }}
 - name: ip-allow-list
   mountPath: /etc/crmflow/ip-allow-list
+  readOnly: true
+{{- end }}
+{{- if include "crmflow.tenancyConfigMap" . }}
+- name: tenancy
+  mountPath: /etc/crmflow/tenancy
   readOnly: true
 {{- end }}
 {{- if .Values.caBundle.existingConfigMap }}

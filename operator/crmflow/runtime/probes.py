@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import socket
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -9,6 +11,27 @@ from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from crmflow.runtime.health import Check
+
+BACKLOG = 128
+_NO_IPV6 = (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL)
+"""What a system without IPv6 says, depending on how it was switched off."""
+
+
+def listening_socket(host: str, port: int) -> socket.socket:
+    """A socket that listens on an address, or without ``host`` on all of both families: a cluster may be
+    IPv4, IPv6 or both, and its kubelet uses the Pod's first address. Raises OSError.
+    """
+    if host:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        return socket.create_server((host, port), family=family, backlog=BACKLOG)
+    try:
+        return socket.create_server(
+            ("::", port), family=socket.AF_INET6, dualstack_ipv6=True, backlog=BACKLOG
+        )
+    except (OSError, ValueError) as error:  # ValueError: a system that can't do both with one socket
+        if isinstance(error, OSError) and error.errno not in _NO_IPV6:
+            raise
+        return socket.create_server(("0.0.0.0", port), backlog=BACKLOG)  # noqa: S104 - meant for the cluster
 
 
 class ProbeServer:
@@ -25,14 +48,14 @@ class ProbeServer:
         grow.
         """
         host, _, port = listen.rpartition(":")
-        self._host, self._port = host or "0.0.0.0", int(port)  # noqa: S104 - meant for the cluster
+        self._host, self._port = host.strip("[]"), int(port)
         self._text = metrics
         self._is_ready = is_ready
         self._checks = checks
         self._runner: web.AppRunner | None = None
 
     async def start(self, address_file: str | None = None) -> None:
-        """Listen; write the bound address into ``address_file`` if there is one."""
+        """Listen; write the bound address into ``address_file`` if there is one. Raises OSError."""
         app = web.Application()
         app.add_routes(
             [
@@ -43,12 +66,13 @@ class ProbeServer:
         )
         self._runner = web.AppRunner(app, access_log=None)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, self._host, self._port)
-        await site.start()
+        listener = listening_socket(self._host, self._port)
+        await web.SockSite(self._runner, listener, backlog=BACKLOG).start()
         if address_file:
-            host, port = self._runner.addresses[0][:2]
+            host, port = listener.getsockname()[:2]
             temporary = Path(f"{address_file}.tmp")
-            temporary.write_text(f"{host}:{port}")  # noqa: ASYNC240 - a few bytes, once
+            shown = f"[{host}]" if ":" in host else host
+            temporary.write_text(f"{shown}:{port}")  # noqa: ASYNC240 - a few bytes, once
             temporary.rename(address_file)  # noqa: ASYNC240
 
     async def stop(self) -> None:
