@@ -19,7 +19,7 @@ from typing import Any
 
 from crmflow.aep.listings import Collection, Listed
 from crmflow.aep.models import Created
-from crmflow.api.base import Intent
+from crmflow.api.base import DeletionPolicy, Intent
 from crmflow.reconcile.engine import Pass
 from crmflow.reconcile.outcome import Outcome, stalled, waiting
 from crmflow.reconcile.ownership import Verdict, judge, owner_in
@@ -104,12 +104,17 @@ async def find(pass_: AnyPass, wanted: Wanted) -> str | None:
 
 async def find_unrecorded(pass_: AnyPass, slot: str, collection: Collection) -> tuple[str, ...]:
     """For deletion: our objects that a lost create may have left behind. Raises NotCreatedError within the
-    grace, as long as there are none.
+    grace, as long as there are none. With Orphan, what can't be reached any more is left as it is.
     """
-    intent = intents(pass_).get(slot)
-    if intent is None:
+    intent, leaves = intents(pass_).get(slot), pass_.deletion_policy is DeletionPolicy.ORPHAN
+    if intent is None or (leaves and pass_.platform_client is None):
         return ()
-    hits = await pass_.inventory.look_up(collection, pass_.identity.key(slot), lost=True)
+    try:
+        hits = await pass_.inventory.look_up(collection, pass_.identity.key(slot), lost=True)
+    except RemoteError as error:
+        if leaves and error.error_class is ErrorClass.TERMINAL:
+            return ()
+        raise
     found = tuple(item.id for item in hits if judge(pass_.identity, item.description) is not Verdict.FOREIGN)
     if not found and (left := seconds_left(pass_, intent.time)) > 0:
         raise NotCreatedError(_pending(f"The answer to creating the {slot} was lost.", left))

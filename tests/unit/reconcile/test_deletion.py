@@ -92,6 +92,44 @@ async def test_orphans_stay_and_lose_our_key(kind: str, objects: list[str]) -> N
             assert remote.description == ""
 
 
+@pytest.mark.parametrize(
+    ("kind", "call", "collection"),
+    [
+        ("connection", "create_connection", "connections"),
+        ("dataflow", "create_source_connection", "source_connections"),
+        ("dataflow", "create_flow", "flows"),
+    ],
+)
+async def test_an_orphan_whose_creation_was_not_answered_is_looked_for_and_loses_our_key(
+    kind: str, call: str, collection: str
+) -> None:
+    world = World()
+    resource = world.resource(kind, deletionPolicy="Orphan")
+    world.platform.fail(call, remote_error(maybe_applied=True), after=True, times=1)
+    await resource.visit()
+    [remote] = getattr(world.platform, collection).values()
+    world.platform.hidden_names.add(remote.name)
+    outcome = (await resource.visit(deleting=True)).outcome
+    assert (outcome.outcome_class, outcome.reason) == (WAITING, "CreatePending")
+
+    world.platform.hidden_names.clear()
+    assert (await resource.visit(deleting=True)).outcome.is_done
+    assert [held.name for held in getattr(world.platform, collection).values()] == [
+        resource.spec["displayName"]
+    ]
+
+
+@pytest.mark.parametrize("kind", ["connection", "dataflow"])
+async def test_an_orphan_that_never_came_to_be_holds_nothing_up(kind: str) -> None:
+    world = World()
+    resource = world.resource(kind, deletionPolicy="Orphan")
+    for call in ("create_connection", "create_source_connection"):
+        world.platform.fail(call, remote_error(maybe_applied=True))
+    await resource.visit()
+    world.clock.time += 100
+    assert (await resource.visit(deleting=True)).outcome.is_done
+
+
 @pytest.mark.parametrize("kind", ["connection", "dataflow"])
 @pytest.mark.parametrize(
     "lose",
@@ -118,6 +156,19 @@ async def test_orphaning_never_needs_access(kind: str, lose: Callable[[World], N
     orphan(resource)
     world.access.held.clear()
     lose(world)
+    assert (await resource.visit(deleting=True)).outcome.is_done
+
+
+@pytest.mark.parametrize("reached", [False, True])
+async def test_orphaning_what_was_not_answered_never_needs_access(reached: bool) -> None:
+    world = World()
+    resource = world.dataflow(deletionPolicy="Orphan")
+    world.platform.fail("create_flow", remote_error(maybe_applied=True))
+    await resource.visit()
+    world.inventory.fail("look_up", remote_error(ErrorClass.TERMINAL, "PermissionDenied"))
+    if not reached:
+        world.access.held.clear()
+        world.secrets.data.clear()
     assert (await resource.visit(deleting=True)).outcome.is_done
 
 

@@ -54,15 +54,14 @@ async def release_base_connection(pass_: ConnectionPass) -> Outcome:
     if not _has_remote(pass_):
         return DONE
     recorded = pass_.base_connection_id
-    if _orphans(pass_):
-        if recorded is not None:
-            await orphan_object(pass_, Slot.CONNECTION, Collection.CONNECTIONS, recorded)
-        return DONE
     try:
         lost = await creation.find_unrecorded(pass_, Slot.CONNECTION, Collection.CONNECTIONS)
     except creation.NotCreatedError as not_found:
         return not_found.outcome
     for connection_id in {*lost, *([recorded] if recorded else [])}:
+        if _orphans(pass_):
+            await orphan_object(pass_, Slot.CONNECTION, Collection.CONNECTIONS, connection_id)
+            continue
         try:
             await delete_object(pass_, Collection.CONNECTIONS, connection_id)
         except RemoteError as error:

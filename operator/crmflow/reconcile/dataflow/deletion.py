@@ -51,10 +51,6 @@ async def release_target_connection(pass_: DataflowPass) -> Outcome:
 async def _release(pass_: DataflowPass, slot: str) -> Outcome:
     collection = SLOTS[slot]
     recorded = recorded_ids(pass_).get(slot)
-    if _orphans(pass_):
-        if recorded is not None:
-            await orphan_object(pass_, slot, collection, recorded)
-        return DONE
     if recorded is None and slot not in creation.intents(pass_):
         return DONE
     try:
@@ -62,6 +58,9 @@ async def _release(pass_: DataflowPass, slot: str) -> Outcome:
     except creation.NotCreatedError as not_found:
         return not_found.outcome
     for remote_id in {*lost, *([recorded] if recorded else [])}:
+        if _orphans(pass_):
+            await orphan_object(pass_, slot, collection, remote_id)
+            continue
         try:
             await delete_object(pass_, collection, remote_id)
         except RemoteError as error:
