@@ -6,15 +6,17 @@ index of what specs and statuses name decides, and an object that bears a lookup
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from typing import Any
 
 from crmflow.aep.listings import Collection
+from crmflow.reconcile import creation
 from crmflow.reconcile.engine import Pass
 from crmflow.reconcile.outcome import Outcome, stalled
 from crmflow.reconcile.ownership import Verdict, judge, key_in, owner_in
 from crmflow.reconcile.ports import Absence
-from crmflow.reconcile.remote import kept_by, read_object
+from crmflow.reconcile.remote import delete_object, kept_by, read_object
 
 AnyPass = Pass[Any, Any]
 
@@ -60,6 +62,27 @@ async def find_adopted(pass_: AnyPass, adoption: Adoption) -> Any | Outcome:
     if recorded is None and _is_anothers(pass_, adoption, remote):
         return _taken(adoption, wanted, str(owner_in(remote.description) or "another crmflow installation"))
     return remote
+
+
+async def discard_begun(
+    pass_: AnyPass, collections: Mapping[str, Collection], recorded: Mapping[str, str], kept: Set[str]
+) -> Outcome | None:
+    """What the resource had begun to make, by slot, goes, since it stands for what exists instead; why not
+    yet, while an answer that was lost may still come to light. Raises RemoteError.
+    """
+    if pass_.observes:
+        return None
+    for slot, collection in collections.items():
+        try:
+            lost = await creation.find_unrecorded(pass_, slot, collection)
+        except creation.NotCreatedError as not_found:
+            return not_found.outcome
+        begun = {*lost, *([recorded[slot]] if slot in recorded else [])}
+        for remote_id in begun - kept:
+            if not pass_.inventory.is_built_on(remote_id):
+                await delete_object(pass_, collection, remote_id)
+        creation.forget(pass_, slot)
+    return None
 
 
 def vanished(adoption: Adoption, slot: str, remote_id: str) -> Outcome:

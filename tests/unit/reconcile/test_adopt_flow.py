@@ -9,10 +9,12 @@ import pytest
 
 from crmflow.aep.models import FieldMapping, Schedule, SourceType
 from crmflow.reconcile.ports import Absence
+from tests.unit.reconcile.fakes import remote_error
 from tests.unit.reconcile.test_adoption import assert_refused, writes
 from tests.unit.reconcile.world import Resource, World
 
 COLLECTIONS = ("flows", "source_connections", "target_connections")
+HELD_AFTER = {"create_flow": "flows", "create_source_connection": "source_connections"}
 SLOTS = {"flows": "flow", "source_connections": "source", "target_connections": "target"}
 
 
@@ -61,6 +63,41 @@ async def test_what_the_resource_says_already_is_adopted_without_a_write() -> No
     assert (await resource.visit()).outcome.is_done
     assert (await resource.visit(full=False)).step == "quiet"
     assert world.platform.counts == (1, 1, 1, 1)
+
+
+@pytest.mark.parametrize("call", ["create_flow", "create_source_connection"])
+async def test_what_it_had_begun_to_make_goes_when_it_adopts_instead(call: str) -> None:
+    world = World()
+    flow_id = await by_hand(world)
+    resource = world.dataflow()
+    resource.uid = "another"
+    world.platform.fail(call, remote_error(maybe_applied=True), after=True, times=1)
+    await resource.visit()
+    assert world.platform.counts != (1, 1, 1, 1)
+    names = {held.name for held in getattr(world.platform, HELD_AFTER[call]).values()}
+    world.platform.hidden_names |= {name for name in names if "crmflow:" in name}
+    resource.edit(lambda spec: spec.update(flowId=flow_id))
+    outcome = (await resource.visit()).outcome
+    assert outcome.reason == "CreatePending"
+
+    world.platform.hidden_names.clear()
+    await resource.until_done()
+    assert world.platform.counts == (1, 1, 1, 1)
+    assert resource.status["flow"]["id"] == flow_id
+    assert "intents" not in resource.status
+
+
+async def test_the_flow_whose_creation_was_not_answered_can_be_named() -> None:
+    world = World()
+    world.hold_base_connection()
+    resource = world.dataflow()
+    world.platform.fail("create_flow", remote_error(maybe_applied=True), after=True, times=1)
+    await resource.visit()
+    (flow_id,) = world.platform.flows
+    resource.edit(lambda spec: spec.update(flowId=flow_id))
+    await resource.until_done()
+    assert world.platform.counts == (1, 1, 1, 1)
+    assert resource.status["flow"]["id"] == flow_id
 
 
 async def test_the_remote_start_is_taken_over_and_the_specs_wish_kept() -> None:

@@ -11,6 +11,7 @@ from crmflow.aep.models import BaseConnection
 from crmflow.reconcile.offer import ZOHO_CONNECTION_SPEC_ID
 from crmflow.reconcile.outcome import OutcomeClass
 from crmflow.reconcile.ports import Absence
+from tests.unit.reconcile.fakes import remote_error
 from tests.unit.reconcile.world import Resource, World
 
 WRITES = ("create_", "patch_", "delete_", "set_")
@@ -82,6 +83,19 @@ async def test_what_the_resource_has_made_itself_can_be_named_later() -> None:
     resource.edit(lambda spec: spec.update(displayName="Other"))
     await resource.until_done()
     assert world.platform.connections[made].name.startswith("Zoho EU [")
+
+
+async def test_what_it_had_begun_to_make_goes_when_it_adopts_instead() -> None:
+    world = World()
+    resource = adopting(world, existing())
+    wanted = resource.spec.pop("connectionId")
+    world.platform.fail("create_connection", remote_error(maybe_applied=True), after=True, times=1)
+    await resource.visit()
+    assert len(world.platform.connections) == 2
+    resource.edit(lambda spec: spec.update(connectionId=wanted))
+    await resource.until_done()
+    assert list(world.platform.connections) == [wanted]
+    assert "intents" not in resource.status
 
 
 async def test_another_than_the_one_it_has_is_refused() -> None:

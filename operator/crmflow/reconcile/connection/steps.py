@@ -11,7 +11,7 @@ from crmflow.api.base import LastDrift
 from crmflow.api.zohosourceconnection import BaseConnection, IpAllowList, TokenStatus, ZohoOrganization
 from crmflow.observability.events import REPAIR, EventType
 from crmflow.reconcile import creation, reach
-from crmflow.reconcile.adoption import Adoption, find_adopted, not_adoptable
+from crmflow.reconcile.adoption import Adoption, discard_begun, find_adopted, not_adoptable
 from crmflow.reconcile.conditions import FALSE, SUCCEEDED, TRUE
 from crmflow.reconcile.connection.auth import auth_params, auth_spec, problem_with
 from crmflow.reconcile.connection.conditions import AUTHORIZED, SOURCE_OFFERED, SYNCED
@@ -237,7 +237,9 @@ async def _adopted(pass_: ConnectionPass) -> RemoteConnection | Outcome:
     if remote.connection_spec_id != ZOHO_CONNECTION_SPEC_ID:
         why = f"it belongs to another source, connection specification {remote.connection_spec_id}."
         return not_adoptable(ADOPTION, remote.id, why)
-    creation.forget(pass_, Slot.CONNECTION)
+    pending = await discard_begun(pass_, {Slot.CONNECTION: Collection.CONNECTIONS}, {}, {remote.id})
+    if pending is not None:
+        return pending
     pass_.record(adopted=True)
     if is_new:
         pass_.tell("Adopted", "Adopt", f"Adopted base connection {remote.id}.")

@@ -5,9 +5,8 @@ from __future__ import annotations
 from crmflow.aep.listings import Collection
 from crmflow.aep.models import Flow, SourceConnection
 from crmflow.api.crmdataflow import FlowStatus
-from crmflow.reconcile import creation
-from crmflow.reconcile.adoption import Adoption, find_adopted, not_adoptable, refused
-from crmflow.reconcile.dataflow.state import SLOTS, DataflowPass
+from crmflow.reconcile.adoption import Adoption, discard_begun, find_adopted, not_adoptable, refused
+from crmflow.reconcile.dataflow.state import SLOTS, DataflowPass, recorded_ids
 from crmflow.reconcile.identity import Slot
 from crmflow.reconcile.offer import FLOW_SPEC_ID, FLOW_SPEC_NAME, ZOHO_CONNECTION_SPEC_ID
 from crmflow.reconcile.outcome import DONE, Outcome
@@ -31,8 +30,10 @@ async def adopt(pass_: DataflowPass) -> Outcome:
     why = await _unfit(pass_, flow)
     if why is not None:
         return not_adoptable(ADOPTION, flow.id, why)
-    for slot in SLOTS:
-        creation.forget(pass_, slot)
+    kept = {flow.id, *flow.source_connection_ids, *flow.target_connection_ids}
+    pending = await discard_begun(pass_, SLOTS, recorded_ids(pass_), kept)
+    if pending is not None:
+        return pending
     pass_.record(
         flow=FlowStatus(id=flow.id),
         source_connection_id=flow.source_connection_ids[0],
