@@ -239,9 +239,10 @@ def test_what_was_deleted_is_made_anew_from_the_next_tick(world: World, collecti
     world.wait_polls(1)
 
     _until(lambda: world.counts() == ONE_OF_EACH and not set(ids(world)["flows"]) & set(before["flows"]))
-    repaired = world.wait_ready(DATAFLOW)
+    # Status tells of the new flow a moment after Platform holds it.
+    _until(lambda: "until" in world.wait_ready(DATAFLOW)["status"].get("gap", {}))
+    gap = world.wait_ready(DATAFLOW)["status"]["gap"]
     assert str(world.held("flows")[0]["scheduleParams"]["backfill"]).lower() == "false"
-    gap = repaired["status"]["gap"]
     assert gap["since"] <= gap["until"]
     assert reasons(world, "Vanished")
     assert ids(world)["connections"] == before["connections"]
