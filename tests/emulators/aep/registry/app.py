@@ -14,9 +14,12 @@ from tests.emulators.core.web import answer, errors_as
 def app() -> web.Application:
     """The application below ``/data/foundation/schemaregistry``."""
     application = web.Application(middlewares=[errors_as(errors.xdm_http)])
-    application.router.add_get("/stats", _stats)
-    for kind in (schemas, field_groups, descriptors):
-        application.router.add_routes(kind.routes())
+    routes = [web.get("/stats", _stats), *schemas.routes(), *field_groups.routes(), *descriptors.routes()]
+    application.router.add_routes(routes)
+    # Adobe's own client of the registry, aepp, ends the paths of its listings with a slash.
+    application.router.add_routes(
+        [web.route(route.method, f"{route.path}/", route.handler) for route in routes]
+    )
     return application
 
 

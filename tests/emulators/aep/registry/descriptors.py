@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable
 from typing import Any
 
 from aiohttp import web
 
 from tests.emulators.aep import errors, media, xdm
 from tests.emulators.aep.gateway import Context, context
+from tests.emulators.aep.registry import query
 from tests.emulators.aep.registry.common import Document, accept_error, not_found
 from tests.emulators.core.web import answer, read_json
 
@@ -26,21 +28,31 @@ def routes() -> list[web.RouteDef]:
 
 
 async def _list_descriptors(request: web.Request) -> web.Response:
-    """Descriptors by type; the media type is of the family xdm, not xed."""
+    """Descriptors by type, or in pages with ``-v2``; the media type is of the family xdm, not xed."""
     ctx = context(request)
     text = request.headers.get("Accept", "")
     accept = media.parse(text)
     if accept is None or accept.family != "xdm":
         raise accept_error("XDM-1008-400", text, "application/vnd.adobe.xdm-id+json")
+    show = _shown_as(accept.variant.removeprefix("-v2"))
+    descriptors = list(ctx.sandbox.descriptors.values())
+    if accept.variant.startswith("-v2"):
+        page = query.page(request, descriptors, orderby="@id")
+        return answer({**page, "results": [show(descriptor) for descriptor in page["results"]]})
     found: dict[str, list[Any]] = {}
-    for descriptor in ctx.sandbox.descriptors.values():
-        shown: Any = descriptor
-        if accept.variant == "-id":
-            shown = descriptor["@id"]
-        elif accept.variant == "-link":
-            shown = f"/tenant/descriptors/{descriptor['@id']}"
-        found.setdefault(descriptor["@type"], []).append(shown)
+    for descriptor in query.matching(request, descriptors):
+        found.setdefault(descriptor["@type"], []).append(show(descriptor))
     return answer(found)
+
+
+def _shown_as(variant: str) -> Callable[[Document], Any]:
+    match variant:
+        case "-id":
+            return lambda descriptor: descriptor["@id"]
+        case "-link":
+            return lambda descriptor: f"/tenant/descriptors/{descriptor['@id']}"
+        case _:
+            return lambda descriptor: descriptor
 
 
 async def _get_descriptor(request: web.Request) -> web.Response:

@@ -13,15 +13,25 @@ from tests.emulators.aep.numbers import whole
 _MAXIMUM = 300
 _PROPERTY = re.compile(r"^(?P<path>[\w$:.@-]+?)(?P<op>==|!=|<=|>=|<|>|~)(?P<value>.*)$", re.DOTALL)
 
+_NEXT_FILTER = re.compile(r",(?=[\w$:.@-]+(?:==|!=|<=|>=|<|>|~))")
+
 Document = dict[str, Any]
 
 
-def page(request: web.Request, documents: list[Document]) -> Document:
+def matching(request: web.Request, documents: list[Document]) -> list[Document]:
+    """The documents that every ``property`` of the query accepts; one may hold several, comma-separated.
+    A comma within a value does not end it.
+    """
+    filters = [part for text in request.query.getall("property", []) for part in _NEXT_FILTER.split(text)]
+    return [d for d in documents if all(_accepts(d, part) for part in filters)]
+
+
+def page(request: web.Request, documents: list[Document], *, orderby: str = "title") -> Document:
     """One page. ``start`` is a value of the ordering field; equal values never straddle two pages."""
     parameters = request.query
-    orderby = parameters.get("orderby", "title").split(",")[0].strip()
+    orderby = parameters.get("orderby", orderby).split(",")[0].strip()
     name, descending = orderby.lstrip("+- "), orderby.startswith("-")
-    found = [d for d in documents if all(_accepts(d, p) for p in parameters.getall("property", []))]
+    found = matching(request, documents)
     found.sort(key=lambda d: _key(d, name), reverse=descending)
     if (start := parameters.get("start")) is not None:
         found = [d for d in found if (_key(d, name) <= start if descending else _key(d, name) >= start)]
