@@ -205,7 +205,7 @@ async def test_a_dataset_lives_and_dies(aep: Aep) -> None:
     assert (await aep.call("PATCH", path, {"description": "new", "tags": {"x": ["y"]}})).body == [link]
     found = (await aep.get(path)).body[id]
     assert (found["description"], found["version"]) == ("new", "1.0.2")
-    assert found["tags"] == {"unifiedProfile": ["enabled:true"], "x": ["y"]}
+    assert (found["tags"]["unifiedProfile"], found["tags"]["x"]) == (["enabled:true"], ["y"])
     assert (await aep.get(DATASETS, name="Made", properties="name")).body == {id: {"name": "Made"}}
     assert (await aep.delete(path)).body == [link]
     gone = await aep.delete(path)
@@ -244,3 +244,42 @@ async def test_control_adds_a_schema_and_a_dataset(aep: Aep, control: Any) -> No
     body = {"name": "Added", "schemaId": schema, "profile": True}
     dataset = (await control("POST", "/aep/sandboxes/prod/dataSets", body))["id"]
     assert (await aep.post("/targetConnections", aep.target_body(dataset, schema))).status == 201
+
+
+async def test_paths_of_the_registry_may_end_in_a_slash(aep: Aep) -> None:
+    """As aepp, Adobe's client for Python, sends them."""
+    assert (await aep.get(REGISTRY + "/stats/")).body["tenantId"] == ids.TENANT
+    listed = await _accept(aep, SCHEMAS + "/", "application/vnd.adobe.xed+json")
+    assert len(listed.body["results"]) == 2
+    assert (await _accept(aep, CONTACTS + "/", "application/vnd.adobe.xed+json; version=1")).status == 200
+
+
+@pytest.mark.parametrize(
+    ("variant", "entry"),
+    [("-v2", dict), ("-v2-id", str), ("-v2-link", str)],
+)
+async def test_descriptors_in_pages(aep: Aep, variant: str, entry: type) -> None:
+    path, accept = REGISTRY + "/tenant/descriptors", f"application/vnd.adobe.xdm{variant}+json"
+    listed = (await _accept(aep, path, accept)).body
+    assert listed["_page"]["next"] is None
+    assert [type(descriptor) for descriptor in listed["results"]] == [entry]
+
+
+async def test_descriptors_of_one_kind_and_schema(aep: Aep) -> None:
+    """One filter may hold several, comma-separated."""
+    path, accept = REGISTRY + "/tenant/descriptors", "application/vnd.adobe.xdm-v2+json"
+
+    async def found(kind: str, schema: str) -> int:
+        wanted = {"property": f"@type=={kind},xdm:sourceSchema=={schema}"}
+        return len((await _accept(aep, path, accept, wanted)).body["results"])
+
+    assert await found("xdm:descriptorIdentity", ids.CONTACTS_SCHEMA) == 1
+    assert await found("xdm:descriptorIdentity", "https://ns.adobe.com/x/schemas/none") == 0
+    assert await found("xdm:descriptorLabel", ids.CONTACTS_SCHEMA) == 0
+
+
+async def test_platform_says_more_of_a_dataset_than_was_posted(aep: Aep) -> None:
+    """Its table in the Query Service, its format, and what kind of data it holds."""
+    (dataset,) = (await aep.get(DATASETS + "?name=CRM%20Contacts")).body.values()
+    assert dataset["classification"] == {"dataBehavior": "record", "managedBy": "CUSTOMER"}
+    assert dataset["tags"]["adobe/pqs/table"] == ["crm_contacts"]

@@ -50,7 +50,12 @@ def dataset(ctx_org: str, client: str, now: float, body: Record, id: str) -> Rec
     return {
         "name": body["name"],
         "description": body.get("description", ""),
-        "tags": copy.deepcopy(body.get("tags", {})),
+        "tags": {
+            "adobe/pqs/table": [re.sub(r"\W+", "_", body["name"].lower())],
+            "adobe/siphon/table/format": ["delta"],
+            **copy.deepcopy(body.get("tags", {})),
+        },
+        "classification": {"dataBehavior": "record", "managedBy": "CUSTOMER"},
         "schemaRef": dict(body["schemaRef"]),
         "enableErrorDiagnostics": body.get("enableErrorDiagnostics") is True,
         "imsOrg": ctx_org,

@@ -76,7 +76,7 @@ def _google_cloud_storage() -> Spec:
 
 def _data_lake() -> Spec:
     return {
-        **_spec(ids.DATA_LAKE_SPEC, "dataSets"),
+        **_spec(ids.DATA_LAKE_SPEC, "datalake"),
         "targetSpec": {"spec": _object({"dataSetId": {"type": "string"}}, ["dataSetId"])},
         "attributes": {"isTarget": True},
     }
