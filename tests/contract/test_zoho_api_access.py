@@ -48,6 +48,14 @@ async def test_old_version_is_api_not_supported(zoho: Zoho, version: str) -> Non
     assert_error(response, 400, "API_NOT_SUPPORTED", supported_version=8)
 
 
+@pytest.mark.parametrize("version", ["v2", "v2.1", "v3", "v4", "v5", "v6", "v7"])
+async def test_switch_old_versions(zoho: Zoho, version: str) -> None:
+    zoho.state.switches.old_versions = "served"
+    header = {"Authorization": f"Zoho-oauthtoken {await zoho.access_token()}"}
+    assert (await zoho.api.get(f"/crm/{version}/org", headers=header)).json()["org"]
+    assert_error(await zoho.api.get(f"/crm/{version}/a/b/c", headers=header), 404, "INVALID_URL_PATTERN")
+
+
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
 @pytest.mark.parametrize("path", ["/org", "/users", "/settings/modules", "/settings/fields", "/Leads"])
 async def test_other_methods_are_invalid_request_method(zoho: Zoho, method: str, path: str) -> None:
@@ -197,6 +205,42 @@ async def test_scopes(zoho: Zoho, scope: str, path: str, allowed: bool) -> None:
         assert response.status_code == 200
     else:
         assert_error(response, 401, "OAUTH_SCOPE_MISMATCH")
+
+
+@pytest.mark.parametrize(
+    ("scopes", "path", "allowed"),
+    [
+        (["ZohoCRM.settings.layouts.READ"], "/settings/layouts?module=Leads", True),
+        (["ZohoCRM.settings.fields.READ"], "/settings/layouts?module=Leads", False),
+        (["ZohoCRM.modules.READ", "ZohoSearch.securesearch.READ"], "/Leads/actions/count", True),
+        (["ZohoCRM.modules.READ"], "/Leads/actions/count", False),
+        (["ZohoSearch.securesearch.READ"], "/Leads/actions/count", False),
+        (["ZohoCRM.apis.READ"], "/__apis", True),
+        (["ZohoCRM.org.READ"], "/__apis", False),
+    ],
+)
+async def test_scopes_that_are_needed_together(
+    zoho: Zoho, scopes: list[str], path: str, allowed: bool
+) -> None:
+    token = (await zoho.grant(scopes=scopes, exchange=True))["accessToken"]
+    response = await zoho.api.get(f"/crm/v8{path}", headers={"Authorization": f"Zoho-oauthtoken {token}"})
+    if allowed:
+        assert response.status_code == 200
+    else:
+        assert_error(response, 401, "OAUTH_SCOPE_MISMATCH")
+
+
+async def test_the_catalogue_names_each_operation_with_its_scopes(zoho: Zoho) -> None:
+    token = (await zoho.grant(scopes=["ZohoCRM.apis.READ"], exchange=True))["accessToken"]
+    everything = (await zoho.get("/__apis", token)).json()["__apis"]
+    coql = (await zoho.get("/__apis", token, filters="coql")).json()["__apis"]
+    assert coql == [
+        {
+            "path": "/crm/v8/coql",
+            "operation_types": [{"method": "POST", "oauth_scope": "ZohoCRM.coql.READ,ZohoCRM.modules.READ"}],
+        }
+    ]
+    assert coql[0] in everything
 
 
 @pytest.mark.parametrize("status", [401, 403])

@@ -91,6 +91,7 @@ async def test_the_page_names_client_scopes_and_who_may_consent(zoho: Zoho) -> N
         ({"response_type": None}, "Invalid Response Type"),
         ({"scope": "modules.READ"}, "Invalid OAuth Scope"),
         ({"scope": "ZohoCRM.modules.PEEK"}, "Invalid OAuth Scope"),
+        ({"scope": "ZohoCRM.modules.READ ZohoCRM.org.READ"}, "Invalid OAuth Scope"),
         ({"scope": None}, "Invalid OAuth Scope"),
     ],
 )

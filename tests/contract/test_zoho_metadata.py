@@ -291,3 +291,28 @@ async def test_errors_of_fields(zoho: Zoho) -> None:
     details = {"param_name": "type", "supported_values": ["all", "used", "unused"]}
     response = await zoho.get("/settings/fields", module="Leads", type="some")
     assert_refused(response, "INVALID_DATA", details)
+
+
+# --- layouts ----------------------------------------------------------------------------------------
+
+
+async def layouts(zoho: Zoho, **query: str) -> httpx.Response:
+    token = (await zoho.grant(scopes=["ZohoCRM.settings.ALL"], exchange=True))["accessToken"]
+    return await zoho.get("/settings/layouts", token, **query)
+
+
+async def test_a_layout_has_sections_of_fields(zoho: Zoho) -> None:
+    (layout,) = (await layouts(zoho, module="Contacts")).json()["layouts"]
+    (section,) = layout["sections"]
+    assert {"Last_Name", "Email"} <= {field["api_name"] for field in section["fields"]}
+    assert isinstance(layout["id"], str)
+
+
+async def test_layouts_of_a_module_without_metadata_are_204(zoho: Zoho) -> None:
+    response = await layouts(zoho, module="Email_Analytics")
+    assert (response.status_code, response.content) == (204, b"")
+
+
+async def test_errors_of_layouts(zoho: Zoho) -> None:
+    assert (await layouts(zoho)).json()["code"] == "REQUIRED_PARAM_MISSING"
+    assert (await layouts(zoho, module="Nothing")).json()["code"] == "INVALID_MODULE"

@@ -334,3 +334,40 @@ async def test_new_records_never_reuse_an_id(zoho: Zoho) -> None:
     before = (await zoho.get("/Leads", fields="id")).json()["info"]["count"]
     await zoho.change("POST", "/zoho/eu/production/modules/Leads/records", count=5)
     assert (await zoho.get("/Leads", fields="id")).json()["info"]["count"] == before + 5
+
+
+# --- count ------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+async def searcher(zoho: Zoho) -> str:
+    scopes = ["ZohoCRM.modules.READ", "ZohoSearch.securesearch.READ"]
+    token: str = (await zoho.grant(scopes=scopes, exchange=True))["accessToken"]
+    return token
+
+
+async def test_count_of_all_records(zoho: Zoho, searcher: str) -> None:
+    assert (await zoho.get("/Leads/actions/count", searcher)).json() == {"count": 120}
+    assert (await zoho.get("/Vendors/actions/count", searcher)).json() == {"count": 0}
+
+
+async def test_count_of_what_is_found(zoho: Zoho, searcher: str) -> None:
+    record = (await zoho.get("/Leads", searcher, fields="Email,Last_Name", per_page=1)).json()["data"][0]
+    by_email = await zoho.get("/Leads/actions/count", searcher, email=record["Email"])
+    by_word = await zoho.get("/Leads/actions/count", searcher, word=record["Last_Name"])
+    assert by_email.json() == {"count": 1}
+    assert 1 <= by_word.json()["count"] < 120
+    assert (await zoho.get("/Leads/actions/count", searcher, phone="0")).json() == {"count": 0}
+
+
+async def test_a_count_costs_fifty_credits(zoho: Zoho, searcher: str) -> None:
+    zgid = next(iter(zoho.state.organizations))
+    before = zoho.state.credits.used(zgid)
+    assert (await zoho.get("/Leads/actions/count", searcher)).status_code == 200
+    assert zoho.state.credits.used(zgid) - before == 50
+
+
+async def test_errors_of_count(zoho: Zoho, searcher: str) -> None:
+    assert (await zoho.get("/Nothing/actions/count", searcher)).json()["code"] == "INVALID_MODULE"
+    refused = await zoho.get("/Leads/actions/count", searcher, cvid="1")
+    assert refused.json()["details"] == {"param_name": "cvid"}

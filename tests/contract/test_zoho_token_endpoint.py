@@ -315,6 +315,17 @@ async def test_switch_invalid_code_status(zoho: Zoho, status: Any) -> None:
     assert_error(await zoho.exchange(await zoho.grant(), code="wrong"), "invalid_code", status)
 
 
+@pytest.mark.parametrize("status", [200, 400])
+async def test_switch_undocumented_error_status(zoho: Zoho, status: Any) -> None:
+    zoho.state.switches.undocumented_error_status = status
+    assert_error(await client_credentials(zoho, soid=""), "missing_org_info", status)
+    first = await zoho.grant()
+    grants = [await zoho.grant(clientId=first["clientId"]) for _ in range(10)]
+    assert_error(await zoho.exchange(grants[9]), "access_denied", status)
+    zoho.state.switches.token_fault = "general_error"
+    assert_error(await zoho.refresh(), "general_error", status)
+
+
 # --- client_credentials ---------------------------------------------------------------------------
 
 
@@ -366,8 +377,9 @@ async def test_client_credentials_are_for_self_clients_only(zoho: Zoho) -> None:
     assert_error(response, "invalid_client")
 
 
-async def test_client_credentials_need_a_scope(zoho: Zoho) -> None:
-    assert_error(await client_credentials(zoho, scope=""), "invalid_scope")
+@pytest.mark.parametrize("scope", ["", "ZohoCRM.org.READ ZohoCRM.modules.READ"])
+async def test_client_credentials_need_scopes_with_commas(zoho: Zoho, scope: str) -> None:
+    assert_error(await client_credentials(zoho, scope=scope), "invalid_scope")
 
 
 async def test_client_credentials_are_throttled_per_client(zoho: Zoho) -> None:

@@ -47,7 +47,7 @@ class _Accounts:
             return _page(_FAULT_PAGE, 200)
         try:
             if fault != "none":
-                raise OAuthError(fault)
+                raise OAuthError(fault, self._state.switches.undocumented_error_status)
             return web.json_response(issue(self._state, dc, parameters))
         except OAuthError as error:
             return web.json_response(error.body, status=error.http_status)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .errors import invalid_data
 from .model import AccessToken, Organization, User
@@ -24,6 +24,17 @@ class Call:
     path: Mapping[str, str]
     query: Mapping[str, str]
     headers: Mapping[str, str]
+    body: Any = None
+    """The JSON of the request; None without one."""
+
+
+@dataclass(frozen=True)
+class File:
+    """An answer that is not JSON."""
+
+    name: str
+    content_type: str
+    content: bytes
 
 
 def integer(query: Mapping[str, str], name: str, default: int, highest: int | None = None) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from urllib.parse import quote, urlencode, urlsplit, urlunsplit
@@ -12,13 +11,11 @@ from aiohttp import web
 from .consent_page import Account, consent_page, error_page
 from .data_centers import DATA_CENTERS, data_center_of_request
 from .model import Client, Grant, Organization, User
-from .scopes import parse_scopes
+from .scopes import requested_scopes
 from .state import ZohoState
 
 NO_ORGANIZATION = "no-organization"
 """The account of somebody who has no Zoho CRM."""
-
-_SCOPE = re.compile(r"^Zoho[A-Za-z]+(\.[A-Za-z_]+)+\.(ALL|READ|CREATE|UPDATE|DELETE|WRITE)$", re.IGNORECASE)
 
 
 class _PageError(Exception):
@@ -76,8 +73,8 @@ class Consent:
             raise _PageError("Invalid Redirect Uri")
         if query.get("response_type") != "code":
             raise _PageError("Invalid Response Type")
-        scopes = parse_scopes(query.get("scope", ""))
-        if not scopes or not all(_SCOPE.match(scope) for scope in scopes):
+        scopes = requested_scopes(query.get("scope", ""))
+        if scopes is None:
             raise _PageError("Invalid OAuth Scope")
         return _Request(
             client,

@@ -85,6 +85,12 @@ def required_param_missing(name: str) -> CrmError:
     )
 
 
+def mandatory_not_found(name: str) -> CrmError:
+    """A mandatory member of the body is not there."""
+    details = {"api_name": name, "json_path": f"$.{name}"}
+    return CrmError(400, "MANDATORY_NOT_FOUND", "required field not found", details)
+
+
 def invalid_data(name: str, **details: Any) -> CrmError:
     """A query parameter has an impossible value."""
     return CrmError(400, "INVALID_DATA", "invalid data", {"param_name": name, **details})

@@ -9,7 +9,7 @@ from typing import Any
 from .data_centers import DATA_CENTERS, Environment
 from .errors import OAuthError
 from .model import AccessToken, Client, ClientType, Grant, RefreshToken
-from .scopes import parse_scopes
+from .scopes import requested_scopes
 from .state import ZohoState
 
 Parameters = Mapping[str, str]
@@ -70,15 +70,15 @@ def _refresh_token(state: ZohoState, dc: str, client: Client, parameters: Parame
 def _client_credentials(state: ZohoState, dc: str, client: Client, parameters: Parameters) -> dict[str, Any]:
     if client.type is not ClientType.SELF:
         raise OAuthError("invalid_client")
-    scopes = parse_scopes(parameters.get("scope", ""))
-    if not scopes:
+    scopes = requested_scopes(parameters.get("scope", ""))
+    if scopes is None:
         # The field is mandatory, the refusal is not documented: the authorization page's word is assumed.
         raise OAuthError("invalid_scope")
     service, _, zgid = parameters.get("soid", "").partition(".")
     organization = state.organizations.get(zgid) if service == "ZohoCRM" else None
     user = organization.user_by_email(client.owner_email) if organization else None
     if organization is None or user is None or organization.data_center != dc:
-        raise OAuthError("missing_org_info")
+        raise OAuthError("missing_org_info", state.switches.undocumented_error_status)
     grant = Grant(
         client.client_id, dc, organization.environment, zgid, user.id, user.zuid, scopes, offline=False
     )

@@ -126,21 +126,57 @@ def nameless_module(call: Call) -> None:
 
 def fields(call: Call) -> dict[str, Any] | None:
     """``GET /settings/fields``; None (204) for modules that have no metadata."""
-    name = call.query.get("module")
-    if not name:
-        raise required_param_missing("module")
+    of = _of_query(call)
     kind = call.query.get("type", "all")
     if kind not in FIELD_TYPES:
         raise invalid_data("type", supported_values=list(FIELD_TYPES))
-    of = call.organization.modules.get(name)
-    if of is None or not of.api_supported:
-        raise invalid_module()
     shown = [
         _field(call, of, spec, number)
         for number, spec in enumerate(of.fields.values(), start=1)
         if kind == "all" or spec.used == (kind == "used")
     ]
     return {"fields": shown} if shown and of.field_metadata else None
+
+
+def layouts(call: Call) -> dict[str, Any] | None:
+    """``GET /settings/layouts``: one layout with all used fields; None (204) without metadata."""
+    of = _of_query(call)
+    shown = [
+        _field(call, of, spec, number) for number, spec in enumerate(of.fields.values(), start=1) if spec.used
+    ]
+    if not shown or not of.field_metadata:
+        return None
+    layout = {
+        "id": str(int(of.id) + 1),
+        "name": "Standard",
+        "display_label": "Standard",
+        "status": "active",
+        "visible": True,
+        "has_more_profiles": False,
+        "created_time": None,
+        "modified_time": None,
+        "profiles": _profiles(call.organization),
+        "sections": [
+            {
+                "id": str(int(of.id) + 2),
+                "name": f"{of.singular} Information",
+                "display_label": f"{of.singular} Information",
+                "sequence_number": 1,
+                "fields": shown,
+            }
+        ],
+    }
+    return {"layouts": [layout]}
+
+
+def _of_query(call: Call) -> Module:
+    name = call.query.get("module")
+    if not name:
+        raise required_param_missing("module")
+    of = call.organization.modules.get(name)
+    if of is None or not of.api_supported:
+        raise invalid_module()
+    return of
 
 
 def _license(organization: Organization) -> dict[str, Any]:

@@ -178,3 +178,19 @@ class AccessToken:
     grant: Grant
     expires_at: float
     refresh_token: str | None
+
+
+@dataclass
+class BulkJob:
+    """A bulk read of one organisation; what it reads is fixed when it is made (zoho.md 3.8)."""
+
+    id: str
+    zgid: str
+    module: str
+    fields: tuple[str, ...]
+    page: int
+    file_type: str
+    created_at: float
+    created_by: dict[str, str]
+    rows: list[Record]
+    more: bool

@@ -80,6 +80,26 @@ def deleted(call: Call) -> dict[str, Any] | None:
     }
 
 
+def count(call: Call) -> dict[str, int]:
+    """``GET /{module}/actions/count``, of all or of what ``email``, ``phone`` or ``word`` finds."""
+    module = usable_module(call, call.path["module"])
+    for name in ("cvid", "criteria"):  # no custom views here, and no criteria
+        if name in call.query:
+            raise invalid_data(name)
+    found = list(module.records.values())
+    for kind in ("email", "phone"):
+        if wanted := call.query.get(kind):
+            names = [name for name, spec in module.fields.items() if spec.data_type == kind]
+            found = [record for record in found if wanted in [record.get(name) for name in names]]
+    if word := call.query.get("word", "").casefold():
+        found = [record for record in found if any(word in text.casefold() for text in _texts(record))]
+    return {"count": len(found)}
+
+
+def _texts(record: Record) -> list[str]:
+    return [value for value in record.values() if isinstance(value, str)]
+
+
 def usable_module(call: Call, name: str) -> Module:
     """The module of a record path; raises INVALID_MODULE or NOT_SUPPORTED."""
     module = call.organization.modules.get(name)

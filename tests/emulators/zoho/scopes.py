@@ -5,10 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+_SCOPE = re.compile(r"^\w+(\.\w+)+\.(ALL|READ|CREATE|UPDATE|DELETE|WRITE)$", re.IGNORECASE | re.ASCII)
 
-def parse_scopes(text: str) -> tuple[str, ...]:
-    """Scopes of a request, which are separated by commas; spaces are taken as well."""
-    return tuple(scope for scope in re.split(r"[,\s]+", text) if scope)
+
+def requested_scopes(text: str) -> tuple[str, ...] | None:
+    """Scopes of a request, which are separated by commas and by nothing else; None if that is not so, or if
+    one does not have the form of a scope.
+    """
+    scopes = tuple(part.strip() for part in text.split(","))
+    return scopes if all(_SCOPE.match(scope) for scope in scopes) else None
 
 
 def covers(granted: Iterable[str], needed: str) -> bool:

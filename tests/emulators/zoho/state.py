@@ -13,7 +13,7 @@ from tests.emulators.core.mask import masked
 
 from .data_centers import HOME, Environment
 from .limits import Concurrency, Credits
-from .model import AccessToken, Client, Grant, Organization, RefreshToken
+from .model import AccessToken, BulkJob, Client, Grant, Organization, RefreshToken
 from .paging import PageTokens
 from .seed.clients import client_id, client_secret, clients, grant_token, refresh_token, seed_grants
 from .seed.organizations import organizations
@@ -42,6 +42,9 @@ class ZohoState:
     credits: Credits
     concurrency: Concurrency
     page_tokens: PageTokens
+    bulk_jobs: dict[str, BulkJob]
+    channels: dict[tuple[str, str, str], dict[str, dict[str, Any]]]
+    """Notification channels of an organisation, user and client, by their id."""
 
     def __init__(self, now: Callable[[], float]) -> None:
         self.now = now
@@ -62,6 +65,8 @@ class ZohoState:
         self.credits = Credits(self.now)
         self.concurrency = Concurrency()
         self.page_tokens = PageTokens(self.now)
+        self.bulk_jobs = {}
+        self.channels = {}
         seed_grants(self.tokens, self.organizations)
 
     def new_value(self) -> str:

@@ -47,6 +47,8 @@ class ZohoSwitches(BaseModel):
     """HTTP status of the throttle answer (zoho.md 10, row 1)."""
     throttle_locale: Literal["en", "zh"] = "en"
     """Language of the throttle answer (zoho.md 1.4)."""
+    undocumented_error_status: Literal[200, 400] = 200
+    """HTTP status of `access_denied`, `missing_org_info` and `tokenFault`; not known (zoho.md 1.4)."""
     invalid_code_status: Literal[200, 400] = 200
     """HTTP status of `invalid_code` (zoho.md 10, row 17)."""
     wrong_dc_error: Literal["invalid_client", "invalid_client_secret", "invalid_code"] = "invalid_client"
@@ -65,6 +67,8 @@ class ZohoSwitches(BaseModel):
     # CRM API: who gets in
     bearer_accepted: bool = True
     """Whether `Authorization: Bearer` works beside `Zoho-oauthtoken` (zoho.md 10, row 19)."""
+    old_versions: Literal["refused", "served"] = "refused"
+    """Versions 2 to 7: API_NOT_SUPPORTED, or served side by side with version 8 (zoho.md 3.10)."""
     bare_api_host: Literal["accepted", "refused"] = "refused"
     """What the host without `www` does; here it is the environment `bare` (zoho.md 10, row 9)."""
     unlisted_data_centers: Literal["served", "refused"] = "served"
@@ -103,6 +107,19 @@ class ZohoSwitches(BaseModel):
     """Records within reach of `page` (zoho.md 3.6)."""
     page_token_limit: Count = 100_000
     """Records within reach of `page_token` (zoho.md 3.6)."""
+
+    coql_columns: Literal[500, 50] = 500
+    """Columns of a COQL query (zoho.md 10, row 16)."""
+    coql_rows: Literal[2000, 200] = 2000
+    """Rows of a COQL answer (zoho.md 10, row 16)."""
+    coql_joins: Literal[2, 5] = 2
+    """Lookups that a COQL query may follow (zoho.md 10, row 16)."""
+    bulk_seconds: Annotated[float, Field(ge=0)] = 0.5
+    """Life of a bulk read from `ADDED` to its end, on the emulators' clock (zoho.md 3.8)."""
+    bulk_outcome: Literal["COMPLETED", "FAILURE"] = "COMPLETED"
+    """How bulk reads end (zoho.md 3.8)."""
+    bulk_page_rows: Count = 200_000
+    """Rows of a bulk read job (zoho.md 3.8)."""
 
     # CRM API: shapes
     org_type_case: Literal["lower", "capitalised"] = "lower"

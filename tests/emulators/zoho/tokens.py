@@ -74,7 +74,7 @@ class TokenStore:
     def redeem(self, code: Code) -> tuple[AccessToken, RefreshToken | None]:
         """Use a code up; a refresh token comes only with offline access."""
         if code.over_limit:
-            raise OAuthError("access_denied")
+            raise OAuthError("access_denied", self._switches().undocumented_error_status)
         if code.used or code.expires_at <= self._now():
             raise self.invalid_code()
         if not code.grant.offline:
