@@ -66,6 +66,23 @@ async def test_what_was_read_can_be_put_back(aep: Aep) -> None:
     assert found.body["createdDate"] == read["createdDate"]
 
 
+async def test_the_schema_is_shown_on_demand(aep: Aep) -> None:
+    path = f"{SETS}/{await aep.mapping_set()}"
+    assert "jsonSchema" not in (await aep.get(path)).body["outputSchema"]
+    assert "jsonSchema" not in (await aep.get(path, expandSchema="false")).body["outputSchema"]
+    one = (await aep.get(path, expandSchema="true")).body["outputSchema"]
+    assert one["jsonSchema"]["$id"] == ids.CONTACTS_SCHEMA
+    (listed,) = (await aep.get(SETS, limit="5", start="0", expandSchema="true")).body["data"]
+    assert listed["outputSchema"] == one
+
+
+async def test_functions_and_operators_are_named_as_published(aep: Aep) -> None:
+    functions = (await aep.get(CONVERSION + "/languages/el/functions")).body
+    assert {"concat", "upper"} <= {entry["function"] for entry in functions}
+    operators = (await aep.get(CONVERSION + "/languages/el/operators")).body
+    assert "+" in {entry["operatorSymbol"] for entry in operators}
+
+
 async def test_versions(aep: Aep) -> None:
     path = f"{SETS}/{await aep.mapping_set()}"
     await aep.call("PUT", path, aep.mapping_body([{"source": "Email", "destination": "workEmail.address"}]))

@@ -8,10 +8,11 @@ import inspect
 import sys
 from email.utils import parsedate_to_datetime
 from typing import Any, Literal, get_args, get_origin
+from urllib.parse import quote
 
 import pytest
 
-from tests.contract.aep import CONVERSION, REGISTRY, SANDBOXES, Aep
+from tests.contract.aep import CATALOG, CONVERSION, REGISTRY, SANDBOXES, Aep
 from tests.emulators.aep import seed_data as ids
 from tests.emulators.aep.switches import AepSwitches
 from tests.emulators.core.server import Emulators
@@ -65,6 +66,13 @@ async def test_sources_permission(aep: Aep, permission: str, read: str | None, w
     turn(aep, sourcesPermission=permission)
     found = [await aep.get("/connections"), await aep.post("/connections", aep.connection_body())]
     assert [None if f.status < 400 else f.code for f in found] == [read, write]
+
+
+@pytest.mark.parametrize(("position", "code"), [("assigned", None), ("missing", "403027")])
+async def test_product_profile(aep: Aep, position: str, code: str | None) -> None:
+    turn(aep, productProfile=position)
+    found = await aep.get("/flows")
+    assert found.status == 200 if code is None else (found.status, found.code) == (403, code)
 
 
 @pytest.mark.parametrize(("position", "status"), [("refused", 400), ("default", 200)])
@@ -267,6 +275,12 @@ async def test_name_uniqueness(aep: Aep, position: str, status: int) -> None:
     turn(aep, nameUniqueness=position)
     await aep.connection()
     assert (await aep.post("/connections", aep.connection_body())).status == status
+    reference = {"id": ids.CONTACTS_SCHEMA, "contentType": f"{ids.XED};version=1"}
+    dataset = {"name": "CRM Contacts", "schemaRef": reference}
+    assert (await aep.post(CATALOG + "/dataSets", dataset)).status == status
+    sets, named = CONVERSION + "/mappingSets", {**aep.mapping_body(), "name": "Made"}
+    assert (await aep.post(sets, named)).status == 200
+    assert (await aep.post(sets, named)).status == (200 if position == "none" else status)
 
 
 @pytest.mark.parametrize(("position", "path"), [("plain", "Leads"), ("prefixed", "Crm.Leads")])
@@ -323,6 +337,39 @@ async def test_index_lag(aep: Aep, emulators: Emulators) -> None:
     assert (await aep.get("/connections")).body["items"] == []
 
 
+@pytest.mark.parametrize("seconds", [0, 30])
+async def test_index_lag_of_the_other_services(aep: Aep, emulators: Emulators, seconds: int) -> None:
+    turn(aep, indexLagSeconds=seconds)
+    emulators.clock.advance(1)  # created dates count whole milliseconds
+    reference = {"id": ids.CONTACTS_SCHEMA, "contentType": f"{ids.XED};version=1"}
+    dataset = (await aep.post(CATALOG + "/dataSets", {"name": "Made", "schemaRef": reference})).body[0]
+    mapping = (await aep.post(CONVERSION + "/mappingSets", {**aep.mapping_body(), "name": "Made"})).body["id"]
+    schema = {"type": "object", "title": "Made", "description": "", "allOf": [{"$ref": ids.PROFILE_CLASS}]}
+    made = (await aep.post(REGISTRY + "/tenant/schemas", schema)).body["$id"]
+    group = {"type": "object", "title": "Made", "meta:intendedToExtend": [ids.PROFILE_CLASS]}
+    await aep.post(REGISTRY + "/tenant/fieldgroups", group)
+    one = f"{REGISTRY}/tenant/schemas/{quote(made, safe='')}"
+    accept = {"Accept": "application/vnd.adobe.xed+json; version=1"}
+    assert (await aep.call("GET", one, headers=accept)).status == 200
+    assert (await aep.get(f"{CATALOG}{dataset.removeprefix('@')}")).status == 200
+    assert (await aep.get(f"{CONVERSION}/mappingSets/{mapping}")).status == 200
+
+    async def listed() -> list[int]:
+        xed_id, title = {"Accept": "application/vnd.adobe.xed-id+json"}, [("property", "title==Made")]
+        answers = [
+            (await aep.get(CATALOG + "/dataSets", name="Made")).body,
+            (await aep.get(CONVERSION + "/mappingSets", name="Made", limit="5", start="0")).body["data"],
+        ]
+        for kind in ("schemas", "fieldgroups"):
+            path = f"{REGISTRY}/tenant/{kind}"
+            answers.append((await aep.call("GET", path, headers=xed_id, params=title)).body["results"])
+        return [len(answer) for answer in answers]
+
+    assert await listed() == ([0] * 4 if seconds else [1] * 4)
+    emulators.clock.advance(seconds)
+    assert await listed() == [1] * 4
+
+
 @pytest.mark.parametrize(("position", "states"), [(False, []), (True, ["deleted"])])
 async def test_soft_deleted_in_lists(aep: Aep, position: bool, states: list[str]) -> None:
     turn(aep, softDeletedInLists=position)
@@ -350,6 +397,29 @@ async def test_not_found_code(aep: Aep, code: str) -> None:
         found = await aep.get(path)
         assert found.body["type"].endswith(code)
         assert found.status == found.body["status"] == int(code[-3:])
+
+
+@pytest.mark.parametrize("position", ["full", "errorMessage"])
+async def test_stale_etag_body(aep: Aep, position: str) -> None:
+    turn(aep, staleEtagBody=position)
+    rename = {"op": "replace", "path": "/name", "value": "x"}
+    found = await aep.patch(f"/connections/{await aep.connection()}", rename, etag='"old"')
+    assert found.status == 412
+    assert set(found.body) == {"errorMessage"} if position == "errorMessage" else found.code == "1404-412"
+    assert "Supplied version" in str(found.body)
+
+
+@pytest.mark.parametrize("position", ["reference", "items"])
+@pytest.mark.parametrize("kind", ["sourceConnections", "targetConnections"])
+async def test_source_target_patch_answer(aep: Aep, position: str, kind: str) -> None:
+    turn(aep, sourceTargetPatchAnswer=position)
+    await aep.flow_body()
+    path = f"/{kind}/{aep.made[kind]}"
+    found = (await aep.patch(path, {"op": "replace", "path": "/name", "value": "x"})).body
+    now = (await aep.get(path)).item
+    assert found == (
+        {"id": now["id"], "etag": now["etag"]} if position == "reference" else {"items": [now], "_links": {}}
+    )
 
 
 async def test_caller_lacks_labels(aep: Aep) -> None:
@@ -590,6 +660,14 @@ async def test_mapping_set_old_versions(aep: Aep, position: str, status: int) ->
     assert (await aep.get(path, version="1")).status == 200
 
 
+@pytest.mark.parametrize(("position", "status", "then"), [("refused", 405, 200), ("allowed", 204, 404)])
+async def test_mapping_set_delete(aep: Aep, position: str, status: int, then: int) -> None:
+    turn(aep, mappingSetDelete=position)
+    path = f"{CONVERSION}/mappingSets/{await aep.mapping_set()}"
+    assert (await aep.delete(path)).status == status
+    assert (await aep.get(path)).status == then
+
+
 @pytest.mark.parametrize("position", ["array", "object"])
 async def test_preview_answer(aep: Aep, position: str) -> None:
     turn(aep, previewAnswer=position)
@@ -605,6 +683,26 @@ async def test_alt_id_underscore(aep: Aep, position: bool) -> None:
     accept = {"Accept": "application/vnd.adobe.xed-id+json"}
     found = (await aep.call("GET", REGISTRY + "/tenant/schemas", headers=accept)).body["results"]
     assert all(schema["meta:altId"].startswith("_") == position for schema in found)
+
+
+@pytest.mark.parametrize(("position", "status"), [("accepted", 200), ("refused", 400)])
+@pytest.mark.parametrize("parameter", [("limit", "5"), ("start", "CRM")])
+async def test_limit_without_orderby(
+    aep: Aep, position: str, status: int, parameter: tuple[str, str]
+) -> None:
+    turn(aep, limitWithoutOrderby=position)
+    accept, path = {"Accept": "application/vnd.adobe.xed-id+json"}, REGISTRY + "/tenant/schemas"
+    assert (await aep.call("GET", path, headers=accept, params=[parameter])).status == status
+    ordered = [parameter, ("orderby", "title")]
+    assert (await aep.call("GET", path, headers=accept, params=ordered)).status == 200
+
+
+@pytest.mark.parametrize(("position", "status", "body"), [("empty", 200, []), ("refused", 404, None)])
+async def test_unknown_dataset_delete(aep: Aep, position: str, status: int, body: Any) -> None:
+    turn(aep, unknownDatasetDelete=position)
+    found = await aep.delete(CATALOG + "/dataSets/000000000000000000000000")
+    assert found.status == status
+    assert body is None or found.body == body
 
 
 def test_every_position_of_every_switch_is_tested() -> None:

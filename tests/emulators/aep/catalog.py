@@ -14,37 +14,52 @@ from tests.emulators.aep import errors, jsonpatch
 from tests.emulators.aep.gateway import Context, context
 from tests.emulators.aep.media import major_version
 from tests.emulators.aep.numbers import whole
-from tests.emulators.aep.resource import milliseconds
-from tests.emulators.core.web import ServiceError, answer, errors_as, read_json
+from tests.emulators.aep.resource import Author, milliseconds
+from tests.emulators.core.web import ServiceError, answer, errors_as, read_json, slash_optional
 
 Record = dict[str, Any]
 
 _MAXIMUM = 100
 _OPERATORS = re.compile(r"(==|!=|>=|<=|=|~|>|<)")
-_READ_ONLY = ("imsOrg", "version", "created", "updated", "createdClient", "viewId", "files")
+_READ_ONLY = (
+    "imsOrg",
+    "version",
+    "created",
+    "updated",
+    "createdClient",
+    "createdUser",
+    "updatedUser",
+    "viewId",
+    "files",
+    "classification",
+)
+_PATCH_TYPE = "application/json-patch+json"
+_PROFILE = ("unifiedProfile", "unifiedIdentity")
 
 
 def app() -> web.Application:
     """The application below ``/data/foundation/catalog``."""
     application = web.Application(middlewares=[errors_as(errors.generic_http)])
     application.router.add_routes(
-        [
-            web.get("/dataSets", _list_datasets),
-            web.post("/dataSets", _create),
-            web.get("/dataSets/{id}", _get),
-            web.put("/dataSets/{id}", _replace),
-            web.patch("/dataSets/{id}", _patch),
-            web.delete("/dataSets/{id}", _delete),
-            web.patch("/v2/dataSets/{id}", _patch),
-            web.get("/batches", _list_batches),
-            web.get("/batches/{id}", _get_batch),
-            web.get("/lastBatches", _last_batches),
-        ]
+        slash_optional(
+            [
+                web.get("/dataSets", _list_datasets),
+                web.post("/dataSets", _create),
+                web.get("/dataSets/{id}", _get),
+                web.put("/dataSets/{id}", _replace),
+                web.patch("/dataSets/{id}", _patch),
+                web.delete("/dataSets/{id}", _delete),
+                web.patch("/v2/dataSets/{id}", _patch_nested),
+                web.get("/batches", _list_batches),
+                web.get("/batches/{id}", _get_batch),
+                web.get("/lastBatches", _last_batches),
+            ]
+        )
     )
     return application
 
 
-def dataset(ctx_org: str, client: str, now: float, body: Record, id: str) -> Record:
+def dataset(organization: str, author: Author, now: float, body: Record, id: str) -> Record:
     """The kept form of a dataset."""
     time = milliseconds(now)
     return {
@@ -58,29 +73,34 @@ def dataset(ctx_org: str, client: str, now: float, body: Record, id: str) -> Rec
         "classification": {"dataBehavior": "record", "managedBy": "CUSTOMER"},
         "schemaRef": dict(body["schemaRef"]),
         "enableErrorDiagnostics": body.get("enableErrorDiagnostics") is True,
-        "imsOrg": ctx_org,
+        "imsOrg": organization,
         "version": "1.0.0",
         "created": time,
         "updated": time,
-        "createdClient": client,
+        "createdClient": author.client,
+        "createdUser": author.user,
+        "updatedUser": author.user,
         "viewId": secrets.token_hex(12),
-        "files": f"@/dataSets/{id}/views/files",
+        "files": f"@/dataSetFiles?dataSetId={id}",
     }
 
 
 async def _list_datasets(request: web.Request) -> web.Response:
     ctx = context(request)
-    found = _filtered(ctx.sandbox.datasets, request, ("name", "description"))
+    known = {id: d for id, d in ctx.sandbox.datasets.items() if ctx.listed(d["created"] / 1000)}
+    found = _filtered(known, request, ("name", "description"))
     return answer({id: _projected(record, request) for id, record in found})
 
 
 async def _create(request: web.Request) -> web.Response:
     ctx = context(request)
     body = _checked(ctx, await read_json(request))
+    names = {record["name"] for record in ctx.sandbox.datasets.values()}
+    if ctx.switches.nameUniqueness == "refused" and body["name"] in names:
+        raise _bad_request(f"The name {body['name']} is taken")
     id = secrets.token_hex(12)
-    organization = ctx.state.organization
-    ctx.sandbox.datasets[id] = dataset(organization, ctx.author.client, ctx.now, body, id)
-    return answer([f"@/dataSets/{id}"], 201)
+    ctx.sandbox.datasets[id] = dataset(ctx.state.organization, ctx.author, ctx.now, body, id)
+    return answer([f"@/dataSets/{id}"], 201, {"Location": f"{request.path.rstrip('/')}/{id}"})
 
 
 async def _get(request: web.Request) -> web.Response:
@@ -89,20 +109,15 @@ async def _get(request: web.Request) -> web.Response:
 
 
 async def _replace(request: web.Request) -> web.Response:
-    ctx = context(request)
-    id, record = _found(request)
-    body = _checked(ctx, await read_json(request))
-    kept = {name: record[name] for name in _READ_ONLY}
-    ctx.sandbox.datasets[id] = {**body, **kept}
-    return _updated(ctx, id)
+    id, record = _matched(request)
+    return _updated(request, id, record, await read_json(request))
 
 
 async def _patch(request: web.Request) -> web.Response:
-    """JSON Patch under its own media type, else a merge."""
-    ctx = context(request)
-    id, record = _found(request)
+    """JSON Patch under its own media type, else the members that are given take the place of the old ones."""
+    id, record = _matched(request)
     body = await read_json(request)
-    if isinstance(body, list):
+    if request.content_type == _PATCH_TYPE:
         changed = record
         try:
             for operation in jsonpatch.operations(body):
@@ -110,18 +125,27 @@ async def _patch(request: web.Request) -> web.Response:
         except jsonpatch.PatchError as error:
             raise _bad_request(str(error)) from None
     elif isinstance(body, dict):
-        changed = _merged(record, body)
+        changed = {**record, **body}
     else:
-        raise _bad_request("A JSON object, or a list of operations, is expected")
-    kept = {name: record[name] for name in _READ_ONLY}
-    ctx.sandbox.datasets[id] = {**_checked(ctx, changed), **kept}
-    return _updated(ctx, id)
+        raise _bad_request(f"A JSON object is expected; a list of operations comes as {_PATCH_TYPE}")
+    return _updated(request, id, record, changed)
+
+
+async def _patch_nested(request: web.Request) -> web.Response:
+    """Version 2 merges to any depth and makes the objects that are missing on the way."""
+    id, record = _matched(request)
+    body = await read_json(request)
+    if not isinstance(body, dict):
+        raise _bad_request("A JSON object is expected")
+    return _updated(request, id, record, _merged(record, body))
 
 
 async def _delete(request: web.Request) -> web.Response:
-    """Irreversible; an unknown id gives an empty list."""
+    """Irreversible; an unknown id may give an empty list (platform.md 9)."""
     ctx = context(request)
     id = request.match_info["id"]
+    if id not in ctx.sandbox.datasets and ctx.switches.unknownDatasetDelete == "refused":
+        raise errors.generic(404, "NotFoundError", f"Dataset {id} does not exist")
     gone = ctx.sandbox.datasets.pop(id, None)
     return answer([] if gone is None else [f"@/dataSets/{id}"])
 
@@ -165,6 +189,18 @@ def _found(request: web.Request) -> tuple[str, Record]:
     return id, record
 
 
+def _matched(request: web.Request) -> tuple[str, Record]:
+    """The dataset to change, if it has the version that the client wants to meet, or to avoid."""
+    id, record = _found(request)
+    for header, is_to_match in (("If-Match", True), ("If-None-Match", False)):
+        versions = {text.strip().strip('"') for text in request.headers.get(header, "").split(",")}
+        matches = bool(versions & {record["version"], str(record["updated"]), "*"})
+        if header in request.headers and matches != is_to_match:
+            detail = f"{header}: the dataset has version {record['version']}"
+            raise errors.generic(412, "PreconditionFailedError", detail)
+    return id, record
+
+
 def _checked(ctx: Context, body: Any) -> Record:
     if not isinstance(body, dict) or not isinstance(body.get("name"), str) or not body["name"].strip():
         raise _bad_request("name is missing")
@@ -177,13 +213,27 @@ def _checked(ctx: Context, body: Any) -> Record:
     tags = body.get("tags", {})
     if not isinstance(tags, dict) or not all(isinstance(v, list) for v in tags.values()):
         raise _bad_request("tags: lists of strings are expected")
+    schema = ctx.sandbox.schemas[str(reference["id"])][int(version or 0)]
+    if "union" not in schema["meta:immutableTags"] and any(_enables(tags.get(name)) for name in _PROFILE):
+        raise _bad_request("The schema is not enabled for Profile")
     return body
 
 
-def _updated(ctx: Context, id: str) -> web.Response:
-    record = ctx.sandbox.datasets[id]
+def _enables(tag: Any) -> bool:
+    """With a space and without (platform.md 16.1.19)."""
+    return isinstance(tag, list) and any(str(text).replace(" ", "") == "enabled:true" for text in tag)
+
+
+def _updated(request: web.Request, id: str, record: Record, changed: Any) -> web.Response:
+    ctx = context(request)
     major, minor, patch = record["version"].split(".")
-    record |= {"version": f"{major}.{minor}.{int(patch) + 1}", "updated": milliseconds(ctx.now)}
+    ctx.sandbox.datasets[id] = {
+        **_checked(ctx, changed),
+        **{name: record[name] for name in _READ_ONLY},
+        "version": f"{major}.{minor}.{int(patch) + 1}",
+        "updated": milliseconds(ctx.now),
+        "updatedUser": ctx.author.user,
+    }
     return answer([f"@/dataSets/{id}"])
 
 

@@ -235,7 +235,12 @@ class _Control:
             xdm_parts.PERSONAL_DETAILS,
             xdm_parts.CONTACT_FIELDS,
         ]
-        body = {"title": wanted.title, "allOf": [{"$ref": part} for part in parts]}
+        body = {
+            "type": "object",
+            "title": wanted.title,
+            "description": "",
+            "allOf": [{"$ref": part} for part in parts],
+        }
         groups = sandbox.field_groups.values()
         sandbox.schemas[id] = {1: compose(groups, id, body, self._state.tenant, "1.0")}
         return answer({"id": id})
@@ -250,7 +255,7 @@ class _Control:
             "tags": {"unifiedProfile": enabled, "unifiedIdentity": enabled} if wanted.profile else {},
         }
         self._named(request).datasets[id] = catalog.dataset(
-            self._state.organization, _SOMEBODY.client, self._state.now(), body, id
+            self._state.organization, _SOMEBODY, self._state.now(), body, id
         )
         return answer({"id": id})
 

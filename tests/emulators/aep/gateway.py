@@ -38,6 +38,10 @@ class Context:
         """The switches in force."""
         return self.state.switches
 
+    def listed(self, at: float) -> bool:
+        """Whether listings know by now of what happened at ``at`` (platform.md 4.7, 16.3.6)."""
+        return at + self.switches.indexLagSeconds <= self.now
+
 
 _CONTEXT = web.RequestKey("aep_context", Context)
 
@@ -81,6 +85,8 @@ def _credential(state: AepState, request: web.Request) -> Credential:
     if not organization:
         raise errors.gateway(400, "400003", "Missing header: x-gw-ims-org-id")
     credential = state.credentials[known.client_id]
+    if state.switches.productProfile == "missing":
+        raise errors.gateway(403, "403027", "User region is missing")
     if organization != credential.organization:
         raise errors.gateway(403, "403025", "Profile is not valid")
     return credential

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from tests.emulators.aep import catalog, xdm_parts
 from tests.emulators.aep import seed_data as ids
 from tests.emulators.aep.registry.schemas import compose
+from tests.emulators.aep.resource import Author
 from tests.emulators.aep.state import AepState, Credential, Sandbox
 
 _AGE = 90 * 86400
@@ -105,6 +106,7 @@ def fill(state: AepState, sandbox: Sandbox) -> None:
 def _add_schema(state: AepState, sandbox: Sandbox, schema: _Schema) -> None:
     id = _id_in(sandbox, schema.id)
     body = {
+        "type": "object",
         "title": schema.title,
         "description": f"{schema.title} as they come from a CRM",
         "allOf": [{"$ref": part} for part in schema.parts],
@@ -127,7 +129,9 @@ def _add_dataset(state: AepState, sandbox: Sandbox, dataset: _Dataset) -> None:
         },
         "tags": {"unifiedProfile": enabled, "unifiedIdentity": enabled} if dataset.profile else {},
     }
-    sandbox.datasets[id] = catalog.dataset(ids.ORGANIZATION, ids.CLIENT_ID, sandbox.created, body, id)
+    sandbox.datasets[id] = catalog.dataset(
+        ids.ORGANIZATION, Author(ids.TECHNICAL_ACCOUNT, ids.CLIENT_ID), sandbox.created, body, id
+    )
 
 
 def _id_in(sandbox: Sandbox, id: str) -> str:

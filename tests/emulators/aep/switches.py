@@ -29,6 +29,9 @@ class AepSwitches(BaseModel):
     retryAfter: Literal["seconds", "date", "absent"] = Field(
         "seconds", description="form of Retry-After on 429 (16.3.9)"
     )
+    productProfile: Literal["assigned", "missing"] = Field(
+        "assigned", description="whether the credential has a product profile: 403027 without (2.2)"
+    )
     sourcesPermission: Literal["manage", "view", "none"] = Field(
         "manage", description="what the technical account may do with sources (1.4): 2118-403, 2120-403"
     )
@@ -88,7 +91,9 @@ class AepSwitches(BaseModel):
         "masked", description="secret auth params on GET (16.3.5)"
     )
     nameUniqueness: Literal["none", "refused"] = Field(
-        "none", description="whether a second object of the same name is refused (16.3.6)"
+        "none",
+        description="whether a second object of the same name is refused, in Flow Service, and a second "
+        "dataset or mapping set (4.7, 16.3.6)",
     )
     tableNaming: Literal["plain", "prefixed"] = Field(
         "plain", description="table paths in explore: Leads or Crm.Leads (16.3.1)"
@@ -104,7 +109,9 @@ class AepSwitches(BaseModel):
     defaultPageSize: int = Field(20, ge=1, le=100, description="Flow Service page without limit (16.3.6)")
     maximumPageSize: int = Field(100, ge=1, le=1000, description="larger limits are cut (3)")
     indexLagSeconds: Seconds = Field(
-        0, description="how long listings don't show a create or delete (16.3.6)"
+        0,
+        description="how long listings, of every service, don't show what was created, and those of Flow "
+        "Service what was deleted (4.7, 16.3.6)",
     )
     softDeletedInLists: bool = Field(
         False, description="deleted objects stay in listings, state deleted (16.3.6)"
@@ -114,6 +121,14 @@ class AepSwitches(BaseModel):
     )
     notFoundCode: Literal["FLOW-1439-404", "FLOW-1101-404", "FLOW-1439-400"] = Field(
         "FLOW-1439-404", description="code and HTTP status of an unknown id (16.1.13)"
+    )
+    staleEtagBody: Literal["full", "errorMessage"] = Field(
+        "full", description="body of a 412: Flow Service's usual one, or only an errorMessage (2.1)"
+    )
+    sourceTargetPatchAnswer: Literal["reference", "items"] = Field(
+        "reference",
+        description="answer to PATCH of a source or target connection: id and etag (samples), or the list "
+        "envelope (FS) (4.2)",
     )
     callerLacksLabels: list[str] = Field(
         [], description="labels that hide a flow: GET 404, PATCH and DELETE 403, still listed (1.4)"
@@ -186,12 +201,23 @@ class AepSwitches(BaseModel):
     mappingSetOldVersions: Literal["kept", "dropped"] = Field(
         "kept", description="whether earlier versions can still be read (16.3.12)"
     )
+    mappingSetDelete: Literal["refused", "allowed"] = Field(
+        "refused", description="DELETE of a mapping set: 405, or carried out, as AEPP expects (8)"
+    )
     previewAnswer: Literal["array", "object"] = Field(
         "array", description="answer to /mappingSets/preview (16.1.24)"
     )
 
     # Schema Registry
     altIdUnderscore: bool = Field(True, description="meta:altId begins with an underscore (16.1.25)")
+    limitWithoutOrderby: Literal["accepted", "refused"] = Field(
+        "accepted", description="limit and start of a listing without orderby, which they need (10)"
+    )
+
+    # Catalog
+    unknownDatasetDelete: Literal["empty", "refused"] = Field(
+        "empty", description="DELETE of an unknown dataset: 200 with an empty array, or 404 (9)"
+    )
 
 
 ZOHO_SPEC_HIDDEN = {"noConnectionSpec", "withdrawn"}

@@ -51,6 +51,14 @@ def _refuse_constant(name: str) -> Any:
     raise ValueError(f"{name} is not JSON")
 
 
+def slash_optional(routes: list[web.RouteDef]) -> list[web.RouteDef]:
+    """The same routes, which also match with one more slash at their end."""
+    return [
+        web.RouteDef(route.method, f"{route.path}{{slash:/?}}", route.handler, route.kwargs)
+        for route in routes
+    ]
+
+
 def errors_as(render: Callable[[web.Request, int, str], ServiceError]) -> Middleware:
     """A middleware that puts every failure, even an unknown path, into the service's error shape.
 

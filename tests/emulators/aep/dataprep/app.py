@@ -13,26 +13,29 @@ from tests.emulators.aep.dataprep import expression, functions, mapping_sets
 from tests.emulators.aep.dataprep.validation import problems
 from tests.emulators.aep.gateway import Context, context
 from tests.emulators.aep.numbers import whole
-from tests.emulators.core.web import ServiceError, answer, errors_as, read_json
+from tests.emulators.core.web import ServiceError, answer, errors_as, read_json, slash_optional
 
 
 def app() -> web.Application:
     """The application below ``/data/foundation/conversion``."""
     application = web.Application(middlewares=[errors_as(errors.generic_http)])
     application.router.add_routes(
-        [
-            web.get("/mappingSets", _list),
-            web.post("/mappingSets", _create),
-            web.post("/mappingSets/validate", _validate),
-            web.post("/mappingSets/preview", _preview),
-            web.get("/mappingSets/{id}", _get),
-            web.put("/mappingSets/{id}", _replace),
-            web.get("/mappingSets/{id}/mappings", _mappings),
-            web.get("/mappingSets/{id}/mappings/{mapping}", _one_mapping),
-            web.post("/languages/el/validate", _validate_expression),
-            web.get("/languages/el/functions", _functions),
-            web.get("/languages/el/operators", _operators),
-        ]
+        slash_optional(
+            [
+                web.get("/mappingSets", _list),
+                web.post("/mappingSets", _create),
+                web.post("/mappingSets/validate", _validate),
+                web.post("/mappingSets/preview", _preview),
+                web.get("/mappingSets/{id}", _get),
+                web.put("/mappingSets/{id}", _replace),
+                web.delete("/mappingSets/{id}", _delete),
+                web.get("/mappingSets/{id}/mappings", _mappings),
+                web.get("/mappingSets/{id}/mappings/{mapping}", _one_mapping),
+                web.post("/languages/el/validate", _validate_expression),
+                web.get("/languages/el/functions", _functions),
+                web.get("/languages/el/operators", _operators),
+            ]
+        )
     )
     return application
 
@@ -44,9 +47,10 @@ async def _list(request: web.Request) -> web.Response:
     if limit < 1:
         raise mapping_sets.bad_request("limit: at least 1 is expected")
     found = [
-        mapping_sets.shown(id, versions[-1])
+        _shown(request, id, versions[-1])
         for id, versions in ctx.sandbox.mapping_sets.items()
         if parameters.get("name") in (None, versions[-1]["name"])
+        and ctx.listed(versions[-1]["createdDate"] / 1000)
     ]
     order = parameters.get("orderBy", "").strip()
     if order:
@@ -64,6 +68,9 @@ async def _list(request: web.Request) -> web.Response:
 async def _create(request: web.Request) -> web.Response:
     ctx = context(request)
     kept = await _body(ctx, request)
+    names = {versions[-1]["name"] for versions in ctx.sandbox.mapping_sets.values()} - {None}
+    if ctx.switches.nameUniqueness == "refused" and kept["name"] in names:
+        raise mapping_sets.bad_request(f"The name {kept['name']} is taken")
     id = uuid.uuid4().hex
     ctx.sandbox.mapping_sets[id] = [kept]
     return answer(mapping_sets.summary(id, kept))
@@ -71,7 +78,7 @@ async def _create(request: web.Request) -> web.Response:
 
 async def _get(request: web.Request) -> web.Response:
     id, found = _version(context(request), request)
-    return answer(mapping_sets.shown(id, found))
+    return answer(_shown(request, id, found))
 
 
 async def _replace(request: web.Request) -> web.Response:
@@ -91,6 +98,16 @@ async def _replace(request: web.Request) -> web.Response:
         versions.clear()
     versions.append(kept)
     return answer(mapping_sets.shown(id, kept))
+
+
+async def _delete(request: web.Request) -> web.Response:
+    """Not published; AEPP calls it (platform.md 8)."""
+    ctx = context(request)
+    if ctx.switches.mappingSetDelete == "refused":
+        raise errors.generic_http(request, 405, "Method Not Allowed")
+    id, _ = _versions(ctx, request)
+    del ctx.sandbox.mapping_sets[id]
+    return web.Response(status=204)
 
 
 async def _mappings(request: web.Request) -> web.Response:
@@ -152,11 +169,21 @@ async def _validate_expression(request: web.Request) -> web.Response:
 
 
 async def _functions(request: web.Request) -> web.Response:
-    return answer([{"name": name} for name in sorted(functions.NAMES)])
+    return answer([{"function": name} for name in sorted(functions.NAMES)])
 
 
 async def _operators(request: web.Request) -> web.Response:
-    return answer([{"name": name} for name in functions.OPERATORS])
+    return answer([{"operatorSymbol": name} for name in functions.OPERATORS])
+
+
+def _shown(request: web.Request, id: str, found: mapping_sets.MappingSet) -> mapping_sets.MappingSet:
+    """The set as read, with the whole schema that it writes if ``expandSchema`` asks for that."""
+    shown = mapping_sets.shown(id, found)
+    if request.query.get("expandSchema", "").lower() == "true":
+        schema_id, version = mapping_sets.output_schema(found)
+        document = context(request).sandbox.schemas.get(str(schema_id), {}).get(version or 0)
+        shown["outputSchema"]["jsonSchema"] = document
+    return shown
 
 
 async def _body(ctx: Context, request: web.Request) -> mapping_sets.MappingSet:

@@ -14,7 +14,7 @@ from tests.emulators.aep.flowservice.runs import Runs
 from tests.emulators.aep.flowservice.source_connections import SourceConnections
 from tests.emulators.aep.flowservice.target_connections import TargetConnections
 from tests.emulators.aep.gateway import context
-from tests.emulators.core.web import errors_as
+from tests.emulators.core.web import errors_as, slash_optional
 
 COLLECTIONS: dict[str, Collection] = {
     collection.kind: collection
@@ -26,8 +26,8 @@ def app() -> web.Application:
     """The application below ``/data/foundation/flowservice``."""
     application = web.Application(middlewares=[errors_as(errors.flow_http), _permitted])
     for collection in COLLECTIONS.values():
-        application.router.add_routes(collection.routes())
-    application.router.add_routes(specs.routes())
+        application.router.add_routes(slash_optional(collection.routes()))  # platform.md 16.1.7
+    application.router.add_routes(slash_optional(specs.routes()))
     return application
 
 

@@ -102,8 +102,8 @@ class Collection:
         return ctx.sandbox.stores[self.kind]
 
     def routes(self) -> list[web.RouteDef]:
-        """Routes below Flow Service's base path; a trailing slash is accepted (platform.md 16.1.7)."""
-        one = f"/{self.kind}/{{id}}{{slash:/?}}"
+        """Routes below Flow Service's base path."""
+        one = f"/{self.kind}/{{id}}"
         return [
             web.get(f"/{self.kind}", self.get_list),
             web.post(f"/{self.kind}", self.create),
@@ -158,12 +158,11 @@ class Collection:
         return query.Listed(known, lambda: self.item(ctx, resource))
 
     def _indexed(self, ctx: Context, resource: Resource) -> bool:
-        lag = ctx.switches.indexLagSeconds
-        if resource.created_at + lag > ctx.now:
+        if not ctx.listed(resource.created_at):
             return False
         if resource.deleted_at is None or ctx.switches.softDeletedInLists:
             return True
-        return resource.deleted_at + lag > ctx.now
+        return not ctx.listed(resource.deleted_at)
 
     async def get(self, request: web.Request) -> web.Response:
         """GET of one object: a list of one (platform.md 3)."""
@@ -191,7 +190,7 @@ class Collection:
         ctx = context(request)
         resource = self.changeable(ctx, request.match_info["id"])
         entries = await read_json(request)
-        match_etag(request, resource)
+        match_etag(ctx, request, resource)
         if entries is None or entries == []:
             raise errors.flow("FLOW-1405-400", "Empty body", "The patch request has no operation")
         try:
@@ -204,7 +203,11 @@ class Collection:
         resource.body = self.check_patched(ctx, resource, body)
         resource.touch(ctx.now, ctx.author)
         self.changed(ctx, resource, operations)
-        return answer(reference(resource))
+        return answer(self.patch_answer(ctx, resource))
+
+    def patch_answer(self, ctx: Context, resource: Resource) -> Body:
+        """The answer to a PATCH."""
+        return reference(resource)
 
     async def delete(self, request: web.Request) -> web.Response:
         """DELETE: no If-Match, no body in the answer."""
@@ -284,7 +287,7 @@ def _without_nulls(body: Body) -> Body:
     return {name: value for name, value in body.items() if value is not None}
 
 
-def match_etag(request: web.Request, resource: Resource, *, required: bool = True) -> None:
+def match_etag(ctx: Context, request: web.Request, resource: Resource, *, required: bool = True) -> None:
     """Optimistic locking (platform.md 4.6)."""
     wanted = request.headers.get("If-Match")
     if wanted is None:
@@ -292,12 +295,10 @@ def match_etag(request: web.Request, resource: Resource, *, required: bool = Tru
             raise errors.flow("FLOW-1403-400", "If-Match missing", "The header If-Match is required")
         return
     if wanted.strip() != resource.etag:
-        raise errors.flow(
-            "FLOW-1404-412",
-            "Version mismatch",
-            f"Supplied version=[{wanted}] does not match the current version on entity=[{resource.id}]",
-            id=resource.id,
-        )
+        detail = f"Supplied version=[{wanted}] does not match the current version on entity=[{resource.id}]"
+        if ctx.switches.staleEtagBody == "errorMessage":
+            raise ServiceError(412, {"errorMessage": detail})
+        raise errors.flow("FLOW-1404-412", "Version mismatch", detail, id=resource.id)
 
 
 def operation(request: web.Request) -> str:

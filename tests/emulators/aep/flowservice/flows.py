@@ -170,7 +170,7 @@ class Flows(Collection):
         """Enable, disable, publish; finalising is the provider's."""
         ctx = context(request)
         resource = self.changeable(ctx, request.match_info["id"])
-        match_etag(request, resource, required=False)
+        match_etag(ctx, request, resource, required=False)
         match operation(request):
             case "ENABLE":
                 self._switch(ctx, resource, "enable", "enabling", "enabled")

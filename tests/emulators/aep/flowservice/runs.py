@@ -44,8 +44,8 @@ class Runs(Collection):
         return [
             web.get(f"/{self.kind}", self.get_list),
             web.post(f"/{self.kind}", self.start),
-            web.get(f"{one}{{slash:/?}}", self.get),
-            web.put(f"{one}{{slash:/?}}", self.put),
+            web.get(f"{one}", self.get),
+            web.put(f"{one}", self.put),
             web.post(f"{one}/action", self.action),
             web.get("/flows/{id}/runs", self.of_flow),
         ]
@@ -94,14 +94,14 @@ class Runs(Collection):
         """Runs are written by providers only (platform.md 2.3, 1427)."""
         ctx = context(request)
         run = self.find(ctx, request.match_info["id"])
-        match_etag(request, run)
+        match_etag(ctx, request, run)
         raise errors.flow("FLOW-1427-400", "Not allowed", "This token may not update flow runs")
 
     async def action(self, request: web.Request) -> web.Response:
         """Retry the window of a run that failed, or that ingested nothing (platform.md 7.3)."""
         ctx = context(request)
         run = self.find(ctx, request.match_info["id"])
-        match_etag(request, run, required=False)
+        match_etag(ctx, request, run, required=False)
         if operation(request) != "RE_TRIGGER":
             raise errors.flow("FLOW-1402-400", "Not allowed", "Only re-trigger is allowed")
         flow = ctx.sandbox.stores["flows"].get(run.body["flowId"], ctx.now)

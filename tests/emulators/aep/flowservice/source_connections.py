@@ -8,7 +8,7 @@ from typing import Any
 from aiohttp import web
 
 from tests.emulators.aep import errors
-from tests.emulators.aep.flowservice.collection import Body, Collection, provider_error
+from tests.emulators.aep.flowservice.collection import Body, Collection, provider_error, reference
 from tests.emulators.aep.flowservice.connections import checked_spec, require_name
 from tests.emulators.aep.flowservice.shapes import SourceConnectionShape
 from tests.emulators.aep.gateway import Context
@@ -60,6 +60,10 @@ class SourceConnections(Collection):
             body["inheritedAttributes"] = {"baseConnection": inherited(base)}
         return body
 
+    def patch_answer(self, ctx: Context, resource: Resource) -> Body:
+        """Id and etag, or the whole object in the list envelope (platform.md 4.2)."""
+        return patch_answer(self, ctx, resource)
+
     def check_patched(self, ctx: Context, resource: Resource, body: Body) -> Body:
         """The same rules as at creation; an existing flow does not see the change (platform.md 6.3)."""
         return body if resource.state == "draft" else self.checked(ctx, body)
@@ -72,6 +76,13 @@ class SourceConnections(Collection):
 def inherited(connection: Resource) -> dict[str, Any]:
     """What a source connection or flow shows of its base connection."""
     return {"id": connection.id, "connectionSpec": dict(connection.body["connectionSpec"])}
+
+
+def patch_answer(collection: Collection, ctx: Context, resource: Resource) -> Body:
+    """The answer to a PATCH, which the published file types as a list (platform.md 4.2)."""
+    if ctx.switches.sourceTargetPatchAnswer == "items":
+        return {"items": [collection.item(ctx, resource)], "_links": {}}
+    return reference(resource)
 
 
 def refuse_while_used(ctx: Context, resource: Resource, kind: str, member: str) -> None:

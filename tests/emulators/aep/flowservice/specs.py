@@ -64,7 +64,7 @@ def _routes(kind: str, listing: Listing) -> list[web.RouteDef]:
     found = [
         web.get(f"/{kind}", get_list),
         web.post(f"/{kind}/search", search),
-        web.get(f"/{kind}/{{id}}{{slash:/?}}", get_one),
+        web.get(f"/{kind}/{{id}}", get_one),
     ]
     if kind == "connectionSpecs":
         found.append(web.get(f"/{kind}/{{id}}/configs", get_configs))

@@ -10,7 +10,7 @@ from tests.emulators.aep import errors
 from tests.emulators.aep.flowservice.collection import Body, Collection, provider_error
 from tests.emulators.aep.flowservice.connections import checked_spec
 from tests.emulators.aep.flowservice.shapes import TargetConnectionShape
-from tests.emulators.aep.flowservice.source_connections import refuse_while_used
+from tests.emulators.aep.flowservice.source_connections import patch_answer, refuse_while_used
 from tests.emulators.aep.gateway import Context
 from tests.emulators.aep.media import major_version
 from tests.emulators.aep.resource import Resource
@@ -51,6 +51,10 @@ class TargetConnections(Collection):
     def shown(self, ctx: Context, resource: Resource) -> Body:
         """The body as declared."""
         return copy.deepcopy(resource.body)
+
+    def patch_answer(self, ctx: Context, resource: Resource) -> Body:
+        """Id and etag, or the whole object in the list envelope (platform.md 4.2)."""
+        return patch_answer(self, ctx, resource)
 
     def check_patched(self, ctx: Context, resource: Resource, body: Body) -> Body:
         """The same rules as at creation; an existing flow does not see the change (platform.md 6.3)."""

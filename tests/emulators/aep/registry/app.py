@@ -8,18 +8,16 @@ from tests.emulators.aep import errors
 from tests.emulators.aep.gateway import context
 from tests.emulators.aep.registry import descriptors, field_groups, schemas
 from tests.emulators.aep.registry.common import Document
-from tests.emulators.core.web import answer, errors_as
+from tests.emulators.core.web import answer, errors_as, slash_optional
 
 
 def app() -> web.Application:
     """The application below ``/data/foundation/schemaregistry``."""
     application = web.Application(middlewares=[errors_as(errors.xdm_http)])
-    routes = [web.get("/stats", _stats), *schemas.routes(), *field_groups.routes(), *descriptors.routes()]
-    application.router.add_routes(routes)
-    # Adobe's own client of the registry, aepp, ends the paths of its listings with a slash.
-    application.router.add_routes(
-        [web.route(route.method, f"{route.path}/", route.handler) for route in routes]
-    )
+    routes = [web.get("/stats", _stats)]
+    for kind in (schemas, field_groups, descriptors):
+        routes += kind.routes()
+    application.router.add_routes(slash_optional(routes))
     return application
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import secrets
+from collections.abc import Iterable
 from typing import Any
 
 from aiohttp import web
@@ -15,6 +16,8 @@ from tests.emulators.core.web import ServiceError
 
 Document = dict[str, Any]
 
+_VARIANTS = {"", "-id", "-full", "-notext", "-full-notext", "-full-desc", "-deprecatefield"}
+_METADATA = "meta:registryMetadata"
 _NO_TEXT = {"title", "description", "meta:titleId", "meta:descriptionId"}
 
 
@@ -32,18 +35,31 @@ def rendered(ctx: Context, document: Document, accept: media.XdmMediaType) -> Do
         return {name: shown.get(name) for name in ("$id", "meta:altId", "version", "title")}
     if "-full" not in accept.variant and shown["meta:resourceType"] == "schemas":
         shown.pop("properties", None)
+    if accept.variant == "-full-desc":
+        of_this = (d for d in ctx.sandbox.descriptors.values() if d["xdm:sourceSchema"] == shown["$id"])
+        shown["meta:descriptors"] = copy.deepcopy(list(of_this))
     return _without_text(shown) if "-notext" in accept.variant else shown
 
 
-def metadata(ctx: Context) -> Document:
-    """``meta:registryMetadata`` of a resource that is written now."""
+def indexed(ctx: Context, documents: Iterable[Document]) -> list[Document]:
+    """Those that listings show by now. What was there from the start has no metadata."""
+    return [d for d in documents if ctx.listed(d.get(_METADATA, {}).get("repo:createdDate", 0) / 1000)]
+
+
+def metadata(ctx: Context, before: Document | None = None) -> Document:
+    """``meta:registryMetadata`` of a resource that is written now, and was ``before``."""
     now = milliseconds(ctx.now)
-    return {
+    created = {
         "repo:createdDate": now,
-        "repo:lastModifiedDate": now,
         "xdm:createdClientId": ctx.author.client,
-        "xdm:lastModifiedClientId": ctx.author.client,
         "xdm:createdUserId": ctx.author.user,
+    }
+    if before is not None and _METADATA in before:
+        created = {name: before[_METADATA][name] for name in created}
+    return {
+        **created,
+        "repo:lastModifiedDate": now,
+        "xdm:lastModifiedClientId": ctx.author.client,
         "xdm:lastModifiedUserId": ctx.author.user,
         "etag": secrets.token_hex(32),
         "meta:globalLibVersion": "1.0",
@@ -54,6 +70,8 @@ def accepted(request: web.Request, *, lookup: bool) -> media.XdmMediaType:
     """The media type; a lookup needs a version, a listing must not have one."""
     text = request.headers.get("Accept", "")
     accept = media.parse(text)
+    if accept is not None and accept.variant not in _VARIANTS:
+        accept = None
     if lookup and (accept is None or accept.version is None):
         raise accept_error(
             "XDM-1007-400",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
 from typing import Any
 
 from aiohttp import web
@@ -13,6 +12,10 @@ from tests.emulators.aep.gateway import Context, context
 from tests.emulators.aep.registry import query
 from tests.emulators.aep.registry.common import Document, accept_error, not_found
 from tests.emulators.core.web import answer, read_json
+
+_MAXIMUM = 4000
+_PAGED = "-v2"
+_VARIANTS = {paged + form for paged in ("", _PAGED) for form in ("", "-id", "-link")}
 
 
 def routes() -> list[web.RouteDef]:
@@ -28,31 +31,30 @@ def routes() -> list[web.RouteDef]:
 
 
 async def _list_descriptors(request: web.Request) -> web.Response:
-    """Descriptors by type, or in pages with ``-v2``; the media type is of the family xdm, not xed."""
+    """Descriptors by type, or with ``-v2`` in pages; the media type is of the family xdm, not xed."""
     ctx = context(request)
     text = request.headers.get("Accept", "")
     accept = media.parse(text)
-    if accept is None or accept.family != "xdm":
+    if accept is None or accept.family != "xdm" or accept.variant not in _VARIANTS:
         raise accept_error("XDM-1008-400", text, "application/vnd.adobe.xdm-id+json")
-    show = _shown_as(accept.variant.removeprefix("-v2"))
-    descriptors = list(ctx.sandbox.descriptors.values())
-    if accept.variant.startswith("-v2"):
-        page = query.page(request, descriptors, orderby="@id")
-        return answer({**page, "results": [show(descriptor) for descriptor in page["results"]]})
+    form, descriptors = accept.variant.removeprefix(_PAGED), list(ctx.sandbox.descriptors.values())
+    if accept.variant.startswith(_PAGED):
+        page = query.page(request, descriptors, ctx.switches, order="@id")
+        return answer({**page, "results": [_shown(d, form) for d in page["results"]]})
     found: dict[str, list[Any]] = {}
     for descriptor in query.matching(request, descriptors):
-        found.setdefault(descriptor["@type"], []).append(show(descriptor))
+        found.setdefault(descriptor["@type"], []).append(_shown(descriptor, form))
     return answer(found)
 
 
-def _shown_as(variant: str) -> Callable[[Document], Any]:
-    match variant:
+def _shown(descriptor: Document, form: str) -> Any:
+    match form:
         case "-id":
-            return lambda descriptor: descriptor["@id"]
+            return descriptor["@id"]
         case "-link":
-            return lambda descriptor: f"/tenant/descriptors/{descriptor['@id']}"
+            return f"/tenant/descriptors/{descriptor['@id']}"
         case _:
-            return lambda descriptor: descriptor
+            return descriptor
 
 
 async def _get_descriptor(request: web.Request) -> web.Response:
@@ -62,6 +64,9 @@ async def _get_descriptor(request: web.Request) -> web.Response:
 async def _create_descriptor(request: web.Request) -> web.Response:
     ctx = context(request)
     body = _checked_descriptor(ctx, await read_json(request), None)
+    if len(ctx.sandbox.descriptors) >= _MAXIMUM:
+        detail = f"A sandbox has at most {_MAXIMUM} descriptors"
+        raise errors.xdm("XDM-1010-400", "Too many descriptors", detail)
     descriptor = _with_identity(ctx, body, secrets.token_hex(24))
     ctx.sandbox.descriptors[descriptor["@id"]] = descriptor
     return answer(descriptor, 201)

@@ -12,10 +12,18 @@ from aiohttp import web
 from tests.emulators.aep import errors, jsonpatch, media, xdm, xdm_parts
 from tests.emulators.aep.gateway import Context, context
 from tests.emulators.aep.registry import query
-from tests.emulators.aep.registry.common import Document, accepted, alt_id, metadata, not_found, rendered
+from tests.emulators.aep.registry.common import (
+    Document,
+    accepted,
+    alt_id,
+    indexed,
+    metadata,
+    not_found,
+    rendered,
+)
 from tests.emulators.core.web import answer, read_json
 
-_DECLARED: tuple[str, ...] = ("title", "description", "allOf", "meta:immutableTags")
+_DECLARED: tuple[str, ...] = ("type", "title", "description", "allOf", "meta:immutableTags")
 
 
 def routes() -> list[web.RouteDef]:
@@ -62,13 +70,13 @@ async def _list_schemas(request: web.Request) -> web.Response:
     ctx = context(request)
     accept = accepted(request, lookup=False)
     latest = [versions[max(versions)] for versions in ctx.sandbox.schemas.values()]
-    page = query.page(request, latest)
+    page = query.page(request, indexed(ctx, latest), ctx.switches)
     return answer({**page, "results": [rendered(ctx, d, accept) for d in page["results"]]})
 
 
 async def _list_nothing(request: web.Request) -> web.Response:
     accepted(request, lookup=False)
-    return answer(query.page(request, []))
+    return answer(query.page(request, [], context(request).switches))
 
 
 async def _get_schema(request: web.Request) -> web.Response:
@@ -92,7 +100,7 @@ async def _create_schema(request: web.Request) -> web.Response:
     ctx = context(request)
     body = _declared(await read_json(request))
     id = f"https://ns.adobe.com/{ctx.state.tenant}/schemas/{secrets.token_hex(24)}"
-    document = _composed(ctx, id, body, "1.0")
+    document = _composed(ctx, id, body, "1.0", None)
     ctx.sandbox.schemas[id] = {1: document}
     return answer(_full(ctx, document), 201)
 
@@ -111,7 +119,7 @@ async def _patch_schema(request: web.Request) -> web.Response:
     body = {name: before[name] for name in _DECLARED if name in before}
     try:
         for operation in jsonpatch.operations(await read_json(request)):
-            if operation["path"] == "/meta:extends/-":
+            if operation["path"] == "/meta:extends/-":  # follows from allOf
                 continue
             body = jsonpatch.apply(body, operation)
     except jsonpatch.PatchError as error:
@@ -135,12 +143,12 @@ def _changed(ctx: Context, versions: dict[int, Document], body: Document) -> web
     if lost := set(before["meta:immutableTags"]) - set(body.get("meta:immutableTags", [])):
         raise errors.xdm("XDM-1501-400", "Immutable tag", f"{', '.join(lost)} cannot be removed")
     minor = int(before["version"].split(".")[1]) + 1
-    document = _composed(ctx, before["$id"], body, f"{major}.{minor}")
+    document = _composed(ctx, before["$id"], body, f"{major}.{minor}", before)
     versions[major] = document
     return answer(_full(ctx, document))
 
 
-def _composed(ctx: Context, id: str, body: Document, version: str) -> Document:
+def _composed(ctx: Context, id: str, body: Document, version: str, before: Document | None) -> Document:
     groups = ctx.sandbox.field_groups
     document = compose(groups.values(), id, body, ctx.state.tenant, version)
     known = {p["$id"] for p in [*xdm_parts.classes(), *xdm_parts.field_groups()]} | set(groups)
@@ -148,7 +156,7 @@ def _composed(ctx: Context, id: str, body: Document, version: str) -> Document:
         raise errors.xdm("XDM-1521-400", "Reference not found", f"{unknown[0]} does not exist")
     if document["meta:class"] is None:
         raise errors.xdm("XDM-1522-400", "Class missing", "allOf must name a class")
-    document["meta:registryMetadata"] = metadata(ctx)
+    document["meta:registryMetadata"] = metadata(ctx, before)
     return document
 
 
@@ -157,6 +165,10 @@ def _declared(body: Any) -> Document:
         raise errors.xdm("XDM-1010-400", "Invalid body", "A JSON object is expected")
     if not isinstance(body.get("title"), str) or not body["title"].strip():
         raise errors.xdm("XDM-1010-400", "Invalid schema", "title is missing")
+    if not isinstance(body.get("description"), str):
+        raise errors.xdm("XDM-1010-400", "Invalid schema", "description is missing")
+    if body.get("type") != "object":
+        raise errors.xdm("XDM-1010-400", "Invalid schema", 'type is not "object"')
     if not isinstance(body.get("allOf"), list) or not body["allOf"]:
         raise errors.xdm("XDM-1010-400", "Invalid schema", "allOf is missing")
     return {name: body[name] for name in _DECLARED if name in body}
