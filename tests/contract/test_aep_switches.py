@@ -660,6 +660,14 @@ async def test_mapping_set_old_versions(aep: Aep, position: str, status: int) ->
     assert (await aep.get(path, version="1")).status == 200
 
 
+@pytest.mark.parametrize(("position", "status"), [("required", 400), ("optional", 200)])
+@pytest.mark.parametrize("parameters", [{}, {"limit": "5"}, {"start": "0"}])
+async def test_mapping_set_paging(aep: Aep, position: str, status: int, parameters: dict[str, str]) -> None:
+    turn(aep, mappingSetPaging=position)
+    assert (await aep.get(CONVERSION + "/mappingSets", **parameters)).status == status
+    assert (await aep.get(CONVERSION + "/mappingSets", limit="5", start="0")).status == 200
+
+
 @pytest.mark.parametrize(("position", "status", "then"), [("refused", 405, 200), ("allowed", 204, 404)])
 async def test_mapping_set_delete(aep: Aep, position: str, status: int, then: int) -> None:
     turn(aep, mappingSetDelete=position)
@@ -683,6 +691,14 @@ async def test_alt_id_underscore(aep: Aep, position: bool) -> None:
     accept = {"Accept": "application/vnd.adobe.xed-id+json"}
     found = (await aep.call("GET", REGISTRY + "/tenant/schemas", headers=accept)).body["results"]
     assert all(schema["meta:altId"].startswith("_") == position for schema in found)
+
+
+@pytest.mark.parametrize(("position", "status"), [("published", 400), ("few", 201)])
+async def test_required_schema_members(aep: Aep, position: str, status: int) -> None:
+    turn(aep, requiredSchemaMembers=position)
+    body = {"title": "Made", "allOf": [{"$ref": ids.PROFILE_CLASS}]}
+    assert (await aep.post(REGISTRY + "/tenant/schemas", body)).status == status
+    assert (await aep.post(REGISTRY + "/tenant/schemas", {**body, "type": "string"})).status == 400
 
 
 @pytest.mark.parametrize(("position", "status"), [("accepted", 200), ("refused", 400)])

@@ -201,6 +201,9 @@ class AepSwitches(BaseModel):
     mappingSetOldVersions: Literal["kept", "dropped"] = Field(
         "kept", description="whether earlier versions can still be read (16.3.12)"
     )
+    mappingSetPaging: Literal["required", "optional"] = Field(
+        "required", description="limit and start of a listing: both required, or as AEPP leaves them out (8)"
+    )
     mappingSetDelete: Literal["refused", "allowed"] = Field(
         "refused", description="DELETE of a mapping set: 405, or carried out, as AEPP expects (8)"
     )
@@ -210,6 +213,11 @@ class AepSwitches(BaseModel):
 
     # Schema Registry
     altIdUnderscore: bool = Field(True, description="meta:altId begins with an underscore (16.1.25)")
+    requiredSchemaMembers: Literal["published", "few"] = Field(
+        "published",
+        description="what a schema needs: type, title, description and allOf, or only title and allOf, as "
+        "AEPP makes it (10)",
+    )
     limitWithoutOrderby: Literal["accepted", "refused"] = Field(
         "accepted", description="limit and start of a listing without orderby, which they need (10)"
     )

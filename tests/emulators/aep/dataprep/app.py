@@ -41,9 +41,10 @@ def app() -> web.Application:
 
 
 async def _list(request: web.Request) -> web.Response:
-    """Offset paging; limit and start are both required."""
+    """Offset paging; limit and start are both required, though they have defaults."""
     ctx, parameters = context(request), request.query
-    limit, start = (_number(parameters.get(name), name) for name in ("limit", "start"))
+    defaults = {"limit": "10", "start": "0"} if ctx.switches.mappingSetPaging == "optional" else {}
+    limit, start = (_number(parameters.get(name, defaults.get(name)), name) for name in ("limit", "start"))
     if limit < 1:
         raise mapping_sets.bad_request("limit: at least 1 is expected")
     found = [

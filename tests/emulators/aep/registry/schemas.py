@@ -98,7 +98,7 @@ async def _get_schema(request: web.Request) -> web.Response:
 
 async def _create_schema(request: web.Request) -> web.Response:
     ctx = context(request)
-    body = _declared(await read_json(request))
+    body = _declared(ctx, await read_json(request))
     id = f"https://ns.adobe.com/{ctx.state.tenant}/schemas/{secrets.token_hex(24)}"
     document = _composed(ctx, id, body, "1.0", None)
     ctx.sandbox.schemas[id] = {1: document}
@@ -108,7 +108,7 @@ async def _create_schema(request: web.Request) -> web.Response:
 async def _put_schema(request: web.Request) -> web.Response:
     ctx = context(request)
     versions = _versions(ctx, request.match_info["id"])
-    return _changed(ctx, versions, _declared(await read_json(request)))
+    return _changed(ctx, versions, _declared(ctx, await read_json(request)))
 
 
 async def _patch_schema(request: web.Request) -> web.Response:
@@ -124,7 +124,7 @@ async def _patch_schema(request: web.Request) -> web.Response:
             body = jsonpatch.apply(body, operation)
     except jsonpatch.PatchError as error:
         raise errors.xdm("XDM-1010-400", "Invalid patch", str(error)) from None
-    return _changed(ctx, versions, _declared(body))
+    return _changed(ctx, versions, _declared(ctx, body))
 
 
 async def _delete_schema(request: web.Request) -> web.Response:
@@ -160,14 +160,15 @@ def _composed(ctx: Context, id: str, body: Document, version: str, before: Docum
     return document
 
 
-def _declared(body: Any) -> Document:
+def _declared(ctx: Context, body: Any) -> Document:
     if not isinstance(body, dict):
         raise errors.xdm("XDM-1010-400", "Invalid body", "A JSON object is expected")
     if not isinstance(body.get("title"), str) or not body["title"].strip():
         raise errors.xdm("XDM-1010-400", "Invalid schema", "title is missing")
-    if not isinstance(body.get("description"), str):
+    few = ctx.switches.requiredSchemaMembers == "few"
+    if not isinstance(body.get("description", "" if few else None), str):
         raise errors.xdm("XDM-1010-400", "Invalid schema", "description is missing")
-    if body.get("type") != "object":
+    if body.get("type", "object" if few else None) != "object":
         raise errors.xdm("XDM-1010-400", "Invalid schema", 'type is not "object"')
     if not isinstance(body.get("allOf"), list) or not body["allOf"]:
         raise errors.xdm("XDM-1010-400", "Invalid schema", "allOf is missing")
