@@ -303,6 +303,30 @@ def test_nothing_is_written_while_observing_whatever_happens(world: World) -> No
     assert world.counts() == {**ONE_OF_EACH, "sourceConnections": 0}
 
 
+def test_of_an_observed_mapping_no_more_is_said_than_was_asked(world: World) -> None:
+    made, flow = made_by_hand(world)
+    world.apply_secrets()
+    world.apply_connection(connectionId=made)
+    world.wait_ready(CONNECTION)
+    mark = world.mark()
+    world.apply_dataflow(flowId=flow, managementPolicy="Observe")
+    same = world.wait_reason(DATAFLOW, "MappingValid", "Succeeded", "True")
+    assert condition(same, "MappingValid")["message"] == "The flow uses this mapping."
+
+    mapping = same["spec"]["mapping"]
+    world.edit(DATAFLOW, mapping=[*mapping, {"target": "person.nme", "source": "Email"}])
+    refused = world.wait_reason(DATAFLOW, "MappingValid", "MappingInvalid")
+    assert "person.nme" in condition(refused, "MappingValid")["message"]
+    assert condition(refused, "Ready")["status"] == "True"
+
+    world.edit(DATAFLOW, mapping=mapping[:-1])
+    accepted = world.wait_reason(DATAFLOW, "MappingValid", "Succeeded", "True")
+    assert condition(accepted, "MappingValid")["message"] == "Platform accepts the mapping."
+    world.edit(DATAFLOW, source={"table": "Leads"})
+    world.wait_reason(DATAFLOW, "MappingValid", "NotValidated", "Unknown")
+    assert changes(world, mark) == []
+
+
 def test_drift_that_was_observed_is_put_right_once_the_resource_is_managed(world: World) -> None:
     made, flow = made_by_hand(world)
     world.apply_secrets()

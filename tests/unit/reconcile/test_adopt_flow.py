@@ -246,7 +246,58 @@ async def test_an_observed_dataflow_is_read_and_never_written() -> None:
     assert {"flow", "source_connection", "target_connection", "mapping_set"} <= set(result.calls)
     assert resource.condition("Ready")[0] == resource.condition("Synced")[0] == "True"
     assert "only observed" in resource.condition("Ready")[2]
+    assert resource.condition("MappingValid") == ("True", "Succeeded", "The flow uses this mapping.")
+    assert "validate_mapping" not in result.calls
     assert (await resource.visit(full=False)).step == "quiet"
+
+
+OTHER_MAPPING = [{"target": "personalEmail.address", "source": "Email"}]
+
+
+@pytest.mark.parametrize(
+    ("change", "verdict", "asked"),
+    [
+        ({"mapping": OTHER_MAPPING}, ("True", "Succeeded", "Platform accepts the mapping."), True),
+        (
+            {"mapping": [{"target": "person.nme", "source": "Email"}]},
+            ("False", "MappingInvalid", "person.nme: no such field"),
+            True,
+        ),
+        (
+            {"mapping": [{"target": "personalEmail.address", "source": "Phone"}]},
+            ("False", "MappingInvalid", "takes Phone, which the source does not read"),
+            False,
+        ),
+        (
+            {"mapping": OTHER_MAPPING, "source": {"table": "Leads", "columns": ["Email"]}},
+            (
+                "Unknown",
+                "NotValidated",
+                "differs from the resource in spec.source.table, spec.source.col",
+            ),
+            False,
+        ),
+        (
+            {"source": {"table": "Contacts", "columns": ["Email"]}},
+            ("Unknown", "NotValidated", "spec.source.columns"),
+            False,
+        ),
+    ],
+)
+async def test_of_an_observed_mapping_no_more_is_said_than_was_asked(
+    change: dict[str, Any], verdict: tuple[str, str, str], asked: bool
+) -> None:
+    world = World()
+    world.platform.mapping_verdicts["person.nme"] = "no such field"
+    resource = await adopting(world, managementPolicy="Observe", **change)
+    result = await resource.until_done()
+    assert writes(result.calls) == []
+    assert ("validate_mapping" in result.calls) is asked
+    status, reason, message = resource.condition("MappingValid")
+    assert (status, reason) == verdict[:2]
+    assert verdict[2] in message
+    assert resource.condition("Ready")[0] == "True"
+    assert resource.condition("Synced")[:2] == ("False", "Drifted")
 
 
 DRIFT: list[tuple[dict[str, Any], list[str]]] = [

@@ -7,15 +7,20 @@ from collections.abc import Sequence
 from crmflow.aep.models import FieldMapping, Flow, MappingSetRef, SourceType
 from crmflow.api.crmdataflow import MappingSetReference, MappingSetStatus, SchemaStatus
 from crmflow.observability.redaction import sanitise
+from crmflow.reconcile.conditions import FALSE, SUCCEEDED, TRUE, UNKNOWN
+from crmflow.reconcile.dataflow.conditions import MAPPING_VALID
+from crmflow.reconcile.dataflow.desired import unpatchable
 from crmflow.reconcile.dataflow.mapping import entries, is_same_mapping, known_mapping, wanted_mapping
 from crmflow.reconcile.dataflow.state import DataflowPass
 from crmflow.reconcile.dataflow.text import some
 from crmflow.reconcile.dataflow.values import major_version
-from crmflow.reconcile.identity import mapping_set_name
+from crmflow.reconcile.identity import Slot, mapping_set_name
 from crmflow.reconcile.outcome import DONE, Outcome, stalled
 from crmflow.reconcile.remote import found
 from crmflow.transport.errors import RemoteError
 
+_MAPPED = ("spec.source.table", "spec.source.columns", "spec.target.schema")
+"""What a mapping maps from and to, as :func:`unpatchable` names it."""
 FAILURES_SHOWN = 50
 """As many as a condition's message holds in any case."""
 
@@ -26,9 +31,33 @@ def moves_mapping(pass_: DataflowPass) -> bool:
 
 
 async def validate_mapping(pass_: DataflowPass) -> Outcome:
-    """Platform accepts every entry of a mapping that is new; nothing has been written yet."""
-    if pass_.observes or not (pass_.creates or moves_mapping(pass_)):
+    """Platform accepts every entry of a mapping that is new; nothing has been written yet. Of a flow that is
+    only observed it is told, as of everything that differs.
+    """
+    if pass_.observes:
+        await _observe(pass_)
         return DONE
+    return await _validate(pass_) if pass_.creates or moves_mapping(pass_) else DONE
+
+
+async def _observe(pass_: DataflowPass) -> None:
+    """Say no more about the mapping than what is known of it."""
+    fields = [field for field in unpatchable(pass_, pass_.remotes[Slot.FLOW]) if field in _MAPPED]
+    if fields:
+        pass_.find(
+            MAPPING_VALID,
+            UNKNOWN,
+            "NotValidated",
+            f"Not asked: the flow differs from the resource in {some(fields)}, so it is not what this "
+            "mapping has to fit.",
+        )
+    elif not moves_mapping(pass_):
+        pass_.find(MAPPING_VALID, TRUE, SUCCEEDED, "The flow uses this mapping.")
+    elif not (outcome := await _validate(pass_)).is_done:
+        pass_.find(MAPPING_VALID, FALSE, outcome.reason, outcome.message)
+
+
+async def _validate(pass_: DataflowPass) -> Outcome:
     schema, mappings = _schema(pass_), entries(pass_.spec.mapping or ())
     if pass_.spec.mapping_set_ref is not None:
         named = await _named_set(pass_, pass_.spec.mapping_set_ref, schema)
