@@ -93,6 +93,64 @@ def test_a_namespace_that_is_held_leads_to_the_reason_and_to_the_way_out(world: 
     assert [held["id"] for held in world.held("connections")] == [made]
 
 
+@pytest.mark.parametrize("collection", ["connections", "sourceConnections", "flows"])
+def test_a_create_whose_answer_was_lost_holds_a_namespace_until_it_shows(
+    world: World, collection: str
+) -> None:
+    """It was made, and listings don't show it yet: it is found and removed long before the grace is over."""
+    lose_answer(world, collection, "after")
+    world.cluster.delete("Namespace", world.namespace)
+    assert world.counts()[collection] == 1
+    world.control.switch("aep", indexLagSeconds=0)
+    world.cluster.wait_gone("Namespace", world.namespace, seconds=SECONDS)
+    assert world.counts() == NOTHING
+
+
+@pytest.mark.parametrize("collection", ["connections", "flows"])
+def test_a_create_that_never_arrived_holds_a_namespace_for_the_grace_and_says_so(
+    world: World, collection: str
+) -> None:
+    kind = lose_answer(world, collection, "before")
+    world.cluster.delete("Namespace", world.namespace)
+    told = world.cluster.wait_namespace_condition(world.namespace, "NamespaceFinalizersRemaining")
+    assert "crmflow.io/finalizer in " in told["message"]
+    held = world.cluster.wait(
+        kind,
+        world.name_of(kind),
+        world.namespace,
+        lambda obj: "goes on by itself" in condition(obj, "Ready")["message"],
+        what="reason",
+    )
+    assert condition(held, "Ready")["reason"] == "CreatePending"
+    if kind == DATAFLOW:
+        world.cluster.wait(
+            CONNECTION,
+            manifests.CONNECTION,
+            world.namespace,
+            lambda obj: "If it does not go, its conditions say why" in condition(obj, "Ready")["message"],
+            what="reference to the dataflow",
+        )
+    world.control.advance(61)
+    world.cluster.wait_gone("Namespace", world.namespace, seconds=SECONDS)
+    assert world.counts() == NOTHING
+
+
+def lose_answer(world: World, collection: str, reset: str) -> str:
+    """Have the answer to one create lost, ``after`` or ``before`` it was made, and wait until that is
+    noticed; the kind of its resource.
+    """
+    world.control.switch("aep", indexLagSeconds=3600)
+    world.control.fault(service="platform", method="POST", path=f"/{collection}$", reset=reset)
+    kind = CONNECTION if collection == "connections" else DATAFLOW
+    world.apply_secrets()
+    world.apply_connection()
+    if kind == DATAFLOW:
+        world.wait_ready(CONNECTION)
+        world.apply_dataflow()
+    world.wait_reason(kind, "Synced", "CreatePending")
+    return kind
+
+
 def test_a_namespace_goes_whose_secrets_went_while_the_operator_was_away(world: World) -> None:
     world.make_ready()
     world.operator.stop()

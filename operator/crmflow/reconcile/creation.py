@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from crmflow.aep.listings import Collection, Listed
@@ -75,7 +75,7 @@ async def ensure(
     if not fresh:
         left = seconds_left(pass_, intent.time)
         if left > 0:
-            raise NotCreatedError(_pending(f"The answer to creating the {wanted.slot} was lost.", left))
+            raise _pending(wanted.slot, left, "It is looked for before anything else is done.")
         again = Intent(slot=wanted.slot, name=wanted.name, time=pass_.utcnow)
         _keep(pass_, {**intents(pass_), wanted.slot: again})
         await pass_.journal.checkpoint()
@@ -104,7 +104,8 @@ async def find(pass_: AnyPass, wanted: Wanted) -> str | None:
 
 async def find_unrecorded(pass_: AnyPass, slot: str, collection: Collection) -> tuple[str, ...]:
     """For deletion: our objects that a lost create may have left behind. Raises NotCreatedError within the
-    grace, as long as there are none. With Orphan, what can't be reached any more is left as it is.
+    grace, as long as there are none: what shows only after the resource is gone would be nobody's. With
+    Orphan, what can't be reached any more is left as it is.
     """
     intent, leaves = intents(pass_).get(slot), pass_.deletion_policy is DeletionPolicy.ORPHAN
     if intent is None or (leaves and pass_.platform_client is None):
@@ -117,7 +118,13 @@ async def find_unrecorded(pass_: AnyPass, slot: str, collection: Collection) -> 
         raise
     found = tuple(item.id for item in hits if judge(pass_.identity, item.description) is not Verdict.FOREIGN)
     if not found and (left := seconds_left(pass_, intent.time)) > 0:
-        raise NotCreatedError(_pending(f"The answer to creating the {slot} was lost.", left))
+        until = (intent.time + timedelta(seconds=pass_.services.create_grace)).astimezone(UTC)
+        raise _pending(
+            slot,
+            left,
+            f"It is looked for until {until:%Y-%m-%dT%H:%M:%SZ}, so that nothing stays behind that "
+            "nobody knows of; then this goes on by itself.",
+        )
     return found
 
 
@@ -195,11 +202,13 @@ def _take(pass_: AnyPass, wanted: Wanted, hits: Sequence[Listed]) -> Listed | No
     return item
 
 
-def _pending(what: str, left: float) -> Outcome:
-    return waiting(
-        "CreatePending",
-        f"{what} It is looked for before anything else is done.",
-        retry_after=min(left, 10.0),
+def _pending(slot: str, left: float, text: str) -> NotCreatedError:
+    return NotCreatedError(
+        waiting(
+            "CreatePending",
+            f"The answer to creating the {slot} was lost. {text}",
+            retry_after=min(left, 10.0),
+        )
     )
 
 

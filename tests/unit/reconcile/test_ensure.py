@@ -228,8 +228,11 @@ async def test_deletion_finds_all_that_a_lost_create_may_have_left(
 @pytest.mark.parametrize("hits", ["none", "foreign", "unsigned"])
 async def test_deletion_waits_for_the_grace_and_leaves_what_is_not_ours(hits: str) -> None:
     stage = begin(HITS[hits], CREATE_GRACE - 1)
-    with pytest.raises(NotCreatedError):
+    with pytest.raises(NotCreatedError) as held:
         await creation.find_unrecorded(stage.pass_, Slot.CONNECTION, Collection.CONNECTIONS)
+    over = datetime.fromtimestamp(stage.world.clock.now() + 1, UTC)
+    assert f"looked for until {over:%Y-%m-%dT%H:%M:%SZ}" in held.value.outcome.message
+    assert "goes on by itself" in held.value.outcome.message
     stage = begin(HITS[hits], CREATE_GRACE)
     assert await creation.find_unrecorded(stage.pass_, Slot.CONNECTION, Collection.CONNECTIONS) == ()
 
