@@ -11,7 +11,7 @@ PYTEST := $(BIN)/pytest
 SIDE_BY_SIDE := -n 3 --dist worksteal
 
 .PHONY: help setup lock generate format lint types layers check test test-unit test-chart test-contract \
-	test-cluster test-browser screenshots testdata snapshots stage controlplane helm promlint browser emulators demo \
+	test-cluster test-browser screenshots testdata snapshots stage controlplane helm kinds promlint browser emulators demo \
 	demo-down crash rbac cost day memory property clean
 
 help: ## Show the targets
@@ -46,7 +46,7 @@ check: $(INSTALLED) lint types layers ## Check formatting, code, types, layers a
 	@$(BIN)/ruff format --check .
 	@$(BIN)/python hack/generate.py --check
 
-test: $(INSTALLED) controlplane helm promlint browser ## Run all tests
+test: $(INSTALLED) controlplane helm kinds promlint browser ## Run all tests
 	@$(PYTEST) $(SIDE_BY_SIDE) tests/unit tests/chart tests/contract tests/cluster tests/browser tests/faults tests/property
 
 test-unit: $(INSTALLED) ## Run the tests that need nothing else
@@ -58,7 +58,7 @@ test-contract: $(INSTALLED) ## Run the tests that hold the emulators to the remo
 test-chart: $(INSTALLED) controlplane helm ## Run the tests of the Helm chart and of Kustomize, without a cluster
 	@$(PYTEST) tests/chart
 
-test-cluster: $(INSTALLED) controlplane helm promlint ## Run the tests on a real API server
+test-cluster: $(INSTALLED) controlplane helm kinds promlint ## Run the tests on a real API server
 	@$(PYTEST) tests/cluster
 
 test-browser: $(INSTALLED) controlplane browser ## Run the tests in a real browser
@@ -91,6 +91,9 @@ controlplane: $(INSTALLED) ## Build etcd, kube-apiserver, kube-controller-manage
 
 helm: $(INSTALLED) ## Build Helm, once
 	@$(BIN)/python -m hack.helm >/dev/null
+
+kinds: $(INSTALLED) ## Fetch the kinds of Argo CD, Flux and the Prometheus Operator that our manifests use, once
+	@$(BIN)/python -m hack.foreign_kinds >/dev/null
 
 promlint: $(INSTALLED) ## Build Prometheus' own parser of metrics, once
 	@$(BIN)/python -m hack.promlint >/dev/null

@@ -45,14 +45,14 @@ class GoModule:
 
         Raises ToolError if the build fails.
         """
-        cache = _cache_folder() / self.name
+        cache = cache_folder() / self.name
         folder = cache / f"{self.version}-{self._fingerprint()}"
         if folder.is_dir():
             return folder
         cache.mkdir(parents=True, exist_ok=True)
         with self._only_builder(cache / "build.lock"):
             if not folder.is_dir():  # another builder may have finished while this one waited
-                self._build(find_go(_cache_folder()), folder)
+                self._build(find_go(cache_folder()), folder)
         return folder
 
     @property
@@ -134,7 +134,8 @@ class GoModule:
         return lines
 
 
-def _cache_folder() -> Path:
+def cache_folder() -> Path:
+    """Where what was built or fetched is kept, in the user's cache."""
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(base) / "crmflow"
 

@@ -10,10 +10,11 @@ import pytest
 
 from hack.controlplane import ControlPlane, find_assets
 from hack.emulators import Emulators
+from hack.foreign_kinds import KINDS, foreign_kind
 from hack.install import install, operator_kubeconfig
 from hack.kubectl import Kubectl
 from tests.cluster.support import canary
-from tests.cluster.support.cluster import OUR_KINDS, Cluster
+from tests.cluster.support.cluster import OUR_KINDS, Cluster, Object
 from tests.cluster.support.home import make_home
 from tests.cluster.support.invariants import check_invariants
 from tests.cluster.support.operator import Operator
@@ -33,6 +34,20 @@ def kubectl(controlplane: ControlPlane) -> Kubectl:
     tool = Kubectl(find_assets().binary("kubectl"), controlplane.kubeconfig)
     install(tool)
     return tool
+
+
+def _is_established(crd: Object) -> bool:
+    conditions = crd["status"].get("conditions") or ()  # kubectl wait fails while there are none at all
+    return any((found["type"], found["status"]) == ("Established", "True") for found in conditions)
+
+
+@pytest.fixture(scope="session")
+def foreign_kinds(kubectl: Kubectl, cluster: Cluster) -> None:
+    """The kinds of other projects that our manifests use: Argo CD's, Flux's, the Prometheus Operator's."""
+    for name in KINDS:
+        applied = kubectl("apply", "--server-side", "-f", str(foreign_kind(name)), "--output=name")
+        crd = applied.strip().partition("/")[2]
+        cluster.wait("CustomResourceDefinition", crd, None, _is_established, what="Established=True")
 
 
 @pytest.fixture(scope="session")

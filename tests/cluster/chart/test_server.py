@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 import yaml
@@ -17,51 +16,13 @@ from tests.cluster.support.cluster import ApiError, Cluster
 NAMESPACES = ("crm-team", "crm-team-2")
 
 
-def _service_monitors() -> dict[str, Any]:
-    """What the chart uses of the Prometheus Operator's kind; everything else is refused."""
-    text = {"type": "string"}
-    relabelings = {
-        "type": "array",
-        "items": {"type": "object", "properties": {"action": text, "regex": text}},
-    }
-    endpoint = dict.fromkeys(("port", "path", "interval", "scrapeTimeout"), text)
-    endpoint |= dict.fromkeys(("relabelings", "metricRelabelings"), relabelings)
-    selector = {"matchLabels": {"type": "object", "additionalProperties": text}}
-    spec = {
-        "selector": {"type": "object", "properties": selector},
-        "endpoints": {"type": "array", "items": {"type": "object", "properties": endpoint}},
-    }
-    schema = {
-        "type": "object",
-        "properties": {"spec": {"type": "object", "required": [*spec], "properties": spec}},
-    }
-    return {
-        "apiVersion": "apiextensions.k8s.io/v1",
-        "kind": "CustomResourceDefinition",
-        "metadata": {"name": "servicemonitors.monitoring.coreos.com"},
-        "spec": {
-            "group": "monitoring.coreos.com",
-            "names": {"kind": "ServiceMonitor", "plural": "servicemonitors"},
-            "scope": "Namespaced",
-            "versions": [
-                {"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}
-            ],
-        },
-    }
-
-
 @pytest.fixture(scope="module", autouse=True)
-def _prepared(kubectl: Kubectl, cluster: Cluster) -> Iterator[None]:
-    cluster.apply(_service_monitors())
-    kubectl(
-        "wait", "--for=condition=Established", "crd/servicemonitors.monitoring.coreos.com", "--timeout=30s"
-    )
+def _prepared(cluster: Cluster, foreign_kinds: None) -> Iterator[None]:
     for name in NAMESPACES:
         cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
     yield
     for name in NAMESPACES:
         cluster.delete("Namespace", name)
-    cluster.delete("CustomResourceDefinition", "servicemonitors.monitoring.coreos.com")
 
 
 @pytest.mark.parametrize("name", VALUES)

@@ -170,7 +170,7 @@ class Cluster:
         self,
         kind: str,
         name: str,
-        namespace: str,
+        namespace: str | None,
         until: Callable[[Object], bool],
         *,
         what: str,
