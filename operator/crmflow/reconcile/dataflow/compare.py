@@ -22,13 +22,12 @@ from crmflow.api.crmdataflow import (
 from crmflow.observability.events import REPAIR, EventType
 from crmflow.reconcile import creation
 from crmflow.reconcile.adoption import vanished
-from crmflow.reconcile.dataflow import desired, values
+from crmflow.reconcile.dataflow import dataset, desired, schema, values
 from crmflow.reconcile.dataflow.adopt import ADOPTION
 from crmflow.reconcile.dataflow.flow_state import settled
 from crmflow.reconcile.dataflow.mapping import plain_content_type
 from crmflow.reconcile.dataflow.mapping_sets import doubt_mapping_set, recognise_mapping_set
 from crmflow.reconcile.dataflow.state import SLOTS, DataflowPass, record_id, recorded_ids
-from crmflow.reconcile.dataflow.target import note_names, resolve_dataset, resolve_schema
 from crmflow.reconcile.dataflow.values import Values
 from crmflow.reconcile.engine import together
 from crmflow.reconcile.identity import Slot
@@ -55,12 +54,12 @@ async def compare(pass_: DataflowPass) -> Outcome:
         return await _give_up(pass_, lost, remotes)
     _complete_status(pass_, source, target, flow)
     await recognise_mapping_set(pass_, flow)
-    pass_.target_ids = await resolve_schema(pass_), await resolve_dataset(pass_)
+    pass_.target_ids = await schema.resolve(pass_), await dataset.resolve(pass_)
     too_late = desired.unpatchable(pass_, flow)
     if too_late and not pass_.observes:
         return replacement_required(too_late)
     if not too_late:
-        note_names(pass_)
+        _note_names(pass_)
     if not pass_.adopts:
         for slot, collection in SLOTS.items():
             await creation.remove_duplicates(pass_, slot, collection, ids[slot])
@@ -204,3 +203,13 @@ def _last_read(pass_: DataflowPass) -> datetime | None:
     if run is None:
         return gap.since if gap else None
     return run.start_time or run.completion_time
+
+
+def _note_names(pass_: DataflowPass) -> None:
+    """Title and name of the spec are known to mean what the flow uses: they need not be looked up again."""
+    spec, status = pass_.spec.target, pass_.status
+    if status.schema_ is not None and status.dataset is not None:
+        pass_.record(
+            schema_=status.schema_.model_copy(update={"title": spec.schema_.title}),
+            dataset=status.dataset.model_copy(update={"name": spec.dataset.name}),
+        )

@@ -18,12 +18,13 @@ from crmflow.reconcile.dataflow.conditions import (
     TARGET_READY,
 )
 from crmflow.reconcile.dataflow.create import create
+from crmflow.reconcile.dataflow.dataset import check_dataset, create_dataset
 from crmflow.reconcile.dataflow.flow_state import note_state
 from crmflow.reconcile.dataflow.mapping_sets import validate_mapping
 from crmflow.reconcile.dataflow.remarks import report_losses
+from crmflow.reconcile.dataflow.schema import check_schema
 from crmflow.reconcile.dataflow.source import check_source
 from crmflow.reconcile.dataflow.state import SLOTS, DataflowPass, Named, recorded_ids
-from crmflow.reconcile.dataflow.target import check_dataset, check_schema, create_dataset
 from crmflow.reconcile.dataflow.update import update
 from crmflow.reconcile.engine import Step
 from crmflow.reconcile.identity import Slot

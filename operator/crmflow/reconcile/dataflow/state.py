@@ -65,6 +65,11 @@ class DataflowPass(Pass[CRMDataflowSpec, CRMDataflowStatus]):
             raise RuntimeError("a Ready connection has a base connection")
         return base.id
 
+    def sandbox_key(self, slot: str, name: str) -> tuple[str, ...]:
+        """What one sandbox has only one of: the schema of a title, the dataset of a name."""
+        platform = self.connection.spec.platform
+        return platform.organization, platform.sandbox, slot, name
+
     @property
     def creates(self) -> bool:
         """True while the flow is still to be created: only then are source, target and mapping checked."""

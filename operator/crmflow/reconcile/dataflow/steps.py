@@ -5,7 +5,7 @@ from __future__ import annotations
 from crmflow.aep.listings import Collection
 from crmflow.reconcile import reach
 from crmflow.reconcile.ahead import ask
-from crmflow.reconcile.dataflow import flow_state, remarks, runs, source, target
+from crmflow.reconcile.dataflow import dataset, flow_state, remarks, runs, schema, source
 from crmflow.reconcile.dataflow.mapping_sets import remember_mapping_set
 from crmflow.reconcile.dataflow.state import DataflowPass
 from crmflow.reconcile.engine import together
@@ -46,12 +46,10 @@ async def look(pass_: DataflowPass) -> Outcome:
     """What the next steps judge is read side by side."""
     explored = ask(source.explore(pass_))
     if not pass_.creates:
-        pass_.source_answer, pass_.datasets_answer = await together(
-            explored, ask(target.find_used_dataset(pass_))
-        )
+        pass_.source_answer, pass_.datasets_answer = await together(explored, ask(dataset.find_used(pass_)))
         return DONE
     pass_.source_answer, pass_.schemas_answer, pass_.datasets_answer = await together(
-        explored, ask(target.find_schemas(pass_)), ask(target.find_datasets(pass_))
+        explored, ask(schema.find(pass_)), ask(dataset.find(pass_))
     )
     return DONE
 
