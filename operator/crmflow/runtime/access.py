@@ -22,7 +22,7 @@ from crmflow.runtime.inventories import Inventories
 from crmflow.runtime.inventory import SandboxInventory, Scope
 from crmflow.runtime.keys import Key
 from crmflow.runtime.tokenstore import Record, Service, TokenStore, number, text
-from crmflow.runtime.zoho_access import ZohoAccess, ZohoCredential, ZohoGrant, ZohoServices
+from crmflow.runtime.zoho_access import REPLACEMENT, ZohoAccess, ZohoCredential, ZohoGrant, ZohoServices
 from crmflow.transport.errors import ErrorClass, RemoteError
 from crmflow.transport.http import HttpClient
 from crmflow.transport.limiter import Limiter
@@ -177,7 +177,7 @@ class RemoteAccess:
                         await record.release(holder)
                 fields = await record.fields()
                 ended = number(fields.get("expiresAt")) + IDLE_SECONDS < self._clock.now()
-                if ended and not record.holders and "refreshToken" not in fields:
+                if ended and not record.holders and not {"refreshToken", REPLACEMENT} & fields.keys():
                     await record.remove()
 
     def _grant(self, data_center: DataCenter, credentials: ZohoCredentials) -> ZohoGrant:

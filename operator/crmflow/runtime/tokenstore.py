@@ -249,7 +249,7 @@ def _encode(value: SecretStr) -> str:
     return base64.b64encode(value.get_secret_value().encode()).decode()
 
 
-_SECRET_FIELDS = frozenset({"accessToken", "refreshToken"})
+_SECRET_FIELDS = frozenset({"accessToken", "refreshToken", "newRefreshToken"})
 
 
 def _decoded(data: Mapping[str, str]) -> dict[str, SecretStr]:

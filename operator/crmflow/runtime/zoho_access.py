@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -22,6 +22,7 @@ from crmflow.zoho.accounts import SERVICE, AccessToken, ZohoAccounts
 from crmflow.zoho.budget import Budget
 from crmflow.zoho.crm import SERVICE as CRM
 from crmflow.zoho.crm import Organization, ZohoCRM
+from crmflow.zoho.errors import wrong_data_center
 from crmflow.zoho.grants import ZohoGrants, grant_lost
 from crmflow.zoho.scopes import parse_scopes
 
@@ -31,6 +32,8 @@ THROTTLED = "TokenThrottled"
 _SPENT_GRANTS = frozenset({"GrantLost", "GrantRejected", "GrantIncomplete"})
 """Refusals after which a grant token is of no use any more."""
 _EXCHANGING = "exchanging"
+REPLACEMENT = "newRefreshToken"
+"""Field of a record: what the refresh token of a user's Secret was replaced by."""
 _LONGEST_BLOCK = 3600.0
 """Seconds. A record that says more was written before the clock was set back."""
 
@@ -112,10 +115,11 @@ class ZohoCredential:
 
     async def refresh_token(self) -> SecretStr:
         """The refresh token of the Secret, or the one that its grant token was exchanged for."""
-        if self._credentials.refresh_token is not None:
-            return self._credentials.refresh_token
-        await self.token.get()
-        return (await self.grant.record.fields())["refreshToken"]
+        present = await self._present_refresh_token()
+        if present is None:
+            await self.token.get()
+            present = (await self.grant.record.fields())["refreshToken"]
+        return present
 
     async def organization(self, environment: Environment, token: SecretStr) -> Organization:
         """The organization of the grant, once it is this credential's turn to ask."""
@@ -133,15 +137,13 @@ class ZohoCredential:
             issued_at=number(fields.get("issuedAt")),
             expires_at=number(fields.get("expiresAt")),
             scopes=parse_scopes(text(scopes)),
-            api_domain=None,
+            data_center=None,
         )
         return Held(token, number(fields.get("refreshAt")))
 
     async def fetch(self) -> AccessToken:
         """A new token: by the refresh token, or by the grant token that is still to be exchanged."""
-        refresh_token = self._credentials.refresh_token
-        if refresh_token is None:
-            refresh_token = (await self.grant.record.fields()).get("refreshToken")
+        refresh_token = await self._present_refresh_token()
         if refresh_token is None:
             return await self._exchange()
         await self.grant.spend()
@@ -165,10 +167,23 @@ class ZohoCredential:
                 scopes=" ".join(token.scopes),
                 clientSecretHash=self._secret_hash,
                 dataCenter=self.data_center,
+                **self._replaced_refresh_token(token),
             )
         except RemoteError as error:
             log.warning("a new token is held in memory only: %s", error)
         self._on_new_token(self, token)
+
+    async def _present_refresh_token(self) -> SecretStr | None:
+        fields = await self.grant.record.fields()
+        own = self._credentials.refresh_token or fields.get("refreshToken")
+        return fields.get(REPLACEMENT) or own
+
+    def _replaced_refresh_token(self, token: AccessToken) -> Mapping[str, SecretStr]:
+        """Zoho does not replace refresh tokens; should it, the old one is good no longer (zoho.md 1.3, 7)."""
+        new, given = token.refresh_token, self._credentials.refresh_token
+        if new is None or (given is not None and new.get_secret_value() == given.get_secret_value()):
+            return {}
+        return {"refreshToken" if given is None else REPLACEMENT: new}
 
     async def _exchange(self) -> AccessToken:
         """Use the grant token up. It works once: an exchange that was begun and whose end nobody knows is
@@ -240,7 +255,14 @@ class ZohoAccess:
             if error.reason != "TokenRejected":
                 raise
         credential.token.reject(token)
-        return await credential.organization(environment, await credential.token.get())
+        renewed = (await credential.token.held()).token
+        try:
+            return await credential.organization(environment, renewed.value)
+        except RemoteError as error:
+            home = renewed.data_center
+            if error.reason == "TokenRejected" and home not in (None, credential.data_center):
+                raise wrong_data_center(CRM, "organization", home, credential.data_center) from error
+            raise
 
     async def is_pushed(self) -> bool | None:
         """True if the base connection was given today's access token; None without a note of any."""

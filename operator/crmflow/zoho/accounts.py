@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -10,11 +11,13 @@ from pydantic import SecretStr
 
 from crmflow.api.zohosourceconnection import DataCenter
 from crmflow.clock import Clock
-from crmflow.observability.redaction import register
+from crmflow.observability.redaction import register, sanitise
 from crmflow.transport.http import Answer, HttpClient
 from crmflow.zoho.datacenters import ZohoEndpoints, data_center_of
 from crmflow.zoho.errors import accounts_error
 from crmflow.zoho.scopes import parse_scopes
+
+log = logging.getLogger("crmflow.tokens")
 
 SERVICE = "ZohoAccounts"
 
@@ -33,8 +36,12 @@ class AccessToken:
     issued_at: float
     scopes: tuple[str, ...]
     """What the grant allows; empty if the answer did not say."""
-    api_domain: str | None
-    """Base URL of the API as Zoho names it; None unless it is one of Zoho's hosts of zoho.md 2."""
+    data_center: DataCenter | None
+    """Where ``api_domain`` has the API; None unless that is one of Zoho's hosts of zoho.md 2."""
+    refresh_token: SecretStr | None = None
+    """What came with it: for a code with offline access always, for a refresh only should Zoho ever replace
+    the refresh token (zoho.md 1.3).
+    """
 
 
 class ZohoAccounts:
@@ -98,7 +105,8 @@ def access_token(answer: Answer, issued_at: float) -> AccessToken | None:
         expires_at=issued_at + _life(body),
         issued_at=issued_at,
         scopes=_scopes(body),
-        api_domain=_api_domain(body),
+        data_center=_data_center(body),
+        refresh_token=_refresh_token(body),
     )
 
 
@@ -125,6 +133,22 @@ def _scopes(body: Mapping[str, Any]) -> tuple[str, ...]:
     return parse_scopes(scope) if isinstance(scope, str) else ()
 
 
-def _api_domain(body: Mapping[str, Any]) -> str | None:
+def _data_center(body: Mapping[str, Any]) -> DataCenter | None:
     url = body.get("api_domain")
-    return url if isinstance(url, str) and data_center_of(url) is not None else None
+    if not isinstance(url, str) or not url:
+        return None
+    data_center = data_center_of(url)
+    if data_center is None:
+        # Zoho's general pages show api.zoho.*, which does not serve the CRM API.
+        log.warning(
+            "Zoho names an API host that is not in the table, which is used instead: %s", sanitise(url, 80)
+        )
+    return data_center
+
+
+def _refresh_token(body: Mapping[str, Any]) -> SecretStr | None:
+    value = body.get("refresh_token")
+    if not isinstance(value, str) or not value:
+        return None
+    register(value)
+    return SecretStr(value)

@@ -18,6 +18,7 @@ from crmflow.observability.redaction import register, sanitise
 from crmflow.transport.errors import ErrorClass, RemoteError
 from crmflow.zoho.accounts import SERVICE
 from crmflow.zoho.datacenters import DATA_CENTERS
+from crmflow.zoho.errors import wrong_data_center
 
 _OPERATION = "authorize"
 
@@ -87,12 +88,7 @@ def grant_token(parameters: Mapping[str, str], state: str, data_center: DataCent
         raise _error(error)
     home = _data_center(parameters)
     if home is not data_center:
-        raise _refused(
-            "WrongDataCenter",
-            f"this Zoho account lives in data centre {home}, but spec.zoho.dataCenter is {data_center}",
-            f"Consent with an account of {data_center}, or create another ZohoSourceConnection with "
-            f"dataCenter {home}; it cannot change after creation.",
-        )
+        raise wrong_data_center(SERVICE, _OPERATION, home, data_center)
     code = parameters.get("code")
     if not code:
         raise _incomplete("has no code")

@@ -104,6 +104,8 @@ class ZohoCRM:
         if not 200 <= answer.status < 300:
             raise crm_error(answer)
         body = answer.json()
+        if isinstance(body, dict) and body.get("status") == "error":
+            raise crm_error(answer)
         found = body.get(key) if isinstance(body, dict) else None
         if not isinstance(found, list) or not found or not isinstance(found[0], dict):
             raise answer.unreadable(f"a body without {key}")

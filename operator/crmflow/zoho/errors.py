@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from crmflow.api.zohosourceconnection import DataCenter
 from crmflow.observability.redaction import sanitise
 from crmflow.transport.errors import ErrorClass, RemoteError
 from crmflow.transport.http import Answer
@@ -254,8 +255,21 @@ def _accounts_meaning(
     return meaning
 
 
+def wrong_data_center(service: str, operation: str, found: DataCenter, expected: DataCenter) -> RemoteError:
+    """The grant belongs to an account of another data centre than the resource names (zoho.md 7)."""
+    return RemoteError(
+        service,
+        operation,
+        ErrorClass.TERMINAL,
+        "WrongDataCenter",
+        f"this Zoho account lives in data centre {found}, but spec.zoho.dataCenter is {expected}",
+        advice=f"Consent with an account of {expected}, or create another ZohoSourceConnection with "
+        f"dataCenter {found}; it cannot change after creation.",
+    )
+
+
 def crm_error(answer: Answer) -> RemoteError:
-    """The error in an answer of the CRM API whose status is not 2xx."""
+    """The error in an answer of the CRM API, whatever its status."""
     body = answer.json_or_none()
     fields: Mapping[str, Any] = body if isinstance(body, dict) else {}
     code = _text(fields.get("code"))
@@ -267,9 +281,8 @@ def crm_error(answer: Answer) -> RemoteError:
         meaning = _ACCESS_REFUSED
     if meaning is None:
         meaning = _unknown(code, _text(fields.get("message")))
-    wait = details.get("retry_after") if isinstance(details, dict) else None
-    if isinstance(wait, int | float) and wait > 0:
-        meaning = replace(meaning, retry_after=float(wait))
+    if (wait := _seconds(details)) is not None:
+        meaning = replace(meaning, retry_after=wait)
     return _error(answer, meaning, code)
 
 
@@ -288,6 +301,16 @@ def _by_status(status: int) -> Meaning | None:
 def _unknown(code: str, text: str) -> Meaning:
     said = ": ".join(part for part in (code, text) if part) or "nothing that is known"
     return Meaning(ErrorClass.TRANSIENT, "UnexpectedAnswer", f"Zoho answered {said}")
+
+
+def _seconds(details: Any) -> float | None:
+    """``retry_after``, as a number or as the text of one."""
+    value = details.get("retry_after") if isinstance(details, dict) else None
+    try:
+        seconds = float(value) if isinstance(value, int | float | str) else 0.0
+    except ValueError:
+        return None
+    return seconds if 0 < seconds < float("inf") else None
 
 
 def _permissions(details: Any) -> tuple[str, ...]:

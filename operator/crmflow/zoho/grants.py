@@ -99,8 +99,7 @@ def _grant(answer: Answer, issued_at: float) -> Grant:
     token = access_token(answer, issued_at)
     if token is None:
         raise exchange_error(answer)
-    refresh_token = answer.json().get("refresh_token")
-    if not isinstance(refresh_token, str) or not refresh_token:
+    if token.refresh_token is None:
         raise RemoteError(
             SERVICE,
             "exchange",
@@ -110,8 +109,7 @@ def _grant(answer: Answer, issued_at: float) -> Grant:
             advice="Ask for consent with access_type=offline and prompt=consent; a self client's grant "
             "token has both.",
         )
-    register(refresh_token)
-    return Grant(SecretStr(refresh_token), token)
+    return Grant(token.refresh_token, token)
 
 
 def grant_lost(message: str, *, status: int | None = None, code: str | None = None) -> RemoteError:

@@ -50,16 +50,25 @@ class Zoho:
         self.revoked: list[str] = []
         self.error: BaseException | None = None
         self.accepted: str | None = None
+        self.home: DataCenter | None = None
+        self.replacement: SecretStr | None = None
+        self.used: list[str] = []
 
     def _token(self) -> AccessToken:
         now = self.clock.now()
         number = self.refreshes + len(self.exchanges)
         return AccessToken(
-            SecretStr(f"1000.access.{number}"), now + LIFE, now, ("ZohoCRM.modules.READ",), None
+            SecretStr(f"1000.access.{number}"),
+            now + LIFE,
+            now,
+            ("ZohoCRM.modules.READ",),
+            self.home,
+            self.replacement,
         )
 
-    async def refresh(self, *_: Any) -> AccessToken:
+    async def refresh(self, _: DataCenter, __: str, ___: SecretStr, refresh_token: SecretStr) -> AccessToken:
         self.refreshes += 1
+        self.used.append(refresh_token.get_secret_value())
         if self.error is not None:
             raise self.error
         return self._token()
@@ -381,6 +390,40 @@ async def test_a_zoho_token_that_is_not_accepted_is_replaced_once(site: Site) ->
         with pytest.raises(RemoteError):
             await zoho.organization(Environment.PRODUCTION)
     assert site.zoho.refreshes == 2
+
+
+async def test_a_token_of_another_data_center_is_named(site: Site) -> None:
+    site.zoho.accepted, site.zoho.home = "another", DataCenter.US
+    with pytest.raises(RemoteError) as raised:
+        await site.access.zoho(A, DataCenter.EU, REFRESH).organization(Environment.PRODUCTION)
+    assert raised.value.reason == "WrongDataCenter"
+    assert "lives in data centre US" in raised.value.message
+
+
+@pytest.mark.parametrize("credentials", [REFRESH, GRANT])
+async def test_a_refresh_token_that_was_replaced_is_used_from_then_on(
+    site: Site, credentials: ZohoCredentials
+) -> None:
+    site.zoho.replacement = SecretStr("1000.new.1")
+    await site.token(credentials=credentials)
+    site.clock.jump(LIFE)
+    site.start()
+    await site.token(credentials=credentials)
+    assert site.zoho.used[-1] == "1000.new.1"
+    access = site.access.zoho(A, DataCenter.EU, credentials)
+    assert (await access.refresh_token()).get_secret_value() == "1000.new.1"
+
+    await site.access.drop_grants(A, revoke=True)
+    assert site.zoho.revoked == (["EU 1000.new.1"] if credentials is GRANT else [])
+    site.clock.jump(LIFE + IDLE_SECONDS)
+    await site.access.sweep(lambda holder: False)
+    assert len(site.stored) == (0 if credentials is GRANT else 1)
+
+
+async def test_a_refresh_token_that_is_repeated_is_not_kept(site: Site) -> None:
+    site.zoho.replacement = REFRESH.refresh_token
+    await site.token()
+    assert "newRefreshToken" not in site.stored[0]
 
 
 async def test_a_grant_of_our_own_is_revoked_with_its_last_user(site: Site) -> None:

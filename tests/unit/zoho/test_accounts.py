@@ -73,7 +73,8 @@ async def test_a_token() -> None:
     assert token.value.get_secret_value() == ACCESS_TOKEN
     assert (token.issued_at, token.expires_at) == (NOW, NOW + 3600)
     assert token.scopes == ("ZohoCRM.modules.READ", "ZohoCRM.settings.READ")
-    assert token.api_domain == "https://www.zohoapis.ca"
+    assert token.data_center is DataCenter.CA
+    assert token.refresh_token is None
     assert ACCESS_TOKEN not in repr(token)
 
 
@@ -105,15 +106,27 @@ async def test_both_generations_of_expires_in(fields: dict[str, Any], life: floa
 @pytest.mark.parametrize(
     "api_domain", ["https://api.zoho.com", "https://www.zohoapis.ca.example.com", "", 7, None]
 )
-async def test_an_api_domain_that_is_not_zohos_is_dropped(api_domain: Any) -> None:
+async def test_an_api_domain_that_is_not_zohos_is_told_and_not_used(
+    api_domain: Any, caplog: pytest.LogCaptureFixture
+) -> None:
     token = await answered({"access_token": ACCESS_TOKEN, "api_domain": api_domain})
-    assert token.api_domain is None
+    assert token.data_center is None
     assert token.scopes == ()
+    is_text = isinstance(api_domain, str) and api_domain != ""
+    assert ("API host that is not in the table" in caplog.text) is is_text
 
 
 async def test_an_api_domain_of_another_data_center_is_kept_to_name_it() -> None:
     token = await answered({"access_token": ACCESS_TOKEN, "api_domain": "https://www.zohoapis.eu"})
-    assert token.api_domain == "https://www.zohoapis.eu"
+    assert token.data_center is DataCenter.EU
+
+
+async def test_a_new_refresh_token_is_taken() -> None:
+    """Zoho's refresh answers carry none; its own SDK keeps one all the same (zoho.md 1.3)."""
+    token = await answered({"access_token": ACCESS_TOKEN, "refresh_token": "1000.eeee.ffff"})
+    assert token.refresh_token is not None
+    assert token.refresh_token.get_secret_value() == "1000.eeee.ffff"
+    assert "1000." not in repr(token)
 
 
 THROTTLE = {

@@ -140,6 +140,8 @@ def refusal(code: str, details: Any = None) -> dict[str, Any]:
         (418, refusal("NEW"), ErrorClass.TRANSIENT, "UnexpectedAnswer"),
         (302, "", ErrorClass.TRANSIENT, "UnexpectedAnswer"),
         (204, "", ErrorClass.NOT_FOUND, "NotFound"),
+        (200, refusal("INVALID_TOKEN"), ErrorClass.TERMINAL, "TokenRejected"),
+        (200, refusal("TOO_MANY_REQUESTS"), ErrorClass.TRANSIENT, "RateLimited"),
         (200, "<html>", ErrorClass.TRANSIENT, "UnreadableAnswer"),
         (200, {"org": []}, ErrorClass.TRANSIENT, "UnreadableAnswer"),
         (200, {"org": ["x"]}, ErrorClass.TRANSIENT, "UnreadableAnswer"),
@@ -163,7 +165,10 @@ async def test_errors(status: int, body: Any, error_class: ErrorClass, reason: s
     [
         ({"retry_after": 60}, {}, 60),
         ({"retry_after": 60}, {"Retry-After": "5"}, 5),
+        ({"retry_after": "60"}, {}, 60),
         ({"retry_after": "x"}, {}, None),
+        ({"retry_after": "inf"}, {}, None),
+        ({"retry_after": -1}, {}, None),
         ({}, {"Retry-After": "5"}, 5),
     ],
 )
