@@ -14,6 +14,7 @@ from crmflow.observability.redaction import sanitise
 SERVICE = "DataPrep"
 _PATH = "/data/foundation/conversion/mappingSets"
 _FOUND_AT_MOST = 20
+_XED_FULL = "application/vnd.adobe.xed-full+json"
 
 
 class MappingSets(Service):
@@ -58,11 +59,12 @@ class MappingSets(Service):
         )
         body = fields.obj(answer.json())
         schema = fields.obj(body, "outputSchema", "schemaRef") or fields.obj(body, "schemaRef")
+        version = fields.text(body, "xdmVersion") or "1.0"
         if not isinstance(body.get("mappings"), list):
             raise answer.unreadable("no mappings")
         return MappingSet(
-            schema_id=fields.text(schema, "id"),
-            content_type=fields.text(schema, "contentType"),
+            schema_id=fields.text(schema, "id") or fields.text(body, "xdmSchema"),
+            content_type=fields.text(schema, "contentType") or f"{_XED_FULL};version={version}",
             mappings=tuple(map(_mapping, fields.objects(body["mappings"]))),
         )
 

@@ -244,7 +244,7 @@ def platform_error(answer: Answer) -> RemoteError:
     body = answer.json_or_none()
     report = fields.obj(body, "report")
     code = _code(body)
-    meaning = meaning_of(code, answer.status)
+    meaning = _UNEXPECTED if _is_page(answer, body) else meaning_of(code, answer.status)
     return RemoteError(
         answer.call.service,
         answer.call.operation,
@@ -275,6 +275,13 @@ def meaning_of(code: str | None, status: int) -> Meaning:
     if status >= 500:
         return UNAVAILABLE
     return _REFUSED if 400 <= status < 500 else _UNEXPECTED
+
+
+def _is_page(answer: Answer, body: Any) -> bool:
+    """Whether a 404 is the page of something that stands between: every service of AEP answers in JSON, or
+    with no body at all, and only a service knows that an object is gone.
+    """
+    return answer.status == 404 and body is None and bool(answer.body.strip()) and answer.body != b"null"
 
 
 def _split(code: str) -> tuple[str, str]:

@@ -48,7 +48,9 @@ def objects(value: Any) -> tuple[Mapping[str, Any], ...]:
 
 
 def texts(value: Any) -> tuple[str, ...]:
-    """The strings in a list."""
+    """The strings in a list; a lone string counts as a list of one."""
+    if isinstance(value, str):
+        return (value,)
     return tuple(entry for entry in value if isinstance(entry, str)) if isinstance(value, list) else ()
 
 

@@ -96,7 +96,7 @@ class FlowService:
                 raise answer.unreadable("no listing")
             found.extend(items)
             seen.add(tuple(page))
-            page = _next_page(body)
+            page = _next_page(answer, body, params)
             if page is not None and tuple(page) in seen:
                 raise answer.unreadable("a next page that was there before")
         return tuple(found)
@@ -149,10 +149,19 @@ def _created(answer: Answer, known_id: str = "") -> Created:
     return Created(object_id, fields.text(found[0], "etag", "version") or None)
 
 
-def _next_page(body: Any) -> Params | None:
-    """The query of ``_links.next.href``, a reference relative to the base path (platform.md 3).
+def _next_page(answer: Answer, body: Any, first: Params) -> Params | None:
+    """The query of ``_links.next.href``, a reference relative to the base path (platform.md 3), and what
+    ``first`` asked for where the reference leaves it out, as Adobe's own client does; None after the last
+    page. A link that can't be followed is not the last page: raises :class:`RemoteError`.
 
     Only its query is taken: an answer does not decide where the token is sent.
     """
-    href = fields.text(fields.obj(body, "_links", "next"), "href")
-    return parse_qsl(urlsplit(href).query) or None if href else None
+    following = fields.obj(body, "_links").get("next")
+    href = following.get("href") if isinstance(following, Mapping) else following
+    if not href:
+        return None
+    query = parse_qsl(urlsplit(href).query) if isinstance(href, str) else []
+    if not query:
+        raise answer.unreadable("a next page that can't be asked for")
+    named = {name for name, _ in query}
+    return [*query, *(entry for entry in first if entry[0] not in named)]

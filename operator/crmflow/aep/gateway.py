@@ -87,7 +87,8 @@ class Gateway:
         try:
             return await attempt(token)
         except RemoteError as error:
-            if error.code != TOKEN_REJECTED_CODE:
+            # A 401 without any code is the gateway's too: services name theirs (platform.md 2.3).
+            if error.status != 401 or error.code not in (TOKEN_REJECTED_CODE, None):
                 raise
         self._token.reject(token)
         return await attempt(await self._token.get())

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -30,6 +31,8 @@ Observer = Callable[[str, str, str, float], None]
 DEFAULT_TIMEOUT = 30.0
 DEFAULT_LIMIT = 8 * 1024 * 1024
 _CONNECT_TIMEOUT = 10.0
+_LONGEST_RETRY_AFTER = 86400.0
+_SECONDS = re.compile(r"[0-9]+(\.[0-9]+)?")
 
 # Only these prove that the service has not seen the request.
 _NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
@@ -174,15 +177,18 @@ class HttpClient:
         )
 
     def _retry_after(self, value: str | None) -> float | None:
-        """The header's seconds, or its HTTP date by the clock; None if it is absent or malformed."""
+        """The header's seconds, or its HTTP date by the clock, a day at the most: whatever asks for more is
+        asked again by then. None if it is absent or malformed.
+        """
         if value is None:
             return None
-        if value.strip().isdecimal():
-            return float(value)
+        if _SECONDS.fullmatch(value.strip()):
+            return min(float(value), _LONGEST_RETRY_AFTER)
         try:
-            return max(0.0, parsedate_to_datetime(value).timestamp() - self._clock.now())
+            wait = parsedate_to_datetime(value).timestamp() - self._clock.now()
         except (ValueError, OverflowError):
             return None
+        return min(max(0.0, wait), _LONGEST_RETRY_AFTER)
 
     def _observe(self, call: Call, outcome: str, started: float) -> None:
         if self._observer is not None:

@@ -57,8 +57,18 @@ async def test_every_request_has_the_headers_of_the_gateway() -> None:
     assert headers["accept"] == "application/json"
 
 
-async def test_a_rejected_token_is_replaced_once() -> None:
-    rejection = (401, {"error_code": "401013", "message": "Oauth token is not valid"})
+@pytest.mark.parametrize(
+    "rejection",
+    [
+        (401, {"error_code": "401013", "message": "Oauth token is not valid"}),
+        (401, {"error_code": 401013, "message": "Oauth token is not valid"}),
+        (401, {"message": "Unauthorized"}),
+        (401, "<html>Unauthorized</html>"),
+        (401, None),
+    ],
+    ids=["documented", "a number", "no code", "html", "empty"],
+)
+async def test_a_rejected_token_is_replaced_once(rejection: Any) -> None:
     fake = Fake(rejection, (201, CREATED))
     await fake.client.create_target_connection("n", "d", SCHEMA_ID, CONTENT_TYPE, "ds")
     assert fake.tokens.rejected == ["token-1"]
@@ -210,6 +220,19 @@ async def test_what_is_not_there_is_not_found(answer: Any) -> None:
     with pytest.raises(RemoteError) as raised:
         await Fake(answer).client.connection("bc")
     assert raised.value.error_class is ErrorClass.NOT_FOUND
+
+
+@pytest.mark.parametrize("page", ["<html><h1>404 Not Found</h1></html>", "no healthy upstream", "<"])
+@pytest.mark.parametrize("method", ["flow", "delete_flow", "dataset", "schema"])
+async def test_a_page_of_what_stands_between_is_not_taken_for_a_missing_object(
+    method: str, page: str
+) -> None:
+    """No service of Platform's answers in anything but JSON: what is deleted by this answer is still there."""
+    with pytest.raises(RemoteError) as raised:
+        await getattr(Fake((404, page)).client, method)("f")
+    error = raised.value
+    assert (error.error_class, error.reason) == (ErrorClass.TRANSIENT, "UnexpectedAnswer")
+    assert not error.maybe_applied
 
 
 @pytest.mark.parametrize("body", ["", "<html>", "null", "5", {}])
@@ -601,6 +624,22 @@ async def test_mapping_set() -> None:
     assert (await fake.client.mapping_set(ref)).mappings == tuple(MAPPINGS)
 
 
+@pytest.mark.parametrize(
+    "names",
+    [
+        {"outputSchema": {"schemaRef": {"id": SCHEMA_ID, "contentType": CONTENT_TYPE}}},
+        {"schemaRef": {"id": SCHEMA_ID, "contentType": CONTENT_TYPE}},
+        {"xdmSchema": SCHEMA_ID, "xdmVersion": "1.0"},
+        {"xdmSchema": SCHEMA_ID, "xdmVersion": "1.0", "schemaRef": None, "outputSchema": {"schemaRef": {}}},
+    ],
+)
+async def test_a_mapping_set_names_its_schema_in_several_ways(names: dict[str, Any]) -> None:
+    """Platform.md 8: both bodies that it accepts, and what it adds to them on read."""
+    found = await Fake({"id": "m", "mappings": [], **names}).client.mapping_set(MappingSetRef("m", 0))
+    assert found.schema_id == SCHEMA_ID
+    assert found.content_type.replace(" ", "").endswith(("version=1", "1.0"))
+
+
 async def test_a_mapping_set_without_mappings_is_not_empty() -> None:
     with pytest.raises(RemoteError) as raised:
         await Fake({"id": "m"}).client.mapping_set(MappingSetRef("m", 0))
@@ -630,6 +669,7 @@ async def test_no_schema(status: int) -> None:
     [
         ({"unifiedProfile": ["enabled:true"]}, True),
         ({"unifiedProfile": ["enabled: true", "isUpsert:true"]}, True),
+        ({"unifiedProfile": "enabled:true"}, True),
         ({"unifiedProfile": ["enabled:false"]}, False),
         ({}, False),
         (None, False),

@@ -99,6 +99,10 @@ async def test_what_was_deleted_is_not_listed_any_more(state: str) -> None:
 
 
 async def test_every_page_is_read_by_its_own_reference() -> None:
+    """And what the reference leaves out is asked for again, as Adobe's own client does: a service whose
+    token is only a place in the listing would forget filter and order.
+    """
+    asked = {"property": "flowSpec.id==x", "orderby": "createdAt"}
     fake = Fake(
         page({**FLOW, "id": "1"}, following="/flows?continuationToken=a%2Bb&limit=100"),
         page({**FLOW, "id": "2"}, following="/flows?continuationToken=c"),
@@ -107,15 +111,45 @@ async def test_every_page_is_read_by_its_own_reference() -> None:
     assert [item.id for item in await fake.client.list_by_spec(Collection.FLOWS, "x")] == ["1", "2", "3"]
     _, second, third = fake.requests
     assert second.url.path == third.url.path == f"{FS}/flows"
-    assert dict(second.url.params) == {"continuationToken": "a+b", "limit": "100"}
-    assert dict(third.url.params) == {"continuationToken": "c"}
+    assert dict(second.url.params) == {"continuationToken": "a+b", "limit": "100", **asked}
+    assert dict(third.url.params) == {"continuationToken": "c", "limit": "100", **asked}
     assert len(fake.requests) == 3
 
 
 async def test_a_next_link_does_not_lead_elsewhere() -> None:
     fake = Fake(page(following="https://elsewhere.example/x?continuationToken=t"), page())
     assert await fake.client.list_by_spec(Collection.FLOWS, "x") == ()
-    assert str(fake.requests[1].url) == f"https://platform.example{FS}/flows?continuationToken=t"
+    assert str(fake.requests[1].url).startswith(f"https://platform.example{FS}/flows?continuationToken=t&")
+
+
+async def test_filters_of_the_reference_take_the_place_of_the_first() -> None:
+    fake = Fake(page(following="/flows?property=a==1&property=b==2&continuationToken=t"), page())
+    await fake.client.list_by_spec(Collection.FLOWS, "x")
+    assert fake.requests[1].url.params.get_list("property") == ["a==1", "b==2"]
+
+
+@pytest.mark.parametrize("following", ["/flows?continuationToken=t", {"href": "/flows?continuationToken=t"}])
+async def test_a_next_link_may_be_a_text(following: Any) -> None:
+    fake = Fake({"items": [{**FLOW, "id": "1"}], "_links": {"next": following}}, page({**FLOW, "id": "2"}))
+    assert [item.id for item in await fake.client.list_by_spec(Collection.FLOWS, "x")] == ["1", "2"]
+
+
+@pytest.mark.parametrize(
+    "links", [None, {}, {"next": None}, {"next": {}}, {"next": {"href": ""}}, {"next": ""}]
+)
+async def test_the_last_page_has_no_next_link(links: Any) -> None:
+    fake = Fake({"items": [FLOW], "_links": links})
+    assert len(await fake.client.list_by_spec(Collection.FLOWS, "x")) == 1
+
+
+@pytest.mark.parametrize("following", ["/flows/page/2", {"href": "/flows/page/2"}, {"href": 5}, 5, ["x"]])
+async def test_a_next_link_that_cannot_be_followed_is_not_the_end(following: Any) -> None:
+    """What it leads to would be taken for gone."""
+    with pytest.raises(RemoteError) as raised:
+        await Fake({"items": [FLOW], "_links": {"next": following}}).client.list_by_spec(
+            Collection.FLOWS, "x"
+        )
+    assert raised.value.reason == "UnreadableAnswer"
 
 
 NEXT = "/flows?continuationToken=t"
