@@ -227,7 +227,7 @@ async def test_what_is_not_there_is_not_found(answer: Any) -> None:
 async def test_a_page_of_what_stands_between_is_not_taken_for_a_missing_object(
     method: str, page: str
 ) -> None:
-    """No service of Platform's answers in anything but JSON: what is deleted by this answer is still there."""
+    """No service of Platform's answers in anything but JSON: what this answer is about may be there."""
     with pytest.raises(RemoteError) as raised:
         await getattr(Fake((404, page)).client, method)("f")
     error = raised.value
