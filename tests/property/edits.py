@@ -4,13 +4,13 @@ is one more row.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any
 
 from tests.emulators.aep import seed_data as ids
-from tests.property.tenant import DATAFLOW_NAMES, Tenant
+from tests.property import lifecycle
+from tests.property.tenant import Edit, Tenant
 
-Edit = Callable[[Tenant], Awaitable[str | None]]
 FieldEdit = Callable[[Tenant, dict[str, Any]], dict[str, Any] | None]
 
 TEXTS = ("Contacts", 'Kunden, "EU" [x]', "  many   spaces ", "管理" * 30, "a" * 100)
@@ -36,6 +36,14 @@ def _schedule(tenant: Tenant, spec: dict[str, Any]) -> dict[str, Any]:
 def _columns(tenant: Tenant, spec: dict[str, Any]) -> dict[str, Any]:
     columns = ["Email", "First_Name", "Last_Name", "Modified_Time", "Phone"]
     return {"source": {"columns": columns[: tenant.rng.choice((4, 5))]}}
+
+
+def _target(tenant: Tenant) -> dict[str, Any]:
+    dataset = tenant.rng.choice((ids.CONTACTS_DATASET, ids.PROFILE_DATASET))
+    return {
+        "schema": {"id": ids.CONTACTS_SCHEMA, "title": None, "create": None},
+        "dataset": {"id": dataset, "name": None, "create": None},
+    }
 
 
 def _once(tenant: Tenant, spec: dict[str, Any]) -> dict[str, Any] | None:
@@ -64,15 +72,14 @@ FIELDS: dict[str, FieldEdit] = {
         "ingestion": {"partialIngestionPercent": tenant.rng.choice((1, 5, 12.5, None))}
     },
     "schedule": _recurring(_schedule),
-    "mapping": lambda tenant, _: {"mapping": tenant.rng.choice(MAPPINGS)},
+    "mapping": lambda tenant, _: {"mapping": tenant.rng.choice(MAPPINGS), "mappingSetRef": None},
     "paused": lambda _, spec: {"paused": not spec.get("paused", False)},
     "resyncInterval": lambda tenant, _: {"resyncInterval": tenant.rng.choice(("10m", "90m", None))},
+    "deletionPolicy": lambda tenant, _: {"deletionPolicy": tenant.rng.choice(("Delete", "Orphan", None))},
     # These only another flow can have
     "source.columns": _columns,
     "source.table": lambda tenant, _: {"source": {"table": tenant.rng.choice(("Contacts", "Leads"))}},
-    "target.dataset": lambda tenant, _: {
-        "target": {"dataset": {"id": tenant.rng.choice((ids.CONTACTS_DATASET, ids.PROFILE_DATASET))}}
-    },
+    "target": lambda tenant, _: {"target": _target(tenant)},
     "deltaColumn": _recurring(
         lambda tenant, _: {"deltaColumn": {"name": tenant.rng.choice(("Modified_Time", "Created_Time"))}}
     ),
@@ -96,17 +103,16 @@ def _field(name: str) -> Edit:
 
 
 async def _create(tenant: Tenant) -> str | None:
-    missing = [name for name in DATAFLOW_NAMES if tenant.object(name) is None]
-    if not missing:
+    if not tenant.missing:
         return None
-    name = tenant.rng.choice(missing)
+    name = tenant.rng.choice(tenant.missing)
     tenant.declare(name)
     return f"create {name}"
 
 
 async def _delete(tenant: Tenant) -> str | None:
     name = tenant.some()
-    if name is None:
+    if name is None or not tenant.may_withdraw(name):
         return None
     tenant.withdraw(name)
     return f"delete {name}"
@@ -152,6 +158,7 @@ async def _wait(tenant: Tenant) -> str | None:
 
 EDITS: dict[str, Edit] = {
     **{f"dataflow {name}": _field(name) for name in FIELDS},
+    **lifecycle.EDITS,
     "create a dataflow": _create,
     "delete a dataflow": _delete,
     "connection text": _connection_text,

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from tests.emulators.aep.resource import Resource
+from tests.property.lifecycle import NEW_TARGETS
 from tests.property.site import INSTANCE
 from tests.property.tenant import CONNECTION, CONNECTION_NAME, DATAFLOW, NAMESPACE, Spec, Tenant
 
@@ -30,8 +31,27 @@ def condition(obj: dict[str, Any], name: str) -> dict[str, Any]:
 
 def violations(tenant: Tenant) -> list[str]:
     """Everything that is not as it should be."""
-    found = [*_unsettled(tenant), *_strays(tenant), *_differences(tenant)]
+    found = [*_unsettled(tenant), *_strays(tenant), *_twins(tenant), *_differences(tenant)]
     return [*found, *_differing_connection(tenant)]
+
+
+def observed_writes(tenant: Tenant) -> list[str]:
+    """What has changed of that which was only observed the last time, and still is."""
+    specs = [
+        spec
+        for kind, obj in tenant.objects()
+        if (spec := obj["spec"]).get("managementPolicy") == "Observe"
+        and "deletionTimestamp" not in obj["metadata"]
+    ]
+    watched = {spec.get("flowId") or spec.get("connectionId") for spec in specs}
+    now = {
+        held.id: held.etag
+        for collection in COLLECTIONS
+        for held in tenant.held(collection)
+        if held.id in watched and held.settled
+    }
+    before, tenant.observed = tenant.observed, now
+    return [f"{key} was written to" for key, etag in now.items() if before.get(key, etag) != etag]
 
 
 def _unsettled(tenant: Tenant) -> Iterator[str]:
@@ -43,7 +63,7 @@ def _unsettled(tenant: Tenant) -> Iterator[str]:
         metadata = obj["metadata"]
         spec = known.pop((kind, metadata["name"]), None)
         if "deletionTimestamp" in metadata or spec is None:
-            if spec is not None or kind == DATAFLOW or not _is_in_use(tenant):
+            if not _may_stay(tenant, kind, spec):
                 yield f"{kind} {metadata['name']} is still there: {obj.get('status', {}).get('conditions')}"
         elif not spec.get("paused") and not _has_result(tenant, kind, obj):
             yield f"{kind} {metadata['name']} has no result: {condition(obj, 'Ready')}"
@@ -51,9 +71,15 @@ def _unsettled(tenant: Tenant) -> Iterator[str]:
         yield f"{kind} {name} is missing"
 
 
-def _is_in_use(tenant: Tenant) -> bool:
-    """A connection stays as long as dataflows need it."""
-    return bool(tenant.declared)
+def _may_stay(tenant: Tenant, kind: str, spec: Spec | None) -> bool:
+    """A connection stays as long as dataflows need it, or flows read through it; a dataflow can't take
+    anything away without its connection.
+    """
+    if spec is not None:
+        return False
+    if kind == DATAFLOW:
+        return not tenant.connection_lingers
+    return bool(tenant.declared) or any(map(tenant.is_read_through, tenant.left_flows()))
 
 
 def _has_result(tenant: Tenant, kind: str, obj: dict[str, Any]) -> bool:
@@ -68,7 +94,7 @@ def _has_result(tenant: Tenant, kind: str, obj: dict[str, Any]) -> bool:
 
 def _strays(tenant: Tenant) -> Iterator[str]:
     """Of what carries our key there is one of each, and a resource records it."""
-    recorded: set[str] = set()
+    recorded = {tenant.left_base or ""}
     for _, obj in tenant.objects():
         status = obj.get("status", {})
         recorded |= {status.get(field, {}).get("id", "") for field in ("baseConnection", "flow")}
@@ -80,10 +106,20 @@ def _strays(tenant: Tenant) -> Iterator[str]:
         yield from (f"{collection} {held.id} is an orphan" for held in ours if held.id not in recorded)
 
 
+def _twins(tenant: Tenant) -> Iterator[str]:
+    """Dataflows that name the same missing schema and dataset have made one of each."""
+    datasets = [held["name"] for held in tenant.sandbox.datasets.values()]
+    schemas = [held[max(held)]["title"] for held in tenant.sandbox.schemas.values()]
+    for name in NEW_TARGETS:
+        if datasets.count(name) > 1 or schemas.count(name) > 1:
+            yield f"{schemas.count(name)} schemas and {datasets.count(name)} datasets are called {name}"
+
+
 def _differences(tenant: Tenant) -> Iterator[str]:
     for name, spec in tenant.declared.items():
         obj = tenant.object(name)
-        if obj is None or spec.get("paused") or tenant.connection is None:
+        is_left_alone = spec.get("paused") or spec.get("managementPolicy") == "Observe"
+        if obj is None or is_left_alone or tenant.connection is None:
             continue
         found = (
             set(_differing(tenant, name, spec, obj["status"])) if obj.get("status", {}).get("flow") else set()
@@ -107,12 +143,13 @@ def _differing_connection(tenant: Tenant) -> Iterator[str]:
     base = next((held for held in tenant.held("connections") if held.id == base_id), None)
     if base is None:
         yield f"base connection {base_id} is not there"
-    elif not _is_named(base, CONNECTION_NAME, spec):
+    elif "connectionId" not in spec and not _is_named(base, CONNECTION_NAME, spec):
         yield f"text of base connection {base_id}: {base.body['name']}"
     for name, dataflow in tenant.declared.items():
         status = (tenant.object(name) or {}).get("status", {})
         for source in tenant.held("sourceConnections"):
-            is_ours = source.id == status.get("sourceConnectionId") and not dataflow.get("paused")
+            is_kept = not dataflow.get("paused") and dataflow.get("managementPolicy") != "Observe"
+            is_ours = source.id == status.get("sourceConnectionId") and is_kept
             if is_ours and source.body["baseConnectionId"] != base_id:
                 yield f"{name} reads through {source.body['baseConnectionId']}"
 
@@ -131,9 +168,8 @@ def _differing(tenant: Tenant, name: str, spec: Spec, status: dict[str, Any]) ->
     if flow is None or source is None or target is None:
         yield "existence"
         return
-    yield from (
-        f"text of {slot}" for slot, held in remote.items() if held and not _is_named(held, name, spec)
-    )
+    if "flowId" not in spec:
+        yield from (f"text of {slot}" for slot, held in remote.items() if not _is_named(held, name, spec))  # type: ignore[arg-type]
     if (flow.body["sourceConnectionIds"], flow.body["targetConnectionIds"]) != ([source.id], [target.id]):
         yield "ends of the flow"
     if source.body["params"]["tableName"] != spec["source"]["table"]:
@@ -141,9 +177,31 @@ def _differing(tenant: Tenant, name: str, spec: Spec, status: dict[str, Any]) ->
     columns = {column["name"] for column in source.body["params"]["columns"]}
     if spec["source"].get("columns") and columns != set(spec["source"]["columns"]):
         yield "source"
-    if target.body["params"]["dataSetId"] != spec["target"]["dataset"]["id"]:
+    if not _is_meant(tenant, target, spec["target"]):
         yield "target"
     yield from _differing_flow(tenant, spec, status, flow)
+
+
+def _is_meant(tenant: Tenant, held: Resource, wanted: Spec) -> bool:
+    """Whether the target connection leads to the schema and the dataset that the spec names."""
+    schema_id, dataset_id = held.body["data"]["schema"]["id"], held.body["params"]["dataSetId"]
+    schema, dataset = wanted["schema"], wanted["dataset"]
+    return bool(
+        schema_id == (schema.get("id") or schema_titled(tenant, schema["title"]))
+        and dataset_id == (dataset.get("id") or dataset_named(tenant, dataset["name"]))
+    )
+
+
+def schema_titled(tenant: Tenant, title: str) -> str | None:
+    """The only schema of that title."""
+    titled = [key for key, held in tenant.sandbox.schemas.items() if held[max(held)]["title"] == title]
+    return titled[0] if len(titled) == 1 else None
+
+
+def dataset_named(tenant: Tenant, name: str) -> str | None:
+    """The only dataset of that name."""
+    named = [key for key, held in tenant.sandbox.datasets.items() if held["name"] == name]
+    return named[0] if len(named) == 1 else None
 
 
 def _is_named(held: Resource, name: str, spec: Spec) -> bool:
@@ -188,8 +246,15 @@ def _differing_flow(tenant: Tenant, spec: Spec, status: dict[str, Any], flow: Re
     delta = steps.get("Copy", {}).get("deltaColumn", {}).get("name")
     if delta != spec.get("deltaColumn", {}).get("name"):
         yield "deltaColumn"
-    if _mapping(tenant, steps["Mapping"]) != _wanted_mapping(spec):
+    if not _maps_as_wanted(tenant, steps["Mapping"], spec):
         yield "mapping of a one-time flow" if is_once else "mapping"
+
+
+def _maps_as_wanted(tenant: Tenant, params: dict[str, Any], spec: Spec) -> bool:
+    ref = spec.get("mappingSetRef")
+    if ref is not None:
+        return (params["mappingId"], int(params["mappingVersion"])) == (ref["id"], ref["version"])
+    return _mapping(tenant, params) == _wanted_mapping(spec)
 
 
 def _mapping(tenant: Tenant, params: dict[str, Any]) -> set[tuple[str, str]]:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import copy
 from typing import Any
 
-from tests.emulators.aep.resource import Author, Resource
-from tests.property.edits import Edit
-from tests.property.tenant import Tenant
+from tests.emulators.aep.resource import Resource
+from tests.property.lifecycle import SOMEBODY
+from tests.property.tenant import Edit, Tenant
 
-SOMEBODY = Author("3F2A1C0B66F0C1D20A495F77@AdobeID", "exc_app")
 COLLECTIONS = ("connections", "sourceConnections", "targetConnections", "flows")
 
 

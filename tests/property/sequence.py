@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from tests.emulators.core.server import Emulators
-from tests.property.edits import EDITS, Edit
-from tests.property.oracle import condition, violations, writes
+from tests.property.edits import EDITS
+from tests.property.oracle import condition, observed_writes, violations, writes
 from tests.property.site import POLL_SECONDS, Site
-from tests.property.tenant import Tenant
+from tests.property.tenant import Edit, Tenant
 
 RESYNC_SECONDS = 3700.0
 
@@ -22,9 +22,11 @@ class Outcome:
     seed: int
     steps: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+    habits: str = ""
+    """Of Platform."""
 
     def __str__(self) -> str:
-        lines = [f"seed {self.seed}", *(f"  {step}" for step in self.steps)]
+        lines = [f"seed {self.seed}: {self.habits}", *(f"  {step}" for step in self.steps)]
         return "\n".join([*lines, *(f"  ✗ {problem}" for problem in self.problems)])
 
 
@@ -37,6 +39,7 @@ async def run(
     rng, outcome = random.Random(seed), Outcome(seed)
     site = Site(emulators)
     tenant = Tenant(site, rng)
+    outcome.habits = site.pick_habits(rng)
     await site.start()
     try:
         tenant.declare_connection()
@@ -63,24 +66,25 @@ async def run(
 async def _settle(tenant: Tenant, outcome: Outcome) -> None:
     if not await tenant.site.settle(lambda: not violations(tenant)):
         outcome.problems += violations(tenant)
+    outcome.problems += observed_writes(tenant)
 
 
 async def _heal(tenant: Tenant, outcome: Outcome) -> None:
-    """In the end nothing is paused, and what can't be had is set back: all is Ready, and left alone."""
+    """In the end nothing is paused or only observed, and what can't be had is set back: all is Ready, and
+    left alone.
+    """
     await _settle(tenant, outcome)
-    if tenant.connection is None and tenant.connection_lingers:
-        for name in list(tenant.declared):
-            tenant.withdraw(name)
-        await _settle(tenant, outcome)
-        tenant.declare("contacts")
-    tenant.declare_connection(paused=None)
     for name in tenant.declared:
-        tenant.declare(name, paused=None)
+        tenant.declare(name, paused=None, managementPolicy=None)
+    if tenant.connection is None and tenant.connection_lingers:
+        await _let_it_go(tenant, outcome)
+        tenant.declare("contacts")
+    tenant.declare_connection(paused=None, managementPolicy=None)
     await _settle(tenant, outcome)
     for name in tenant.declared:
         earlier = list(tenant.history[name])
         while earlier and condition(tenant.object(name) or {}, "Stalled"):
-            tenant.replace(name, {**earlier.pop(), "paused": False})
+            tenant.set_back(name, earlier.pop())
             await _settle(tenant, outcome)
     if outcome.problems:
         return
@@ -94,3 +98,14 @@ async def _heal(tenant: Tenant, outcome: Outcome) -> None:
     await tenant.site.pass_time(RESYNC_SECONDS)
     outcome.problems += writes(tenant.site.emulators.recorder.since(mark))
     outcome.problems += violations(tenant)
+
+
+async def _let_it_go(tenant: Tenant, outcome: Outcome) -> None:
+    """A connection that is deleted goes after its dataflows, and after the flows that nobody stands for."""
+    await _settle(tenant, outcome)
+    for name in list(tenant.declared):
+        tenant.withdraw(name)
+    await _settle(tenant, outcome)
+    for flow in tenant.left_flows():
+        tenant.sandbox.stores["flows"].delete(flow, tenant.site.clock.now())
+    await _settle(tenant, outcome)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import random
 import time
 from collections.abc import Callable
 from typing import Any
@@ -27,6 +28,14 @@ _CALM_SECONDS = 20.0
 """Of real time: whoever works for so long while none passes works in vain."""
 _STEPS = (1.0, 2.0, 5.0, 15.0, 60.0, 120.0, POLL_SECONDS)
 _LIMIT_SECONDS = 4 * 3600.0
+HABITS: dict[str, tuple[Any, ...]] = {
+    "indexLagSeconds": (0.0, 20.0, 45.0),
+    "softDeletedInLists": (False, True),
+    "deleteTransition": ("none", "finalizing"),
+    "cascadeOnFlowDelete": (False, True),
+    "numbersOnRead": ("strings", "numbers"),
+}
+"""What Platform may do either way, beside the lag that the create rule allows for."""
 
 
 class EmulatorsClock(JumpingClock):
@@ -76,6 +85,13 @@ class Site:
         self._tasks: list[asyncio.Task[None]] = []
         self._transport = CountedTransport()
         self._add_secrets()
+
+    def pick_habits(self, rng: random.Random) -> str:
+        """Give Platform some of its possible habits."""
+        picked = {name: rng.choice(values) for name, values in HABITS.items()}
+        for name, value in picked.items():
+            setattr(self.emulators.aep.switches, name, value)
+        return str(picked)
 
     async def start(self) -> None:
         """Start the operator."""
@@ -135,8 +151,18 @@ class Site:
         while calm < 5:
             assert time.monotonic() < begun + _CALM_SECONDS, f"never idle: {self.state()}"
             await asyncio.sleep(0.001)
-            quiet = not self._busy and not self.parts.queue.depth and not self._transport.under_way
-            calm = calm + 1 if quiet else 0
+            calm = calm + 1 if self._is_calm else 0
+
+    async def until_something_is_created(self) -> None:
+        """Until the next object is created at Platform, or nobody works."""
+        mark, calm = self.emulators.recorder.count, 0
+        while calm < 5 and not any(_creates(call) for call in self.emulators.recorder.since(mark)):
+            await asyncio.sleep(0.001)
+            calm = calm + 1 if self._is_calm else 0
+
+    @property
+    def _is_calm(self) -> bool:
+        return not self._busy and not self.parts.queue.depth and not self._transport.under_way
 
     def state(self) -> str:
         """What is going on."""
@@ -171,3 +197,7 @@ class Site:
     def key(self, kind: str, name: str) -> Key:
         """A resource of the tenant."""
         return Key(kind, NAMESPACE, name)
+
+
+def _creates(call: dict[str, Any]) -> bool:
+    return bool(call["service"] == "platform" and call["method"] == "POST" and "validate" not in call["path"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import random
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 from tests.cluster.support import manifests
@@ -15,6 +15,8 @@ from tests.property.site import NAMESPACE, Site
 CONNECTION, DATAFLOW = "ZohoSourceConnection", "CRMDataflow"
 CONNECTION_NAME = manifests.CONNECTION
 DATAFLOW_NAMES = ("contacts", "people", "leads")
+CONNECTED = {"sourceConnectionIds": "sourceConnections", "targetConnectionIds": "targetConnections"}
+"""What a flow is built on: its field, and the collection."""
 Spec = dict[str, Any]
 
 
@@ -29,6 +31,10 @@ class Tenant:
         self.connection: Spec | None = None
         self.history: dict[str, list[Spec]] = {}
         """Every spec that a dataflow has had since it was created: its flow was made with one of them."""
+        self.left_base: str | None = None
+        """The base connection that a connection has left behind; the next one stands for it."""
+        self.observed: dict[str, str] = {}
+        """Id → etag of what was only observed when all had settled."""
 
     @property
     def sandbox(self) -> Sandbox:
@@ -41,20 +47,30 @@ class Tenant:
 
     def declare_connection(self, **changes: Any) -> None:
         """Create or edit the connection; None removes a field."""
-        base = self.connection or manifests.connection(NAMESPACE)["spec"]
+        base = self.connection or changed(
+            manifests.connection(NAMESPACE)["spec"], {"connectionId": self.left_base}
+        )
         self.connection = changed(base, changes)
         self.site.server.apply(self.site.key(CONNECTION, CONNECTION_NAME), self.connection)
 
     def declare(self, name: str, **changes: Any) -> None:
         """Create or edit a dataflow; None removes a field."""
-        base = self.declared.get(name) or manifests.dataflow(NAMESPACE, name)["spec"]
-        self.replace(name, changed(base, changes))
+        self.replace(name, self.spec_with(name, changes))
+
+    def spec_with(self, name: str, changes: dict[str, Any]) -> Spec:
+        """The spec of a dataflow, or that of the demo, with changes."""
+        return changed(self.declared.get(name) or manifests.dataflow(NAMESPACE, name)["spec"], changes)
 
     def replace(self, name: str, spec: Spec) -> None:
         """Give a dataflow another spec."""
         self.declared[name] = spec
         self.history.setdefault(name, []).append(spec)
         self.site.server.apply(self.site.key(DATAFLOW, name), spec)
+
+    def set_back(self, name: str, spec: Spec) -> None:
+        """Give a dataflow a spec that it had, as far as the API server lets it."""
+        kept = {"flowId": self.declared[name].get("flowId"), "paused": None, "managementPolicy": None}
+        self.replace(name, changed(spec, kept))
 
     def withdraw(self, name: str) -> None:
         """Delete a dataflow."""
@@ -64,8 +80,16 @@ class Tenant:
 
     def withdraw_connection(self) -> None:
         """Delete the connection."""
+        spec = self.connection or {}
+        self.left_base = self.base_connection if is_left(spec, "connectionId") else None
         self.connection = None
         self.site.server.delete(self.site.key(CONNECTION, CONNECTION_NAME))
+
+    def may_withdraw(self, name: str) -> bool:
+        """False where what it leaves would keep our key: it is only observed, or can't be reached."""
+        spec = self.declared[name]
+        is_observed = spec.get("managementPolicy") == "Observe"
+        return not is_left(spec, "flowId") or (self.connection_lingers and not is_observed)
 
     @property
     def connection_lingers(self) -> bool:
@@ -81,9 +105,56 @@ class Tenant:
         """A dataflow as it is in the cluster."""
         return self.site.server.objects.get(self.site.key(DATAFLOW, name))
 
+    def status(self, name: str) -> dict[str, Any]:
+        """What a dataflow's status says."""
+        return dict((self.object(name) or {}).get("status") or {})
+
+    def flow_of(self, name: str) -> str | None:
+        """The flow of a dataflow."""
+        return (self.status(name).get("flow") or {}).get("id")
+
+    @property
+    def base_connection(self) -> str | None:
+        """The base connection that the connection records."""
+        obj = self.site.server.objects.get(self.site.key(CONNECTION, CONNECTION_NAME)) or {}
+        return (obj.get("status", {}).get("baseConnection") or {}).get("id")
+
+    def living(self, collection: str, remote_id: str) -> Resource:
+        """An object that Platform holds."""
+        return next(held for held in self.held(collection) if held.id == remote_id)
+
+    def left_flows(self) -> list[Resource]:
+        """The flows that no resource stands for."""
+        taken = {obj.get("status", {}).get("flow", {}).get("id") for _, obj in self.objects()}
+        taken |= {spec.get("flowId") for spec in self.declared.values()}
+        return [flow for flow in self.held("flows") if flow.id not in taken]
+
+    def is_read_through(self, flow: Resource) -> bool:
+        """Whether the flow has all that it is built on, and reads through the base connection."""
+        parts = [
+            next((held for held in self.held(collection) if held.id == flow.body[member][0]), None)
+            for member, collection in CONNECTED.items()
+        ]
+        return all(parts) and parts[0].body["baseConnectionId"] == self.base_connection  # type: ignore[union-attr]
+
+    @property
+    def missing(self) -> list[str]:
+        """The dataflows that the cluster does not have."""
+        return [name for name in DATAFLOW_NAMES if self.object(name) is None]
+
     def some(self) -> str | None:
         """A dataflow that is declared."""
         return self.rng.choice(sorted(self.declared)) if self.declared else None
+
+
+Edit = Callable[[Tenant], Awaitable[str | None]]
+"""Returns what it did, None where it does not apply."""
+
+
+def is_left(spec: Spec, adopts: str) -> bool:
+    """Whether what the resource stands for stays when it goes."""
+    is_observed = spec.get("managementPolicy") == "Observe"
+    return is_observed or spec.get("deletionPolicy", "Orphan" if adopts in spec else "Delete") == "Orphan"
 
 
 def changed(spec: Spec, changes: dict[str, Any]) -> Spec:
