@@ -133,6 +133,33 @@ def test_an_edit_that_only_another_flow_can_have_is_said_and_heals(
     assert world.held("flows")[0]["etag"] == flow["etag"]
 
 
+def test_another_connection_needs_another_flow(world: World) -> None:
+    world.make_ready()
+    world.cluster.apply(manifests.connection(world.namespace, "another"))
+    world.cluster.wait_ready(CONNECTION, "another", world.namespace)
+    flow = world.held("flows")[0]
+    world.edit(DATAFLOW, connectionRef={"name": "another"})
+    refused = world.wait_reason(DATAFLOW, "Ready", "ReplacementRequired")
+    assert "spec.connectionRef" in condition(refused, "Ready")["message"]
+    assert world.held("flows")[0]["etag"] == flow["etag"]
+    world.edit(DATAFLOW, connectionRef={"name": manifests.CONNECTION})
+    world.wait_ready(DATAFLOW)
+    assert world.held("flows")[0]["etag"] == flow["etag"]
+
+
+def test_the_mapping_of_a_one_time_flow_needs_another_flow(world: World) -> None:
+    once = {"frequency": "Once", "interval": None, "backfill": None}
+    world.make_ready(schedule=once, deltaColumn=None)
+    flow, before = world.held("flows")[0], world.get(DATAFLOW)["spec"]["mapping"]
+    world.edit(DATAFLOW, mapping=before[:-1])
+    refused = world.wait_reason(DATAFLOW, "Ready", "ReplacementRequired")
+    assert "spec.mapping" in condition(refused, "Ready")["message"]
+    assert world.held("flows")[0]["etag"] == flow["etag"]
+    assert len(world.held("mappingSets")) == 1
+    world.edit(DATAFLOW, mapping=before)
+    world.wait_ready(DATAFLOW)
+
+
 DRIFT: list[tuple[str, str, dict[str, Any]]] = [
     ("flows", "flow.scheduleParams.interval", {"interval": 5}),
     ("flows", "flow.options.errorDiagnosticsEnabled", {"errorDiagnosticsEnabled": False}),

@@ -11,6 +11,7 @@ from tests.cluster.support import manifests
 from tests.cluster.support.cluster import Cluster
 from tests.cluster.support.world import DATAFLOW
 from tests.property.edits import FIELDS
+from tests.property.lifecycle import declared_kinds
 from tests.property.tenant import changed
 
 
@@ -35,3 +36,16 @@ def test_the_api_server_accepts_the_edit(cluster: Cluster, namespace: str, name:
             cluster.apply({**base, "spec": changed(edited["spec"], {"paused": None})})
     assert tried
     assert cluster.get(DATAFLOW, manifests.DATAFLOW, namespace)
+
+
+@pytest.mark.parametrize("changes", declared_kinds().values(), ids=declared_kinds())
+def test_the_api_server_accepts_what_no_field_alone_says(
+    cluster: Cluster, namespace: str, changes: dict[str, Any]
+) -> None:
+    base = manifests.dataflow(namespace)
+    cluster.apply(base)
+    cluster.apply({**base, "spec": changed(base["spec"], changes)})
+    found = cluster.get(DATAFLOW, manifests.DATAFLOW, namespace)["spec"]
+    assert {field: found.get(field) for field in changes} != {
+        field: base["spec"].get(field) for field in changes
+    }

@@ -166,10 +166,17 @@ def test_the_dataflow_that_crosses_profiles_limit_is_told(world: World) -> None:
     until(lambda: world.metric("crmflow_profile_runs_per_day", sandbox="prod") == 96)
 
     def told() -> list[str]:
-        events = world.cluster.list("Event", world.namespace)
+        events = world.cluster.list("Event", world.namespace)  # one that is told again is still one
         return [e["regarding"]["name"] for e in events if e["reason"] == "ProfileBatchesExceeded"]
 
     until(lambda: told() == ["second"])
+    world.apply_dataflow("third", schedule=schedule, target={"dataset": {"id": datasets[0]}})
+    world.cluster.wait_ready(DATAFLOW, "third", world.namespace)
+    until(lambda: world.metric("crmflow_profile_runs_per_day", sandbox="prod") == 144)
+    world.operator.restart()
+    until(lambda: world.metric("crmflow_profile_runs_per_day", sandbox="prod") == 144)
+    world.wait_polls(2)
+    assert told() == ["second"], "the sandbox was over the limit before"
 
 
 def test_a_dataset_that_is_gone_is_named(world: World) -> None:

@@ -44,9 +44,10 @@ class ProfileGuardrail:
             self._metrics.profile_runs.remove(*sandbox)
         for sandbox, now in loads.items():
             self._metrics.profile_runs.labels(*sandbox).set(sum(now.values()))
-            culprit = crossing(self._before.get(sandbox, {}), now)
-            if culprit is not None:
-                await self._tell(culprit, sandbox[1], sum(now.values()))
+            crossed = crossing(self._before.get(sandbox, {}), now)
+            if crossed is not None:
+                culprit, total = crossed
+                await self._tell(culprit, sandbox[1], total)
         self._before = loads
 
     async def _tell(self, key: Key, sandbox: str, total: float) -> None:

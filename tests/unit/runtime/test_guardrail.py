@@ -25,11 +25,16 @@ class Stage:
     def __init__(self) -> None:
         self.metrics, self.kubernetes, clock = Metrics(), FakeKubernetes(), JumpingClock()
         self.cache = ObjectCache({reconciler.kind.kind: reconciler for reconciler in (CONNECTION, DATAFLOW)})
-        events = EventWriter(self.kubernetes.port, clock, self.metrics, "test")
-        self.guardrail = ProfileGuardrail(self.cache, events, self.metrics, clock, 300.0)
+        self._events = EventWriter(self.kubernetes.port, clock, self.metrics, "test")
+        self._clock = clock
+        self.restart()
         self._version = 0
         for name in ("zoho-eu", "zoho-us"):
             self.put("ZohoSourceConnection", name, connection_spec(), {})
+
+    def restart(self) -> None:
+        """Forget what was seen."""
+        self.guardrail = ProfileGuardrail(self.cache, self._events, self.metrics, self._clock, 300.0)
 
     def put(self, kind: str, name: str, spec: dict[str, Any], status: dict[str, Any]) -> None:
         self._version += 1
@@ -84,6 +89,17 @@ async def test_the_object_that_crosses_is_told_once(stage: Stage) -> None:
     note = stage.kubernetes.written_events[-1][2]["note"]
     assert "96 runs a day" in note
     assert '"prod"' in note
+
+
+async def test_a_restart_tells_nothing_else_of_a_sandbox_that_is_over_the_limit(stage: Stage) -> None:
+    stage.dataflow("a", 30)
+    stage.dataflow("b", 30)
+    await stage.look()
+    stage.dataflow("c", 30)
+    await stage.look()
+    stage.restart()
+    await stage.look()
+    assert len({name for _, name, _ in stage.kubernetes.written_events}) == 1, "one Event, told again"
 
 
 async def test_a_sandbox_that_is_no_longer_used_has_no_metric(stage: Stage) -> None:

@@ -28,11 +28,12 @@ def profile_runs_per_day(spec: Mapping[str, Any], status: Mapping[str, Any]) -> 
     return _DAY_SECONDS / period if period else 0.0
 
 
-def crossing(before: Mapping[K, float], now: Mapping[K, float]) -> K | None:
-    """The one that takes a sandbox over the limit, None if nobody newly does. ``now`` is in order of age.
+def crossing(before: Mapping[K, float], now: Mapping[K, float]) -> tuple[K, float] | None:
+    """The one that takes a sandbox over the limit, and the runs per day up to it; None if nobody newly does.
+    ``now`` is in order of age.
 
     What was there before comes first, so that it is the newcomer, or the one that runs more often, who is
-    named.
+    named. With nothing known of before, as after a restart, the answer is that of the first time.
     """
     if sum(before.values()) > PROFILE_BATCHES_PER_DAY:
         return None
@@ -40,5 +41,5 @@ def crossing(before: Mapping[K, float], now: Mapping[K, float]) -> K | None:
     for key, load in now.items():
         total += max(0.0, load - before.get(key, 0.0))
         if total > PROFILE_BATCHES_PER_DAY:
-            return key
+            return key, total
     return None
