@@ -77,13 +77,13 @@ def until(done: Callable[[], bool], seconds: float) -> None:
         time.sleep(0.05)
 
 
-def delay_create(world: World, path: str, seconds: float) -> None:
-    """Have Platform take its time for the next create there."""
-    world.control.post("/faults", service="platform", method="POST", path=path, delay=seconds)
+def delay(world: World, method: str, path: str, seconds: float) -> None:
+    """Have Platform take its time for the next such request."""
+    world.control.fault(service="platform", method=method, path=path, delay=seconds)
 
 
-def wait_for_create(world: World) -> None:
-    """Wait until that create is under way."""
+def wait_for_request(world: World) -> None:
+    """Wait until that request is under way."""
     until(lambda: not world.control.get("/faults")["faults"], 20)
 
 
@@ -162,11 +162,11 @@ def test_a_leader_that_freezes_during_a_create_doubles_and_loses_nothing(
     for replica in (pair.leader, pair.standby):
         replica.settings["CRMFLOW_CREATE_GRACE"] = "3s"
     pair.start()
-    delay_create(world, path, 1)
+    delay(world, "POST", path, 1)
     world.apply_secrets()
     world.apply_connection()
     world.apply_dataflow()
-    wait_for_create(world)
+    wait_for_request(world)
     pair.leader.signal(signal.SIGSTOP)
 
     pair.wait_leader(pair.standby, KILLED)
@@ -182,6 +182,32 @@ def test_a_leader_that_freezes_during_a_create_doubles_and_loses_nothing(
     world.cluster.wait_ready(DATAFLOW, "second", world.namespace)
     assert world.counts() == {**dict.fromkeys(ONE_OF_EACH, 2), "connections": 1}
     assert not [call for call in world.calls_since(mark) if call["method"] == "DELETE"]
+
+
+def test_what_a_frozen_leader_had_sent_does_not_undo_what_the_next_one_wrote(
+    world: World, pair: Pair
+) -> None:
+    """The request is so long on its way that the other has led for a while when it arrives."""
+    pair.start()
+    world.make_ready()
+    delay(world, "PATCH", "/flows/", 2 * KILLED)
+    world.edit(DATAFLOW, displayName="Sent by the first")
+    wait_for_request(world)
+    mark = world.mark()
+    pair.leader.signal(signal.SIGSTOP)
+    world.edit(DATAFLOW, displayName="Wanted now")
+    pair.wait_leader(pair.standby, KILLED)
+    world.wait_ready(DATAFLOW)
+
+    def answers() -> list[int]:
+        calls = (call for call in world.calls_since(mark) if call["method"] == "PATCH")
+        return [call["status"] for call in calls if "/flows/" in call["path"]]
+
+    until(lambda: len(answers()) == 2, 2 * KILLED)
+    assert answers() == [200, 412]
+    assert world.held("flows")[0]["name"].startswith("Wanted now [")
+    pair.leader.signal(signal.SIGCONT)
+    assert pair.leader.wait_end() == 1
 
 
 def test_a_leader_whose_lease_is_taken_ends_at_once(world: World, pair: Pair) -> None:
@@ -203,10 +229,10 @@ def test_without_the_right_to_the_lease_it_says_so_and_is_not_ready(
 
 def test_the_pass_in_flight_ends_before_the_operator_does(world: World, pair: Pair) -> None:
     pair.start()
-    delay_create(world, "/connections$", 2)
+    delay(world, "POST", "/connections$", 2)
     world.apply_secrets()
     world.apply_connection()
-    wait_for_create(world)
+    wait_for_request(world)
     pair.standby.stop()
     assert pair.leader.stop() == 0
     assert world.get(CONNECTION)["status"]["baseConnection"]["id"] == world.held("connections")[0]["id"]
