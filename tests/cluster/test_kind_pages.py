@@ -16,6 +16,8 @@ import pytest
 from hack.install import ROOT
 from hack.kubectl import Kubectl
 from tests.cluster.support import manifests
+from tests.cluster.support.by_hand import ByHand
+from tests.cluster.support.cluster import condition
 from tests.cluster.support.world import CONNECTION, DATAFLOW, World
 
 DOCS = ROOT / "docs"
@@ -110,6 +112,62 @@ def promoted(world: World) -> None:
         world.cluster.wait_ready(DATAFLOW, f"contacts-{sandbox}", world.namespace, seconds=40)
 
 
+def observed(world: World) -> None:
+    made, flow = made_by_hand(world)
+    world.apply_secrets()
+    world.apply_connection(connectionId=made, managementPolicy="Observe")
+    world.apply_dataflow(flowId=flow, managementPolicy="Observe", schedule={"interval": 6})
+    world.wait_reason(DATAFLOW, "Synced", "Drifted")
+
+
+def taken(world: World) -> None:
+    ready(world)
+    made = world.get(CONNECTION)["status"]["baseConnection"]["id"]
+    world.cluster.apply(manifests.connection(world.namespace, "second", connectionId=made))
+    world.cluster.wait_condition(CONNECTION, "second", world.namespace, "Stalled", reason="AdoptionConflict")
+
+
+def in_use(world: World) -> None:
+    world.make_ready()
+    world.delete(CONNECTION)
+    world.wait_reason(CONNECTION, "Ready", "InUse")
+
+
+def no_access(world: World) -> None:
+    world.make_ready()
+    world.operator.stop()
+    world.cluster.delete("Secret", manifests.PLATFORM_SECRET, world.namespace)
+    world.control.advance(24 * 3600.0)  # the token that the operator keeps has ended, too
+    world.operator.start()
+    world.delete(DATAFLOW)
+    world.wait_reason(DATAFLOW, "Ready", "CredentialsMissing")
+
+
+def held(world: World) -> None:
+    world.make_ready()
+    made = world.get(CONNECTION)["status"]["baseConnection"]["id"]
+    flow = ByHand(world.emulators).dataflow(made, world.get(DATAFLOW)["spec"])
+    world.cluster.delete("Namespace", world.namespace)
+    world.wait_gone(DATAFLOW)
+    world.cluster.wait(
+        CONNECTION,
+        manifests.CONNECTION,
+        world.namespace,
+        lambda obj: f"while flow {flow} uses it" in condition(obj, "Ready")["message"],
+        what="name of the flow",
+    )
+    world.cluster.wait_namespace_condition(
+        world.namespace, "NamespaceContentRemaining", "remaining: zohosourceconnections.crmflow.io has 1 "
+    )
+
+
+def made_by_hand(world: World) -> tuple[str, str]:
+    """Ids of a base connection and of a flow that somebody made without the operator."""
+    by_hand = ByHand(world.emulators)
+    made = by_hand.connection()
+    return made, by_hand.dataflow(made, manifests.dataflow(world.namespace)["spec"])
+
+
 SCENES: dict[tuple[str, str], Callable[[World], None]] = {
     ("kinds/zohosourceconnection.md", "ready"): ready,
     ("kinds/zohosourceconnection.md", "no-secret"): no_secret,
@@ -123,6 +181,11 @@ SCENES: dict[tuple[str, str], Callable[[World], None]] = {
     ("guides/change-a-mapping.md", "refused"): mapping_refused,
     ("guides/pause.md", "stop"): flow_ready,
     ("guides/promote-to-production.md", "both"): promoted,
+    ("guides/adopt.md", "observed"): observed,
+    ("guides/adopt.md", "taken"): taken,
+    ("guides/delete-safely.md", "in-use"): in_use,
+    ("guides/delete-safely.md", "no-access"): no_access,
+    ("guides/delete-safely.md", "held"): held,
 }
 """What is played before the commands of a page, by page and name."""
 
@@ -140,7 +203,10 @@ def test_the_page_shows_what_kubectl_shows(world: World, kubectl: Kubectl, page:
     shown = next(found["shown"] for found in _SCENE.finditer(path.read_text()) if found["name"] == name)
     commands = re.findall(r"^\$ kubectl (.*)$", shown, re.MULTILINE)
     assert commands
-    outputs = (kubectl("-n", world.namespace, *shlex.split(command)) for command in commands)
+    outputs = (
+        kubectl("-n", world.namespace, *shlex.split(command.replace(NAMESPACE, world.namespace)))
+        for command in commands
+    )
     played = "".join(
         f"$ kubectl {command}\n{_wrapped(output.replace(world.namespace, NAMESPACE))}"
         for command, output in zip(commands, outputs, strict=True)

@@ -224,13 +224,17 @@ class Cluster:
                 raise AssertionError(f"{kind} {name} is still there after {seconds} s: {json.dumps(obj)}")
             time.sleep(_POLL_SECONDS)
 
-    def wait_namespace_condition(self, namespace: str, type_: str, *, seconds: float = 30) -> Object:
-        """Wait until a condition of a namespace is True."""
+    def wait_namespace_condition(
+        self, namespace: str, type_: str, text: str = "", *, seconds: float = 30
+    ) -> Object:
+        """Wait until a condition of a namespace is True, and has that text in its message."""
         deadline = time.monotonic() + seconds
-        while (found := condition(self.get("Namespace", namespace), type_) or {}).get("status") != "True":
-            assert time.monotonic() < deadline, f"namespace {namespace} has no {type_} within {seconds} s"
+        while True:
+            found = condition(self.get("Namespace", namespace), type_) or {}
+            if found.get("status") == "True" and text in found["message"]:
+                return found
+            assert time.monotonic() < deadline, f"namespace {namespace}: {type_} not within {seconds} s"
             time.sleep(_POLL_SECONDS)
-        return found
 
     def abandon_namespace(self, namespace: str) -> None:
         """Delete a namespace without anybody's help: our finalizers are dropped."""
