@@ -99,6 +99,31 @@ def test_a_required_parameter_that_nobody_gives_is_named_and_can_be_given(world:
     assert held_params(world)["useEncryptedEndpoints"] == "true"
 
 
+def test_a_required_parameter_that_is_a_secret_comes_from_the_secret(world: World) -> None:
+    world.control.switch("aep", requiredAuthParams="undocumented")
+    world.apply_secrets()
+    world.apply_connection()
+    needy = world.wait_reason(CONNECTION, "Synced", "AuthParamMissing")
+    key = "authParams.useEncryptedEndpoints"
+    assert f'to the Secret "{manifests.ZOHO_SECRET}" as {key}' in condition(needy, "Ready")["message"]
+
+    for value in ("first-value", "second-value"):
+        world.cluster.patch("Secret", manifests.ZOHO_SECRET, world.namespace, {"stringData": {key: value}})
+        world.cluster.wait(
+            CONNECTION,
+            manifests.CONNECTION,
+            world.namespace,
+            lambda _, value=value: any(
+                held["auth"]["params"]["useEncryptedEndpoints"] == value for held in world.held("connections")
+            ),
+            what=value,
+        )
+    ready = world.wait_ready(CONNECTION)
+    assert len(world.held("connections")) == 1
+    for text in (json.dumps(ready), json.dumps(events(world)), world.operator.log):
+        assert "-value" not in text
+
+
 @pytest.mark.parametrize(
     ("wanted", "endpoint"), [("host", "crm.zoho.eu"), ("url", "https://crm.zoho.eu/crm/private")]
 )

@@ -74,7 +74,8 @@ class Zoho(Model):
     credentials_secret_ref: LocalObjectReference
     """The Secret with the OAuth client and grant: keys clientId and clientSecret, and one way in. That is
     refreshToken; or, where there is none, grantToken with redirectUri (which a self client does not have),
-    exchanged at once and only once. snake_case is accepted as well."""
+    exchanged at once and only once. snake_case is accepted as well. Further keys authParams.NAME are
+    parameters like those of platform.authParams that are secrets."""
     scopes: (
         Annotated[
             tuple[
@@ -161,8 +162,8 @@ class Platform(Model):
         | None
     ) = None
     """Parameters sent with the base connection's authentication beside, or instead of, the operator's own;
-    never secrets. endpoint is the Zoho CRM server that Adobe Experience Platform reads from: a host of the
-    data center."""
+    never secrets: those stand in the Secret of the grant, under the keys authParams.NAME. endpoint is the
+    Zoho CRM server that Adobe Experience Platform reads from: a host of the data center."""
 
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(

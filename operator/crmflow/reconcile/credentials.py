@@ -2,7 +2,8 @@
 changed.
 
 Keys may be written in camelCase or snake_case (``clientId`` or ``client_id``), and a grant token also as
-``code``, as Zoho calls it; whatever else a Secret holds is ignored.
+``code``, as Zoho calls it; whatever else a Secret holds is ignored, except for ``authParams.NAME`` beside a
+grant.
 """
 
 from __future__ import annotations
@@ -10,9 +11,12 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pydantic import SecretStr
+
+AUTH_PARAM_KEY = "authParams."
+"""What the key of a further authentication parameter begins with."""
 
 SecretData = Mapping[str, SecretStr]
 
@@ -37,6 +41,10 @@ class ZohoCredentials:
     grant_token: SecretStr | None = None
     redirect_uri: str | None = None
     """Where the grant token was sent to; a self client's was sent nowhere."""
+    auth_params: Mapping[str, SecretStr] = field(default_factory=dict, compare=False)
+    """What the base connection is to be given beside them and is a secret, by parameter. It is not part of
+    what Zoho sees.
+    """
 
     @classmethod
     def from_secret(cls, data: SecretData) -> ZohoCredentials:
@@ -58,6 +66,11 @@ class ZohoCredentials:
             refresh_token,
             grant_token,
             redirect_uri.get_secret_value() if redirect_uri else None,
+            {
+                key.removeprefix(AUTH_PARAM_KEY): value
+                for key in data
+                if key.startswith(AUTH_PARAM_KEY) and (value := _stripped(data, key)) is not None
+            },
         )
 
     @property
@@ -70,7 +83,7 @@ class ZohoCredentials:
 
     @property
     def fingerprint(self) -> str:
-        """Changes with every part."""
+        """Changes with every part that Zoho sees."""
         return fingerprint(self.client_id, self.client_secret, self.grant)
 
 
@@ -114,10 +127,13 @@ def _required(data: SecretData, *names: str) -> tuple[SecretStr, ...]:
 
 
 def _lookup(data: SecretData, name: str) -> SecretStr | None:
-    """The value under either spelling, without surrounding white space (a newline is easily pasted along)."""
+    """The value under either spelling."""
     snake = re.sub(r"[A-Z]", lambda match: "_" + match[0].lower(), name)
-    for spelling in (name, snake):
-        value = data.get(spelling)
-        if value is not None and (text := value.get_secret_value().strip()):
-            return SecretStr(text)
-    return None
+    return _stripped(data, name) or _stripped(data, snake)
+
+
+def _stripped(data: SecretData, key: str) -> SecretStr | None:
+    """The value without surrounding white space (a newline is easily pasted along), None if there is none."""
+    value = data.get(key)
+    text = value.get_secret_value().strip() if value is not None else ""
+    return SecretStr(text) if text else None

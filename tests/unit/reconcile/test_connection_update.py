@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import copy
+import json
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
 from crmflow.aep.models import AuthSpec, ConnectionSpec
 from crmflow.reconcile.connection.auth import DOCUMENTED, auth_spec
@@ -88,11 +90,43 @@ async def test_a_required_parameter_that_nobody_gives_is_named_and_nothing_is_cr
     result = await resource.visit()
     assert (result.outcome.outcome_class, result.outcome.reason) == (OutcomeClass.STALLED, "AuthParamMissing")
     assert '"Zoho OAuth" requires region, tier' in resource.condition("Synced")[2]
+    keys = "authParams.region, authParams.tier"
+    assert f'if it is a secret, to the Secret "zoho-oauth" as {keys}.' in resource.condition("Synced")[2]
     assert world.platform.connections == {}
     assert "intents" not in resource.status
 
     resource.edit(lambda spec: spec["platform"].update(authParams={"region": "eu", "tier": "1"}))
     assert (await resource.visit()).outcome.is_done
+
+
+async def test_a_parameter_that_is_a_secret_comes_from_the_secret_and_is_sent_when_it_changes() -> None:
+    world = World()
+    data = world.secrets.data[NAMESPACE, "zoho-oauth"]
+    data |= {"authParams.signingKey": " key-1\n", "authParams.endpoint": "evil.com", "other": "unread"}
+    resource = await ready(world)
+    params = world.platform.arguments["create_connection"][0][3]
+    assert params["signingKey"] == SecretStr("key-1")
+    assert params["endpoint"] == "crm.zoho.eu/crm/private", "a documented one is no secret"
+    assert "other" not in params
+
+    data["other"] = "read by nobody"
+    assert "patch_connection" not in (await resource.visit()).calls
+    data["authParams.signingKey"] = "key-2"
+    assert "patch_connection" in (await resource.visit()).calls
+    assert "key-" not in json.dumps(resource.status)
+
+    data["authParams.signingKey"] = "https://evil.com"
+    outcome = (await resource.visit()).outcome
+    assert outcome.reason == "EndpointRefused"
+    assert "The Secret's authParams.signingKey names no host" in outcome.message
+    assert "evil.com" not in outcome.message
+
+
+async def test_a_parameter_of_the_spec_goes_before_the_secrets() -> None:
+    world = World()
+    world.secrets.data[NAMESPACE, "zoho-oauth"]["authParams.region"] = "secret"
+    await ready(world, **with_auth_params(region="plain"))
+    assert world.platform.arguments["create_connection"][0][3]["region"] == "plain"
 
 
 async def test_a_parameter_that_becomes_required_is_named_before_credentials_are_replaced() -> None:

@@ -118,6 +118,16 @@ def test_adobe_needs_id_and_secret() -> None:
     assert error.value.keys == ("clientId", "clientSecret")
 
 
+def test_further_parameters_are_no_part_of_the_grant_and_do_not_print() -> None:
+    plain = ZohoCredentials.from_secret(secret(ZOHO))
+    given = {"authParams.signingKey": " key-1\n", "authParams.empty": " ", "authparams.other": "x"}
+    more = ZohoCredentials.from_secret(secret({**ZOHO, **given}))
+    assert more.auth_params == {"signingKey": SecretStr("key-1")}
+    assert (more, more.fingerprint) == (plain, plain.fingerprint)
+    assert hash(more) == hash(plain)
+    assert "key-1" not in repr(more)
+
+
 def test_credentials_do_not_print_secrets() -> None:
     assert "zoho-secret" not in repr(ZohoCredentials.from_secret(secret(ZOHO)))
     assert "1000.aa.bb" not in repr(ZohoCredentials.from_secret(secret(ZOHO)))

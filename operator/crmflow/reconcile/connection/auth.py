@@ -16,7 +16,7 @@ from pydantic import SecretStr
 from crmflow.aep.models import AuthSpec, BaseConnection
 from crmflow.api.endpoint import foreign_hosts
 from crmflow.reconcile.connection.state import ConnectionPass
-from crmflow.reconcile.credentials import fingerprint
+from crmflow.reconcile.credentials import AUTH_PARAM_KEY, fingerprint
 from crmflow.reconcile.offer import Offer
 from crmflow.reconcile.outcome import Outcome, stalled
 from crmflow.zoho.datacenters import DATA_CENTERS
@@ -72,11 +72,18 @@ async def auth_params(pass_: ConnectionPass, remote: BaseConnection | None = Non
         raise RuntimeError("Zoho is reached first")
     return {
         **(_kept_params(pass_, remote) if remote is not None and pass_.adopts else {}),
+        **_secret_params(pass_),
         **plain_params(pass_),
         "clientSecret": pass_.zoho_credentials.client_secret,
         "accessToken": await pass_.zoho.access_token(),
         "refreshToken": await pass_.zoho.refresh_token(),
     }
+
+
+def _secret_params(pass_: ConnectionPass) -> Mapping[str, SecretStr]:
+    """What the Secret gives beside the grant. Plain ones and the documented ones go before it."""
+    given = pass_.zoho_credentials.auth_params if pass_.zoho_credentials else {}
+    return {name: value for name, value in given.items() if name not in DOCUMENTED.required}
 
 
 def _kept_params(pass_: ConnectionPass, remote: BaseConnection) -> Mapping[str, str]:
@@ -114,22 +121,25 @@ def _is_shown(name: str, value: Any) -> TypeGuard[str]:
 
 def problem_with(pass_: ConnectionPass, spec: AuthSpec, params: Params) -> Outcome | None:
     """Why ``params`` are not sent; None if they may be."""
-    foreign = foreign_hosts(pass_.spec.zoho.data_center, pass_.spec.platform.auth_params or {})
+    plain = pass_.spec.platform.auth_params or {}
+    secret = {name: value.get_secret_value() for name, value in _secret_params(pass_).items()}
+    foreign = foreign_hosts(pass_.spec.zoho.data_center, {**secret, **plain})
     if foreign:
+        where = "spec.platform.authParams." if foreign[0] in plain else f"The Secret's {AUTH_PARAM_KEY}"
         return stalled(
             "EndpointRefused",
-            f"spec.platform.authParams.{foreign[0]} names no host of Zoho's data centre "
+            f"{where}{foreign[0]} names no host of Zoho's data centre "
             f"{pass_.spec.zoho.data_center.value}, so no credentials are sent. Remove it, or name a host of "
             "that data centre.",
         )
     missing = [name for name in spec.required if not params.get(name)]
     if missing:
-        names = ", ".join(missing)
+        names, keys = ", ".join(missing), ", ".join(f"{AUTH_PARAM_KEY}{name}" for name in missing)
+        secret_name = pass_.spec.zoho.credentials_secret_ref.name
         return stalled(
             "AuthParamMissing",
             f'Platform\'s auth specification "{spec.name}" requires {names}, and nothing gives it. Add it to '
-            "spec.platform.authParams; if it is a secret, this version has no place for it: please report "
-            "that.",
+            f'spec.platform.authParams; or, if it is a secret, to the Secret "{secret_name}" as {keys}.',
         )
     return None
 

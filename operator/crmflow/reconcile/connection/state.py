@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from operator import itemgetter
+
+from pydantic import SecretStr
 
 from crmflow.aep.models import BaseConnection, PatchOperation
 from crmflow.api.zohosourceconnection import ZohoSourceConnectionSpec, ZohoSourceConnectionStatus
@@ -42,7 +45,10 @@ class ConnectionPass(Pass[ZohoSourceConnectionSpec, ZohoSourceConnectionStatus])
         if self.zoho_credentials is None:
             raise RuntimeError("no step has read the Secrets yet")
         overrides = sorted((self.spec.platform.auth_params or {}).items())
-        return fingerprint(self.zoho_credentials.fingerprint, *(part for pair in overrides for part in pair))
+        parts: list[str | SecretStr] = [part for pair in overrides for part in pair]
+        for name, value in sorted(self.zoho_credentials.auth_params.items(), key=itemgetter(0)):
+            parts += [name, value]
+        return fingerprint(self.zoho_credentials.fingerprint, *parts)
 
     @property
     def credentials_are_current(self) -> bool:
