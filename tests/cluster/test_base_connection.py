@@ -283,6 +283,30 @@ def test_tested_says_a_failure_at_once_and_ready_after_three(
     assert "testFailures" not in healed["status"]
 
 
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        (400, ("False", "SourceRefused")),
+        (422, ("False", "SourceRefused")),
+        (500, ("Unknown", "Unavailable")),
+        (502, ("Unknown", "Unavailable")),
+    ],
+)
+def test_an_answer_to_a_test_that_nobody_knows_is_a_failure_too(
+    world: World, answer: int, expected: tuple[str, str]
+) -> None:
+    make_ready(world)
+    body = {"type": "https://example.com/errors/NEW-1", "title": "Something new", "status": answer}
+    world.control.fault(service="platform", path="/test$", times=None, status=answer, body=body)
+    found = check_now(world)
+    assert (verdict(found), ready_status(found)) == (expected, "True")
+    assert "Allowed IPs" in condition(found, "Tested")["message"]
+    world.control.delete("/faults")
+    healed = check_now(world, "healed")
+    assert verdict(healed) == ("True", "Succeeded")
+    assert "testFailures" not in healed["status"]
+
+
 def test_whatever_wakes_a_failing_connection_only_its_schedule_tests_and_counts(world: World) -> None:
     make_ready(world)
     world.wait_polls(2)

@@ -145,6 +145,19 @@ def test_what_the_services_refuse(
     assert live.status == (1 if live.json()["summary"]["failed"] else 0)
 
 
+@pytest.mark.parametrize("failure", ["result", "error", "unavailable", "timeout"])
+def test_each_answer_to_a_failing_test_is_a_line_with_its_fix(
+    ready: World, plugin: Plugin, failure: str
+) -> None:
+    ready.control.switch("aep", testFailure=failure)
+    ready.control.switch("zoho", ipBlock="source")
+    live = plugin("doctor", NAME, "--live", "-o", "json")
+    found = the("connection test", live)
+    assert found["result"] == "failed"
+    assert found["fix"]
+    assert "Traceback" not in live.stderr
+
+
 def test_nothing_is_there_yet(world: World, plugin: Plugin) -> None:
     empty = plugin("doctor", "-o", "json")
     assert (empty.status, the("connections", empty)["result"]) == (0, "warning")
