@@ -12,7 +12,7 @@ import pytest
 from pydantic import SecretStr
 
 from crmflow.aep.models import AuthSpec, ConnectionSpec
-from crmflow.reconcile.connection.auth import DOCUMENTED, auth_spec
+from crmflow.reconcile.connection.auth_params import DOCUMENTED, auth_spec
 from crmflow.reconcile.offer import ZOHO_CONNECTION_SPEC_ID, Offer
 from crmflow.reconcile.outcome import OutcomeClass
 from crmflow.transport.errors import ErrorClass
@@ -174,7 +174,7 @@ async def test_no_new_token_goes_to_a_foreign_host_that_was_there_before_the_rul
 ) -> None:
     world = World()
     with monkeypatch.context() as before_the_rule:
-        before_the_rule.setattr("crmflow.reconcile.connection.auth.foreign_hosts", lambda *_: [])
+        before_the_rule.setattr("crmflow.reconcile.connection.auth_params.foreign_hosts", lambda *_: [])
         resource = await ready(world, **with_auth_params(endpoint="evil.com"))
     world.zoho.token = "1000.eeee.ffff"
     assert (await resource.visit(full=False)).outcome.reason == "EndpointRefused"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from crmflow.aep.models import PatchOperation
 from crmflow.api.zohosourceconnection import TokenPush
 from crmflow.observability.events import EventType
-from crmflow.reconcile.connection.auth import auth_params, auth_spec, problem_with
+from crmflow.reconcile.connection.auth_params import auth_params, auth_spec, problem_with
 from crmflow.reconcile.connection.state import ConnectionPass
 from crmflow.reconcile.connection.testing import works
 from crmflow.reconcile.connection.update import note_sent, patch

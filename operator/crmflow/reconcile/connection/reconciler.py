@@ -8,7 +8,7 @@ from typing import Any
 from crmflow.aep.listings import Collection, Listed
 from crmflow.api.kinds import ZOHO_SOURCE_CONNECTION
 from crmflow.api.zohosourceconnection import TokenPush
-from crmflow.reconcile.connection import deletion, push, steps, testing
+from crmflow.reconcile.connection import authorization, base_connection, deletion, push, testing
 from crmflow.reconcile.connection.conditions import AUTHORIZED, CONDITIONS, SOURCE_OFFERED, SYNCED, TESTED
 from crmflow.reconcile.connection.state import ComparableConnection, ConnectionPass
 from crmflow.reconcile.engine import Step
@@ -16,14 +16,14 @@ from crmflow.reconcile.identity import Slot
 from crmflow.reconcile.kind import Reconciler
 
 STEPS = (
-    Step(steps.check_tenancy, AUTHORIZED),
-    Step(steps.read_secrets, AUTHORIZED),
-    Step(steps.authorize_at_zoho, AUTHORIZED),
-    Step(steps.verify_organization, AUTHORIZED),
-    Step(steps.authorize_at_adobe, AUTHORIZED),
-    Step(steps.verify_sandbox, AUTHORIZED),
-    Step(steps.check_offer, SOURCE_OFFERED),
-    Step(steps.sync_base_connection, SYNCED),
+    Step(authorization.check_tenancy, AUTHORIZED),
+    Step(authorization.read_secrets, AUTHORIZED),
+    Step(authorization.authorize_at_zoho, AUTHORIZED),
+    Step(authorization.verify_organization, AUTHORIZED),
+    Step(authorization.authorize_at_adobe, AUTHORIZED),
+    Step(authorization.verify_sandbox, AUTHORIZED),
+    Step(base_connection.check_offer, SOURCE_OFFERED),
+    Step(base_connection.sync_base_connection, SYNCED),
     Step(push.push_new_token, SYNCED),
     Step(testing.test_base_connection, TESTED),
     Step(testing.explore, TESTED),
@@ -44,11 +44,14 @@ async def _quiet(pass_: ConnectionPass) -> bool:
     """
     if not pass_.conditions.is_true(TESTED.name):
         return False
-    if not (await steps.check_tenancy(pass_)).is_done or not (await steps.read_secrets(pass_)).is_done:
+    if (
+        not (await authorization.check_tenancy(pass_)).is_done
+        or not (await authorization.read_secrets(pass_)).is_done
+    ):
         return False
     if not pass_.credentials_are_current and not pass_.observes:
         return False
-    if not (await steps.authorize_at_adobe(pass_)).is_done:
+    if not (await authorization.authorize_at_adobe(pass_)).is_done:
         return False
     await pass_.inventory.ensure()
     item = pass_.inventory.item(Collection.CONNECTIONS, pass_.base_connection_id or "")
@@ -64,7 +67,7 @@ def _is_as_named(pass_: ConnectionPass, item: Listed) -> bool:
 
 
 async def _keep_token(pass_: ConnectionPass) -> bool:
-    if not (await steps.authorize_at_zoho(pass_)).is_done:
+    if not (await authorization.authorize_at_zoho(pass_)).is_done:
         return False
     return (await push.push_new_token(pass_)).is_done
 

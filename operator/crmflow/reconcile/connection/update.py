@@ -12,7 +12,7 @@ from crmflow.api.base import LastDrift
 from crmflow.api.zohosourceconnection import TokenStatus
 from crmflow.observability.events import REPAIR
 from crmflow.reconcile import drift
-from crmflow.reconcile.connection.auth import (
+from crmflow.reconcile.connection.auth_params import (
     Params,
     auth_params,
     auth_spec,
