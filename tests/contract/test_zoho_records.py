@@ -111,6 +111,10 @@ async def test_per_page_is_at_most_200(zoho: Zoho, per_page: str) -> None:
     assert_refused(response, "INVALID_DATA", {"param_name": "per_page"})
 
 
+async def test_activities_are_gone_since_version_3(zoho: Zoho) -> None:
+    assert (await zoho.get("/Activities", fields="id")).json()["code"] == "INVALID_MODULE"
+
+
 async def test_unknown_module(zoho: Zoho) -> None:
     where = {"resource_path_index": 0}
     response = await zoho.get("/Nothing", fields="id")

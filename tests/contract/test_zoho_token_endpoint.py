@@ -114,6 +114,10 @@ async def test_refresh_answer_has_scope_and_api_domain_and_no_refresh_token(zoho
     }
 
 
+async def test_a_refresh_may_name_a_redirect_uri_which_is_ignored(zoho: Zoho) -> None:
+    assert "access_token" in (await zoho.refresh(redirect_uri="https://anything.example.com")).json()
+
+
 async def test_refresh_token_is_not_rotated(zoho: Zoho) -> None:
     first, second = await zoho.access_token(), await zoho.access_token()
     assert first != second

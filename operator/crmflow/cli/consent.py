@@ -55,8 +55,10 @@ class Consent:
         return told
 
     async def _complete(self, parameters: dict[str, str]) -> list[str]:
-        code = grant_token(parameters, self._state, self._exchange.connection.data_center)
-        return await self._exchange.complete(code, self._uri.text)
+        exchange = self._exchange
+        data_center, endpoints = exchange.connection.data_center, exchange.zoho.endpoints
+        code = grant_token(parameters, self._state, data_center, endpoints)
+        return await exchange.complete(code, self._uri.text)
 
     def _nobody(self, seconds: float) -> Problem:
         return Problem(

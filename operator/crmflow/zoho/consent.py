@@ -17,7 +17,7 @@ from crmflow.api.zohosourceconnection import DataCenter
 from crmflow.observability.redaction import register, sanitise
 from crmflow.transport.errors import ErrorClass, RemoteError
 from crmflow.zoho.accounts import SERVICE
-from crmflow.zoho.datacenters import DATA_CENTERS
+from crmflow.zoho.datacenters import DATA_CENTERS, ZohoEndpoints
 from crmflow.zoho.errors import wrong_data_center
 
 _OPERATION = "authorize"
@@ -72,8 +72,12 @@ def answers(parameters: Mapping[str, str], state: str) -> bool:
     return secrets.compare_digest(given.encode(), state.encode())
 
 
-def grant_token(parameters: Mapping[str, str], state: str, data_center: DataCenter) -> SecretStr:
+def grant_token(
+    parameters: Mapping[str, str], state: str, data_center: DataCenter, endpoints: ZohoEndpoints
+) -> SecretStr:
     """The grant token that came back, for the data centre whose accounts server takes it.
+
+    An accounts server that ``endpoints`` has in the place of the real one may be named as well.
 
     Raises RemoteError (Terminal): ``StateMismatch``, ``ConsentRefused``, ``OrganizationMissing``,
     ``AccountsServerRejected``, ``WrongDataCenter`` or ``CallbackIncomplete``.
@@ -86,7 +90,7 @@ def grant_token(parameters: Mapping[str, str], state: str, data_center: DataCent
         )
     if (error := parameters.get("error")) is not None:
         raise _error(error)
-    home = _data_center(parameters)
+    home = _data_center(parameters, endpoints)
     if home is not data_center:
         raise wrong_data_center(SERVICE, _OPERATION, home, data_center)
     code = parameters.get("code")
@@ -96,13 +100,14 @@ def grant_token(parameters: Mapping[str, str], state: str, data_center: DataCent
     return SecretStr(code)
 
 
-def _data_center(parameters: Mapping[str, str]) -> DataCenter:
+def _data_center(parameters: Mapping[str, str], endpoints: ZohoEndpoints) -> DataCenter:
     """Where the account lives, from ``accounts-server`` and ``location``, which must agree."""
     server, location = parameters.get("accounts-server"), parameters.get("location")
     if server is None or location is None:
         raise _incomplete("lacks accounts-server or location")
     for data_center, hosts in DATA_CENTERS.items():
-        if server.removesuffix("/") == hosts.accounts_url and location.upper() == data_center:
+        known = (hosts.accounts_url, endpoints.accounts_url(data_center))
+        if server.removesuffix("/") in known and location.upper() == data_center:
             return data_center
     raise _refused(
         "AccountsServerRejected",

@@ -10,8 +10,9 @@ from crmflow.api.zohosourceconnection import DataCenter
 from crmflow.observability.redaction import redact
 from crmflow.transport.errors import ErrorClass, RemoteError
 from crmflow.zoho.consent import answers, authorization_url, callback_parameters, grant_token, new_state
-from crmflow.zoho.datacenters import DATA_CENTERS
+from crmflow.zoho.datacenters import DATA_CENTERS, ZohoEndpoints
 
+REAL = ZohoEndpoints()
 STATE = "the-state"
 CODE = "1000.0123456789abcdef.fedcba9876543210"
 GOOD = {"code": CODE, "state": STATE, "location": "eu", "accounts-server": "https://accounts.zoho.eu"}
@@ -19,7 +20,7 @@ GOOD = {"code": CODE, "state": STATE, "location": "eu", "accounts-server": "http
 
 def refusal(parameters: dict[str, str], data_center: DataCenter = DataCenter.EU) -> RemoteError:
     with pytest.raises(RemoteError) as caught:
-        grant_token(parameters, STATE, data_center)
+        grant_token(parameters, STATE, data_center, REAL)
     assert caught.value.error_class is ErrorClass.TERMINAL
     assert caught.value.advice
     assert not caught.value.maybe_applied
@@ -58,12 +59,12 @@ def test_a_grant_token_of_each_data_center(data_center: DataCenter) -> None:
     server = DATA_CENTERS[data_center].accounts_url
     for spelling in (server, server + "/"):
         came = {**GOOD, "location": data_center.lower(), "accounts-server": spelling}
-        assert grant_token(came, STATE, data_center).get_secret_value() == CODE
+        assert grant_token(came, STATE, data_center, REAL).get_secret_value() == CODE
 
 
 def test_the_grant_token_is_never_printed() -> None:
     token = "opaque-and-of-no-known-shape"
-    grant_token({**GOOD, "code": token}, STATE, DataCenter.EU)
+    grant_token({**GOOD, "code": token}, STATE, DataCenter.EU, REAL)
     assert token not in redact(f"the code {token}")
 
 
@@ -139,6 +140,19 @@ def test_a_forged_accounts_server(server: str) -> None:
     error = refusal({**GOOD, "accounts-server": server})
     assert error.reason == "AccountsServerRejected"
     assert "nothing was sent" in error.message
+
+
+def test_the_accounts_server_of_a_development_setup() -> None:
+    """It may give its own address or that of the host it stands for, and those of no other data centre."""
+    setup = ZohoEndpoints("http://127.0.0.1:8080/dc/{dc}", None)
+    for server in ("http://127.0.0.1:8080/dc/eu", "https://accounts.zoho.eu"):
+        came = {**GOOD, "accounts-server": server}
+        assert grant_token(came, STATE, DataCenter.EU, setup).get_secret_value() == CODE
+    for endpoints in (setup, REAL):
+        with pytest.raises(RemoteError, match="may be forged"):
+            grant_token(
+                {**GOOD, "accounts-server": "http://127.0.0.1:8080/dc/us"}, STATE, DataCenter.EU, endpoints
+            )
 
 
 @pytest.mark.parametrize("location", ["us", "xx", "", "eu ", "EUROPE"])
