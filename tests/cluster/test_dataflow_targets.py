@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -91,7 +92,10 @@ def test_schema_and_dataset_are_created_and_never_touched_again(world: World) ->
     assert bearing(world, "dataSets", "Contacts of ours") == [dataset]
 
 
-def test_two_dataflows_that_name_the_same_missing_objects_create_one_of_each(world: World) -> None:
+@pytest.mark.parametrize("lag", [0, 30])
+def test_two_dataflows_that_name_the_same_missing_objects_create_one_of_each(world: World, lag: int) -> None:
+    """Even while listings do not show yet what was created."""
+    world.control.switch("aep", indexLagSeconds=lag)
     world.apply_secrets()
     for name in ("contacts", "contacts-2", "contacts-3"):
         world.apply_dataflow(name, target=CREATED, mapping=MAPPING)
@@ -112,6 +116,25 @@ def test_a_lost_answer_makes_no_second_object(world: World, path: str) -> None:
     (schema,) = bearing(world, "schemas", "Contacts of ours")
     assert schema["meta:immutableTags"] == ["union"]
     assert len([d for d in world.held("descriptors") if d["xdm:sourceSchema"] == schema["$id"]]) == 1
+    assert len(bearing(world, "dataSets", "Contacts of ours")) == 1
+
+
+@pytest.mark.parametrize("path", ["/tenant/schemas$", "/dataSets$"])
+def test_a_lost_answer_under_index_lag_makes_no_second_object(world: World, path: str) -> None:
+    """A listing that does not show the object yet proves nothing before the grace is over."""
+    world.control.switch("aep", indexLagSeconds=30)
+    world.control.fault(service="platform", method="POST", path=path, reset="after")
+    world.apply_secrets()
+    world.apply_connection()
+    world.apply_dataflow(target=CREATED, mapping=MAPPING)
+    world.wait_ready(CONNECTION)
+    for _ in range(20):
+        if (condition(world.get(DATAFLOW), "Ready") or {}).get("status") == "True":
+            break
+        time.sleep(0.5)
+        world.control.advance(11)
+    world.wait_ready(DATAFLOW)
+    assert len(bearing(world, "schemas", "Contacts of ours")) == 1
     assert len(bearing(world, "dataSets", "Contacts of ours")) == 1
 
 

@@ -79,6 +79,24 @@ async def test_a_run_may_be_seen_while_it_goes_on(aep: Aep, control: Any) -> Non
     assert [r["id"] for r in found] == [begun["id"]]
 
 
+@pytest.mark.parametrize("spelling", ["lower", "title", "upper"])
+async def test_words_are_found_in_any_spelling(aep: Aep, control: Any, spelling: str) -> None:
+    """The documented filter says Failed, the documented answers failed (platform.md 3, 7.1)."""
+    aep.emulators.aep.switches.runStatusSpelling = spelling  # type: ignore[assignment]
+    flow = await aep.flow()
+    states = ("success", "failed", "inProgress")
+    made = {
+        state: (await control("POST", "/aep/runs", {"flowId": flow, "state": state}))["id"]
+        for state in states
+    }
+    field = "metrics.statusSummary.status"
+    for word, state in (("Failed", "failed"), ("FAILED", "failed"), ("IN_PROGRESS", "inProgress")):
+        found = (await aep.get("/runs", f"flowId=={flow}", f"{field}=={word}")).body["items"]
+        assert [run["id"] for run in found] == [made[state]]
+    either = (await aep.get("/runs", f"{field}==Failed,Success")).body["items"]
+    assert {run["id"] for run in either} == {made["failed"], made["success"]}
+
+
 async def test_the_documented_queries(aep: Aep, control: Any, emulators: Emulators) -> None:
     flow = await aep.flow()
     made = []
