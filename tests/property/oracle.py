@@ -88,13 +88,12 @@ def _has_result(tenant: Tenant, kind: str, obj: dict[str, Any]) -> bool:
     ready = condition(obj, "Ready")
     if ready["status"] == "True" or condition(obj, "Stalled"):
         return True
-    serves = tenant.connection is not None and not tenant.connection.get("paused")
-    return kind == DATAFLOW and not serves and ready["reason"].startswith("Connection")
+    return kind == DATAFLOW and not _serves(tenant) and ready["reason"].startswith("Connection")
 
 
 def _strays(tenant: Tenant) -> Iterator[str]:
     """Of what carries our key there is one of each, and a resource records it."""
-    recorded = {tenant.left_base or ""}
+    recorded, awaited = {tenant.left_base or ""}, set(_awaited(tenant))
     for _, obj in tenant.objects():
         status = obj.get("status", {})
         recorded |= {status.get(field, {}).get("id", "") for field in ("baseConnection", "flow")}
@@ -103,7 +102,24 @@ def _strays(tenant: Tenant) -> Iterator[str]:
         ours = [held for held in tenant.held(collection) if KEYED.search(held.body["name"])]
         keys = Counter(KEYED.search(held.body["name"])[0] for held in ours)  # type: ignore[index]
         yield from (f"{count} {collection} carry {key}" for key, count in keys.items() if count > 1)
-        yield from (f"{collection} {held.id} is an orphan" for held in ours if held.id not in recorded)
+        yield from (
+            f"{collection} {held.id} is an orphan"
+            for held in ours
+            if held.id not in recorded and held.body["name"] not in awaited
+        )
+
+
+def _awaited(tenant: Tenant) -> Iterator[str]:
+    """Names of what was created unanswered, by resources that can't look for it now: they are paused, or have
+    no connection to look through.
+    """
+    for kind, obj in tenant.objects():
+        if obj["spec"].get("paused") or (kind == DATAFLOW and not _serves(tenant)):
+            yield from (intent["name"] for intent in obj.get("status", {}).get("intents", ()))
+
+
+def _serves(tenant: Tenant) -> bool:
+    return tenant.connection is not None and not tenant.connection.get("paused")
 
 
 def _twins(tenant: Tenant) -> Iterator[str]:
