@@ -92,6 +92,30 @@ def test_orphaned_objects_stay_without_our_key(world: World) -> None:
         assert "managed by" not in world.held(collection)[0].get("description", "")
 
 
+def test_an_orphan_that_nobody_heard_of_loses_our_key_too(world: World) -> None:
+    """The answer to a create was lost, and the listings do not show yet what it made."""
+    world.apply_secrets()
+    world.apply_connection()
+    world.wait_ready(CONNECTION)
+    world.control.switch("aep", indexLagSeconds=20)
+    world.control.fault(service="platform", method="POST", path="/flows$", reset="after")
+    world.apply_dataflow(deletionPolicy="Orphan")
+    world.wait_reason(DATAFLOW, "Synced", "CreatePending")
+    world.delete(DATAFLOW)
+    world.cluster.wait(
+        DATAFLOW,
+        manifests.DATAFLOW,
+        world.namespace,
+        lambda obj: "deletionTimestamp" in obj["metadata"],
+        what="deletion",
+    )
+    assert "crmflow:" in world.held("flows")[0]["name"]
+    world.control.advance(25)
+    world.wait_gone(DATAFLOW)
+    for collection in ("flows", "sourceConnections", "targetConnections"):
+        assert [held["name"] for held in world.held(collection)] == ["Contacts of Zoho CRM"]
+
+
 def test_orphan_is_the_way_out_of_a_deletion_without_credentials(world: World) -> None:
     world.make_ready()
     world.operator.stop()

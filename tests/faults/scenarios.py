@@ -54,12 +54,17 @@ def _create(world: World) -> None:
 
 def _leave(world: World) -> None:
     """Both resources go, and what they stood for stays."""
+    _to_be_left(world)
+    for kind in OUR_KINDS:
+        world.delete(kind)
+        world.wait_gone(kind)
+
+
+def _to_be_left(world: World) -> None:
     world.make_ready()
     for kind in OUR_KINDS:
         world.edit(kind, deletionPolicy="Orphan")
         world.wait_ready(kind)
-        world.delete(kind)
-        world.wait_gone(kind)
 
 
 def _adopt(world: World) -> None:
@@ -172,6 +177,7 @@ SCENARIOS = (
     Scenario("disable", _disable, _is_disabled),
     Scenario("enable", _enable, _are_ready, prepare=_disabled),
     Scenario("delete", _delete, _are_gone),
+    Scenario("orphan", _delete, _are_gone, prepare=_to_be_left),
     Scenario("repair-edited", _edit_by_hand, _is_as_declared, may_differ=DRIFT),
     Scenario("repair-flow", _lose("flows"), _is_whole, may_differ=SPARE | DRIFT),
     Scenario("repair-source", _lose("sourceConnections"), _is_whole, may_differ=SPARE | DRIFT),
