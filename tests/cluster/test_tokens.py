@@ -114,7 +114,10 @@ def test_a_new_token_reaches_the_base_connection_if_the_spec_says_so(
     mark = world.mark()
     world.control.advance(0.71 * 3600)
     wait(world, lambda: len(token_requests(world, mark)) == 1)
-    world.control.advance(0.1 * 3600)
+    # Twice: Zoho's answer shows before the operator has taken it, and counts the spread from then on.
+    for _ in range(2):
+        world.control.advance(0.1 * 3600)
+        world.wait_polls(1)
     if renewed:
         wait(world, lambda: held_token(world) != before)
     world.wait_polls(2)
