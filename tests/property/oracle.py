@@ -110,11 +110,12 @@ def _strays(tenant: Tenant) -> Iterator[str]:
 
 
 def _awaited(tenant: Tenant) -> Iterator[str]:
-    """Names of what was created unanswered, by resources that can't look for it now: they are paused, or have
-    no connection to look through.
+    """Names of what was created unanswered, by resources that can't look for it now: they are paused, have no
+    connection to look through, or are held while they are deleted.
     """
     for kind, obj in tenant.objects():
-        if obj["spec"].get("paused") or (kind == DATAFLOW and not _serves(tenant)):
+        is_held = "deletionTimestamp" in obj["metadata"]
+        if is_held or obj["spec"].get("paused") or (kind == DATAFLOW and not _serves(tenant)):
             yield from (intent["name"] for intent in obj.get("status", {}).get("intents", ()))
 
 

@@ -78,9 +78,11 @@ async def orphan_object(pass_: AnyPass, slot: str, collection: Collection, remot
     pass_.tell("Orphaned", "Orphan", f"Left the {slot} {remote_id} in place: deletionPolicy is Orphan.")
     if pass_.platform_client is None:
         return
+    is_ours = not pass_.adopts
     try:
         remote = await reader(pass_.platform, collection)(remote_id)
         if key_in(remote.name) == pass_.identity.key(slot):
+            is_ours = True
             await patcher(pass_.platform, collection)(
                 remote_id,
                 remote.etag,
@@ -92,7 +94,7 @@ async def orphan_object(pass_: AnyPass, slot: str, collection: Collection, remot
     except RemoteError as error:
         if error.error_class not in (ErrorClass.NOT_FOUND, ErrorClass.TERMINAL):
             raise
-    if not pass_.adopts:
+    if is_ours:
         pass_.inventory.deleted(remote_id)  # an older listing still shows it with our key
 
 

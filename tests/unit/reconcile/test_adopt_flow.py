@@ -238,6 +238,19 @@ async def test_an_adopted_dataflow_is_left_untouched_unless_the_spec_says_otherw
     assert world.platform.counts == (1, 0, 0, 0)
 
 
+async def test_an_adopted_dataflow_that_bears_our_key_loses_it() -> None:
+    """It had made the flow itself; whoever comes after it under its name is not to find it."""
+    world = World()
+    resource = world.dataflow()
+    await resource.until_done()
+    resource.edit(lambda spec: spec.update(flowId=resource.status["flow"]["id"]))
+    await resource.until_done()
+    await resource.visit(deleting=True)
+    (flow,) = world.platform.flows.values()
+    assert (flow.name, flow.description) == (resource.spec["displayName"], "")
+    assert len(world.inventory.deletions) == 3, "an older listing still shows our key"
+
+
 async def test_an_observed_dataflow_is_read_and_never_written() -> None:
     world = World()
     resource = await adopting(world, managementPolicy="Observe")

@@ -217,3 +217,4 @@ async def test_an_adopted_connection_that_bears_our_key_loses_it() -> None:
     await resource.visit(deleting=True)
     assert world.platform.connections[made].name == "Zoho EU"
     assert world.platform.connections[made].description == ""
+    assert made in world.inventory.deletions, "an older listing still shows our key"

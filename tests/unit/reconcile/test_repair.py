@@ -577,6 +577,23 @@ async def test_what_a_predecessor_left_half_done_and_does_not_fit_is_made_anew()
     assert after.status["columns"] == ["Email", "First_Name", "Created_Time"]
 
 
+async def test_what_was_let_go_is_not_gone_on_with() -> None:
+    """A stale listing named source and target connection of a flow that an earlier resource has let go."""
+    world = World()
+    before = world.dataflow()
+    await before.until_done()
+    before.edit(lambda spec: spec.update(deletionPolicy="Orphan"))
+    ids = {key: before.status[key] for key in ("sourceConnectionId", "targetConnectionId")}
+    await before.visit(deleting=True)
+    after = successor(
+        before, source={"table": "Contacts", "columns": ["Email", "First_Name", "Created_Time"]}
+    )
+    after.spec["deltaColumn"] = {"name": "Created_Time"}
+    after.status.update(ids)
+    assert (await after.until_done()).outcome.is_done
+    assert world.platform.counts == (0, 2, 2, 2)
+
+
 async def test_of_two_source_connections_the_one_in_use_is_taken_over_and_the_other_goes() -> None:
     world = World()
     before = await ready_dataflow(world)

@@ -32,6 +32,7 @@ from crmflow.reconcile.dataflow.values import Values
 from crmflow.reconcile.engine import together
 from crmflow.reconcile.identity import Slot
 from crmflow.reconcile.outcome import DONE, Outcome, stalled
+from crmflow.reconcile.ownership import Verdict, judge, key_in
 from crmflow.reconcile.ports import Absence
 from crmflow.reconcile.remote import delete_object, kept_by, read_object
 
@@ -131,6 +132,8 @@ async def discard_outdated(pass_: DataflowPass) -> Outcome:
     source, target = await together(
         *(read_object(pass_, SLOTS[slot], ids.get(slot)) for slot in (Slot.SOURCE, Slot.TARGET))
     )
+    source = source if _is_ours(pass_, Slot.SOURCE, source) else None
+    target = target if _is_ours(pass_, Slot.TARGET, target) else None
     outdated_source = _outdated(desired.source(pass_), values.observed_source(source)) if source else []
     outdated_target = _outdated(desired.target(pass_), values.observed_target(target)) if target else []
     in_use = [
@@ -151,6 +154,14 @@ async def discard_outdated(pass_: DataflowPass) -> Outcome:
     if source and not pass_.status.columns:
         pass_.record(columns=source.column_names)
     return DONE
+
+
+def _is_ours(pass_: DataflowPass, slot: str, remote: SourceConnection | TargetConnection | None) -> bool:
+    """False for what has been let go since a listing showed it: it bears neither our key nor our line."""
+    if remote is None:
+        return False
+    has_key = key_in(remote.name) == pass_.identity.key(slot)
+    return has_key or judge(pass_.identity, remote.description) is not Verdict.FOREIGN
 
 
 def _outdated(wanted: Values, observed: Values) -> list[str]:
