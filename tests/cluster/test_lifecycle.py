@@ -67,7 +67,8 @@ def test_a_paused_resource_stays_ready_until_it_is_edited(world: World) -> None:
     mark = world.mark()
     world.edit(DATAFLOW, displayName="Not to be seen")
     world.wait_reason(DATAFLOW, "Ready", "Paused")
-    listings = tuple(f"/flowservice/{collection}" for collection in COLLECTIONS)  # the connection goes on
+    # The connection goes on, and with it the listings.
+    listings = tuple(f"/flowservice/{collection}" for collection in (*COLLECTIONS, "runs"))
     assert [call for call in world.calls_since(mark) if not call["path"].endswith(listings)] == []
 
     world.delete(DATAFLOW)
