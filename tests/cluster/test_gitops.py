@@ -19,11 +19,8 @@ NAMESPACES = ("argocd", "flux-system")
 
 @pytest.fixture(scope="module", autouse=True)
 def _prepared(cluster: Cluster, foreign_kinds: None) -> Iterator[None]:
-    for name in NAMESPACES:
-        cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
-    yield
-    for name in NAMESPACES:
-        cluster.delete("Namespace", name)
+    with cluster.namespaces(*NAMESPACES):
+        yield
 
 
 def _apply(kubectl: Kubectl, text: str) -> str:

@@ -16,8 +16,7 @@ import pytest
 from hack.install import ROOT
 from hack.kubectl import Kubectl
 from tests.cluster.support import manifests
-from tests.cluster.support.by_hand import ByHand
-from tests.cluster.support.cluster import condition
+from tests.cluster.support.by_hand import ByHand, hold_namespace
 from tests.cluster.support.world import CONNECTION, DATAFLOW, World
 
 DOCS = ROOT / "docs"
@@ -144,18 +143,7 @@ def no_access(world: World) -> None:
 
 
 def held(world: World) -> None:
-    world.make_ready()
-    made = world.get(CONNECTION)["status"]["baseConnection"]["id"]
-    flow = ByHand(world.emulators).dataflow(made, world.get(DATAFLOW)["spec"])
-    world.cluster.delete("Namespace", world.namespace)
-    world.wait_gone(DATAFLOW)
-    world.cluster.wait(
-        CONNECTION,
-        manifests.CONNECTION,
-        world.namespace,
-        lambda obj: f"while flow {flow} uses it" in condition(obj, "Ready")["message"],
-        what="name of the flow",
-    )
+    hold_namespace(world)
     world.cluster.wait_namespace_condition(
         world.namespace, "NamespaceContentRemaining", "remaining: zohosourceconnections.crmflow.io has 1 "
     )

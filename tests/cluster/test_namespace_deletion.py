@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.cluster.support import manifests
-from tests.cluster.support.by_hand import ByHand
+from tests.cluster.support.by_hand import ByHand, hold_namespace
 from tests.cluster.support.cluster import Object, condition
 from tests.cluster.support.world import CONNECTION, DATAFLOW, NOTHING, ONE_OF_EACH, World
 
@@ -71,18 +71,7 @@ def test_a_namespace_with_paused_and_unfinished_resources_goes(world: World) -> 
 
 
 def test_a_namespace_that_is_held_leads_to_the_reason_and_to_the_way_out(world: World) -> None:
-    world.make_ready()
-    made = world.get(CONNECTION)["status"]["baseConnection"]["id"]
-    flow = ByHand(world.emulators).dataflow(made, world.get(DATAFLOW)["spec"])
-    world.cluster.delete("Namespace", world.namespace)
-    world.wait_gone(DATAFLOW)
-    world.cluster.wait(
-        CONNECTION,
-        manifests.CONNECTION,
-        world.namespace,
-        lambda obj: f"while flow {flow} uses it" in condition(obj, "Ready")["message"],
-        what="name of the flow",
-    )
+    made = hold_namespace(world)
     told = world.cluster.wait_namespace_condition(world.namespace, "NamespaceFinalizersRemaining")
     assert "crmflow.io/finalizer in " in told["message"]
     content = world.cluster.wait_namespace_condition(world.namespace, "NamespaceContentRemaining")

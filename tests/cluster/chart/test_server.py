@@ -18,11 +18,8 @@ NAMESPACES = ("crm-team", "crm-team-2")
 
 @pytest.fixture(scope="module", autouse=True)
 def _prepared(cluster: Cluster, foreign_kinds: None) -> Iterator[None]:
-    for name in NAMESPACES:
-        cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
-    yield
-    for name in NAMESPACES:
-        cluster.delete("Namespace", name)
+    with cluster.namespaces(*NAMESPACES):
+        yield
 
 
 @pytest.mark.parametrize("name", VALUES)

@@ -7,7 +7,9 @@ from typing import Any
 import httpx
 
 from hack.emulators import Emulators
-from tests.cluster.support.cluster import Object
+from tests.cluster.support import manifests
+from tests.cluster.support.cluster import Object, condition
+from tests.cluster.support.world import CONNECTION, DATAFLOW, World
 from tests.emulators.aep import seed_data as ids
 
 FLOW_SERVICE = "/data/foundation/flowservice"
@@ -142,3 +144,22 @@ class ByHand:
         response = self._http.post(path, json=body)
         assert response.is_success, response.text
         return response.json()
+
+
+def hold_namespace(world: World) -> str:
+    """Delete a namespace whose connection somebody else's flow reads through; the id of its base connection,
+    once its condition names that flow.
+    """
+    world.make_ready()
+    made = str(world.get(CONNECTION)["status"]["baseConnection"]["id"])
+    flow = ByHand(world.emulators).dataflow(made, world.get(DATAFLOW)["spec"])
+    world.cluster.delete("Namespace", world.namespace)
+    world.wait_gone(DATAFLOW)
+    world.cluster.wait(
+        CONNECTION,
+        manifests.CONNECTION,
+        world.namespace,
+        lambda obj: f"while flow {flow} uses it" in condition(obj, "Ready")["message"],
+        what="name of the flow",
+    )
+    return made

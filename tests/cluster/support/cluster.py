@@ -8,7 +8,8 @@ import base64
 import json
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -165,6 +166,15 @@ class Cluster:
         }
         path = f"/apis/authorization.k8s.io/v1/{kind.lower()}s"
         return bool(self._request("POST", path, json=review)["status"]["allowed"])
+
+    @contextmanager
+    def namespaces(self, *names: str) -> Iterator[None]:
+        """Have namespaces of these names for a while."""
+        for name in names:
+            self.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+        yield
+        for name in names:
+            self.delete("Namespace", name)
 
     def wait(
         self,
