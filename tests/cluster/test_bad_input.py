@@ -13,7 +13,7 @@ import pytest
 
 from tests.cluster.support import manifests
 from tests.cluster.support.cluster import Object, condition
-from tests.cluster.support.world import COLLECTIONS, CONNECTION, DATAFLOW, NOTHING, ONE_OF_EACH, World
+from tests.cluster.support.world import CONNECTION, DATAFLOW, NOTHING, ONE_OF_EACH, World
 
 Act = Callable[[World], object]
 
@@ -343,8 +343,7 @@ def assert_no_tight_loop(world: World) -> None:
     """Within a second, next to nothing is asked of anybody."""
     mark = world.mark()
     time.sleep(1.0)
-    listings = tuple(f"/flowservice/{collection}" for collection in COLLECTIONS)  # those of the poll
-    calls = [call for call in world.calls_since(mark) if not call["path"].endswith(listings)]
+    calls = world.calls_beside_polls(mark)
     assert len(calls) <= 3, [(call["method"], call["path"]) for call in calls]
 
 

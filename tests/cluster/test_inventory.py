@@ -10,7 +10,7 @@ import pytest
 
 from tests.cluster.support import manifests
 from tests.cluster.support.cluster import Object, condition
-from tests.cluster.support.world import COLLECTIONS, CONNECTION, DATAFLOW, ONE_OF_EACH, World
+from tests.cluster.support.world import COLLECTIONS, CONNECTION, DATAFLOW, LISTED, ONE_OF_EACH, World
 
 FLOW_SERVICE = "/data/foundation/flowservice"
 
@@ -423,7 +423,7 @@ def test_orphans_are_told_and_left(world: World) -> None:
 def test_one_polls_cost_is_a_metric(world: World) -> None:
     world.make_ready()
     world.wait_polls(2)
-    listings = len(COLLECTIONS) + 1  # and the runs
+    listings = len(LISTED)
     assert world.metric("crmflow_inventory_poll_calls", sandbox="prod") == listings
     assert world.metric("crmflow_inventory_poll_pages", sandbox="prod") == listings
     assert world.metric("crmflow_inventory_poll_wakes", sandbox="prod") == 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from tests.cluster.support.cluster import condition
-from tests.cluster.support.world import CONNECTION, DATAFLOW, NOTHING, ONE_OF_EACH, World
+from tests.cluster.support.world import CONNECTION, DATAFLOW, LISTED, NOTHING, ONE_OF_EACH, World
 
 
 def test_both_become_ready_within_seconds(world: World) -> None:
@@ -86,7 +86,7 @@ def test_a_converged_world_is_left_alone(world: World) -> None:
 
     assert (world.get(CONNECTION), world.get(DATAFLOW)) == before
     calls = {(call["method"], call["path"].rsplit("/", 1)[-1]) for call in world.calls_since(mark)}
-    assert calls == {("GET", collection) for collection in (*ONE_OF_EACH, "runs")}
+    assert calls == {("GET", collection) for collection in LISTED}
 
 
 def test_the_last_run_shows(world: World) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.cluster.support.cluster import condition
-from tests.cluster.support.world import DATAFLOW, World
+from tests.cluster.support.world import DATAFLOW, LISTED, World
 
 
 def finish(world: World, state: str = "success", **outcome: Any) -> str:
@@ -119,8 +119,7 @@ def test_a_run_costs_no_call_beside_the_listings(world: World) -> None:
     shows(world, run)
     world.wait_polls(2)
     calls = {(call["method"], call["path"].rsplit("/", 1)[-1]) for call in world.calls_since(mark)}
-    listings = ("connections", "sourceConnections", "targetConnections", "flows", "runs")
-    assert calls == {("GET", collection) for collection in listings}
+    assert calls == {("GET", collection) for collection in LISTED}
 
 
 def test_runs_that_can_not_be_listed_discard_nothing_else(world: World) -> None:

@@ -17,6 +17,8 @@ from tests.cluster.support.operator import Operator
 CONNECTION = "ZohoSourceConnection"
 DATAFLOW = "CRMDataflow"
 COLLECTIONS = ("connections", "sourceConnections", "targetConnections", "flows")
+LISTED = (*COLLECTIONS, "runs")
+"""What a poll lists of a sandbox, whatever else goes on."""
 
 
 class World:
@@ -131,6 +133,15 @@ class World:
     def calls_since(self, mark: int) -> list[Object]:
         """The exchanges since :meth:`mark`."""
         return list(self.control.get("/exchanges", since=mark)["exchanges"])
+
+    def calls_beside_polls(self, mark: int) -> list[Object]:
+        """The same without the listings that each poll makes."""
+        listings = tuple(f"/flowservice/{listed}" for listed in LISTED)
+        return [
+            call
+            for call in self.calls_since(mark)
+            if call["method"] != "GET" or not call["path"].endswith(listings)
+        ]
 
     def mark(self) -> int:
         """The number of exchanges so far."""
