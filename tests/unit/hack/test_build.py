@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,6 +19,7 @@ from hack.controlplane.build import MODULE
 from hack.golang import find_go
 from hack.helm import find_helm
 from hack.install import ROOT
+from hack.node import MODULE as node
 
 # Stands for Go: lists one package, and "builds" by writing the four files that Go would write.
 FAKE_GO = """#!/bin/sh
@@ -109,6 +113,26 @@ def test_go_on_path_is_used_if_it_is_new_enough(
     wheel.parent.mkdir(parents=True)
     expected = tmp_path / "tools" / "go" if taken else wheel
     assert find_go(tmp_path) == str(expected)
+
+
+def test_our_own_code_decides_what_is_built(tmp_path: Path) -> None:
+    program = tmp_path / "program"
+    shutil.copytree(node.folder, program)
+    module = replace(node, folder=program)
+    before = module.fingerprint()
+    source = program / "kubelet" / "main.go"
+    source.write_text(source.read_text() + "\n// changed\n")
+    assert module.fingerprint() != before
+
+
+def test_the_node_is_built_from_the_control_planes_versions() -> None:
+    """Else Go compiles Kubernetes twice."""
+    ours, theirs = (_versions(module.folder) for module in (node, MODULE))
+    assert {name: version for name, version in ours.items() if theirs.get(name, version) != version} == {}
+
+
+def _versions(folder: Path) -> dict[str, str]:
+    return dict(re.findall(r"^\t(\S+) (v\S+)", (folder / "go.mod").read_text(), re.MULTILINE))
 
 
 def test_helm_is_named_or_built(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from urllib.parse import quote_plus
 
 import pytest
 
-from tests.cluster.support.canary import assert_no_secrets
+from tests.kit.canary import assert_no_secrets
 
 SECRET = 'p8e-/"secret" value+1'
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.cluster.support.invariants import check_invariants
+from tests.kit.invariants import check_invariants
 
 
 def _condition(type_: str, status: str = "True", **changes: Any) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The list of licences says what each package declares, and stops what must not be shipped."""
+"""The list of licenses says what each package declares, and stops what must not be shipped."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def _package(name: str, *terms: dict[str, Any]) -> dict[str, Any]:
     return {"name": name, "version": "1.0", "licenses": list(terms)}
 
 
-def test_the_most_precise_name_of_each_licence() -> None:
+def test_the_most_precise_name_of_each_license() -> None:
     classifier = {"license": {"name": "License :: OSI Approved :: BSD License"}}
     table = licenses(
         {
@@ -35,7 +35,7 @@ def test_the_most_precise_name_of_each_licence() -> None:
 @pytest.mark.parametrize(
     ("terms", "complaint"),
     [
-        ((), "names no licence"),
+        ((), "names no license"),
         (({"license": {"id": "AGPL-3.0-only"}},), "AGPL-3.0-only"),
         (({"expression": "MIT AND LGPL-2.1-or-later"},), "LGPL-2.1-or-later"),
     ],
