@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from crmflow.clock import Clock
-from crmflow.transport.http import Answer, Call, HttpClient
+from crmflow.http.client import Answer, Call, HttpClient
 
 
 def client(handler: Callable[[httpx.Request], httpx.Response], clock: Clock | None = None) -> HttpClient:

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from crmflow.clock import Clock
-from crmflow.transport.errors import RemoteError
-from crmflow.transport.http import HttpClient
-from crmflow.transport.pool import CONNECTIONS_PER_POOL, SpreadTransport
-from tests.unit.transport.servers import CERTIFICATE, answers, free_port, ok, serve
+from crmflow.http.client import HttpClient
+from crmflow.http.errors import RemoteError
+from crmflow.http.pool import CONNECTIONS_PER_POOL, SpreadTransport
+from tests.kit.servers import CERTIFICATE, answers, free_port, ok, serve
 
 PROXY_VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy")
 
@@ -146,7 +146,7 @@ async def test_http_goes_through_the_proxy_by_absolute_urls(monkeypatch: pytest.
     assert proxy.heads[0].startswith("GET http://zoho.invalid/ ")
 
 
-async def test_no_proxy_is_honoured(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_no_proxy_is_honored(monkeypatch: pytest.MonkeyPatch) -> None:
     async with serve(answers(ok(b'{"via": "nothing"}'))) as port:
         monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{free_port()}")
         monkeypatch.setenv("NO_PROXY", "localhost, 127.0.0.0/8")
@@ -173,7 +173,7 @@ def test_a_proxy_of_another_kind_is_refused_at_start(value: str, monkeypatch: py
         SpreadTransport()
 
 
-async def test_ssl_cert_file_is_honoured(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_ssl_cert_file_is_honored(monkeypatch: pytest.MonkeyPatch) -> None:
     async with serve(answers(ok(b"{}")), tls=True) as port:
         monkeypatch.setenv("SSL_CERT_FILE", str(CERTIFICATE))
         assert await get(SpreadTransport(), f"https://localhost:{port}/") == {}
@@ -185,3 +185,53 @@ def test_a_bundle_that_cannot_be_read_is_an_error_at_start(tmp_path: Path) -> No
     (tmp_path / "empty.pem").write_text("")
     with pytest.raises(ssl.SSLError):
         SpreadTransport(ca_bundle=tmp_path / "empty.pem")
+
+
+OTHER_AUTHORITY = Path(__file__).resolve().parents[2] / "kit" / "remote-hosts.pem"
+
+
+def exchange(bundle: Path, content: bytes) -> None:
+    """As a kubelet does it: another file takes the place of the one before."""
+    fresh = bundle.with_suffix(".fresh")
+    fresh.write_bytes(content)
+    fresh.replace(bundle)
+
+
+@pytest.mark.parametrize("by", ["SSL_CERT_FILE", "argument"])
+async def test_a_bundle_that_is_exchanged_is_trusted_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, by: str
+) -> None:
+    bundle = tmp_path / "ca.crt"
+    bundle.write_bytes(OTHER_AUTHORITY.read_bytes())
+    monkeypatch.setenv("SSL_CERT_FILE", str(bundle))
+    transport = SpreadTransport(ca_bundle=bundle if by == "argument" else None)
+    async with serve(answers(ok(b'{"a": 1}', b"Connection: close")), tls=True) as port:
+        http = HttpClient(transport, Clock())
+        url = f"https://localhost:{port}/"
+        with pytest.raises(RemoteError):
+            await http.send("Service", "operation", "GET", url, timeout=10)
+        exchange(bundle, CERTIFICATE.read_bytes())
+        answer = await http.send("Service", "operation", "GET", url, timeout=10)
+        assert answer.json() == {"a": 1}
+        await http.aclose()
+
+
+async def test_a_bundle_that_breaks_is_said_once_and_takes_no_trust_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    bundle = tmp_path / "ca.crt"
+    bundle.write_bytes(CERTIFICATE.read_bytes())
+    monkeypatch.setenv("SSL_CERT_FILE", str(bundle))
+    transport = SpreadTransport()
+    async with serve(answers(ok(b'{"a": 1}', b"Connection: close")), tls=True) as port:
+        http = HttpClient(transport, Clock())
+        exchange(bundle, b"not a certificate")
+        for _ in range(2):
+            answer = await http.send("Service", "operation", "GET", f"https://localhost:{port}/", timeout=10)
+            assert answer.json() == {"a": 1}
+        bundle.unlink()
+        await http.send("Service", "operation", "GET", f"https://localhost:{port}/", timeout=10)
+        await http.aclose()
+    errors = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
+    assert len(errors) == 2
+    assert all(str(bundle) in text for text in errors)

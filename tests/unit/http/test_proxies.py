@@ -5,7 +5,8 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from crmflow.transport.proxies import ProxySettings
+from crmflow.environment import SettingError
+from crmflow.http.proxies import ProxySettings
 
 
 def proxy_for(url: str, **environ: str) -> str | None:
@@ -58,3 +59,27 @@ def test_lower_case_wins_and_blank_is_nothing() -> None:
 def test_no_proxy(no_proxy: str, url: str, direct: bool) -> None:
     proxy = proxy_for(url, HTTPS_PROXY="http://proxy", NO_PROXY=no_proxy)
     assert (proxy is None) is direct
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "ftp://proxy:1",
+        "socks5://proxy:1",
+        "http://",
+        "http://[::1:1",
+        "http://proxy:port",
+        "http://proxy:70000",
+    ],
+)
+def test_what_is_no_proxy_is_named_without_a_password(value: str) -> None:
+    with_password = value.replace("proxy", "user:hunter2@proxy")
+    with pytest.raises(SettingError) as raised:
+        ProxySettings.from_environment({"HTTPS_PROXY": with_password})
+    assert raised.value.name == "HTTPS_PROXY"
+    assert "http://HOST:PORT" in str(raised.value)
+    assert "hunter2" not in str(raised.value)
+
+
+def test_a_proxy_without_a_scheme_is_an_http_one() -> None:
+    assert proxy_for("https://a.com", HTTPS_PROXY="proxy:3128") == "http://proxy:3128"

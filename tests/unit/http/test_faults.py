@@ -11,10 +11,18 @@ import httpx
 import pytest
 
 from crmflow.clock import Clock
-from crmflow.transport.errors import ErrorClass, RemoteError
-from crmflow.transport.http import Answer, HttpClient
-from crmflow.transport.pool import CONNECTIONS_PER_POOL, SpreadTransport
-from tests.unit.transport.servers import CERTIFICATE, Handler, answers, free_port, ok, serve
+from crmflow.http.client import Answer, HttpClient
+from crmflow.http.errors import ErrorClass, RemoteError
+from crmflow.http.pool import CONNECTIONS_PER_POOL, SpreadTransport
+from tests.kit.servers import (
+    CERTIFICATE,
+    Handler,
+    answers,
+    free_port,
+    ok,
+    serve,
+    server_context,
+)
 
 SHORT = 0.6
 LONG = 10.0
@@ -124,6 +132,60 @@ async def test_a_full_pool_is_unreachable(http: HttpClient) -> None:
     assert all(isinstance(outcome, asyncio.CancelledError) for outcome in outcomes)
 
 
+def tunnel(*parts: bytes, then: str = "close") -> Handler:
+    """A proxy that opens the tunnel, and behind it sends ``parts`` in the place of a TLS handshake."""
+    return answers(b"HTTP/1.1 200 Connection established\r\n\r\n", *parts, then=then)
+
+
+PROXIES: dict[str, Handler] = {
+    "refuses the host": answers(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n"),
+    "asks for a password": answers(
+        b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n"
+    ),
+    "does not reach the host": answers(b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n"),
+    "closes": answers(),
+    "resets": answers(then="reset"),
+    "hangs": answers(then="hang"),
+    "is no proxy": answers(b"SSH-2.0-OpenSSH_9.2\r\n\r\n"),
+    "closes the tunnel": tunnel(),
+    "resets the tunnel": tunnel(then="reset"),
+    "speaks no TLS in the tunnel": tunnel(b"HTTP/1.1 400 Bad Request\r\n\r\n"),
+    "leaves the handshake unanswered": tunnel(then="hang"),
+}
+
+
+@pytest.mark.parametrize("fault", PROXIES)
+async def test_what_no_proxy_let_through_is_unreachable(fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The request itself begins behind the tunnel: until that stands, the service has seen nothing of it."""
+    async with serve(PROXIES[fault]) as port:
+        monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{port}")
+        async with SpreadTransport(pools=1, ca_bundle=CERTIFICATE) as transport:
+            timeout = TO_CONNECT if "hang" in fault or "unanswered" in fault else LONG
+            error = await failure(
+                HttpClient(transport, Clock()), "POST", "https://platform.invalid/", timeout
+            )
+    assert (error.reason, error.maybe_applied) == ("Unreachable", False)
+    assert "platform.invalid" in error.message
+    assert "proxy" in error.advice
+
+
+async def test_a_request_that_went_through_the_tunnel_may_have_been_carried_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def proxy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
+        await writer.start_tls(server_context())
+        await reader.readuntil(b"\r\n\r\n")
+        writer.close()
+
+    async with serve(proxy) as port:
+        monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{port}")
+        async with SpreadTransport(pools=1, ca_bundle=CERTIFICATE) as transport:
+            error = await failure(HttpClient(transport, Clock()), "POST", "https://127.0.0.1/")
+    assert (error.reason, error.maybe_applied) == ("ConnectionLost", True)
+
+
 # The service may have seen the request: a POST must be looked up.
 
 HEAD = b"HTTP/1.1 200 OK\r\n"
@@ -180,10 +242,12 @@ async def test_the_time_limit_is_for_the_whole_exchange(http: HttpClient) -> Non
 
 
 BOMB = gzip.compress(bytes(50_000_000))
-UNREADABLE: dict[str, bytes] = {
+TOO_LARGE: dict[str, bytes] = {
     "more than the limit": ok(bytes(100_001)),
     "more than the limit, unannounced": HEAD + b"\r\n" + bytes(100_001),
     "gzip bomb": ok(BOMB, b"Content-Encoding: gzip"),
+}
+UNREADABLE: dict[str, bytes] = {
     "damaged gzip": ok(b"not gzip at all", b"Content-Encoding: gzip"),
     "truncated gzip": ok(gzip.compress(b'{"a": 1}')[:-9], b"Content-Encoding: gzip"),
     "an encoding nobody asked for": ok(b"{}", b"Content-Encoding: br"),
@@ -191,13 +255,44 @@ UNREADABLE: dict[str, bytes] = {
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
-@pytest.mark.parametrize("body", UNREADABLE)
+@pytest.mark.parametrize("body", [*UNREADABLE, *TOO_LARGE])
 async def test_an_unreadable_answer_leaves_a_change_in_doubt(
     body: str, method: str, http: HttpClient
 ) -> None:
-    async with serve(answers(UNREADABLE[body])) as port:
+    async with serve(answers((UNREADABLE | TOO_LARGE)[body])) as port:
         error = await failure(http, method, f"http://127.0.0.1:{port}/")
-    assert (error.reason, error.maybe_applied) == ("UnreadableAnswer", method == "POST")
+    expected = "AnswerTooLarge" if body in TOO_LARGE else "UnreadableAnswer"
+    assert (error.reason, error.maybe_applied) == (expected, method == "POST")
+
+
+class TestDownload:
+    async def test_a_file_of_any_size_comes_in_pieces(self, http: HttpClient) -> None:
+        async with (
+            serve(answers(ok(bytes(300_000)))) as port,
+            http.download("Service", "operation", f"http://127.0.0.1:{port}/") as download,
+        ):
+            assert download.answer.status == 200
+            assert sum([len(piece) async for piece in download.chunks]) == 300_000
+
+    async def test_a_refusal_has_its_body(self, http: HttpClient) -> None:
+        refusal = b"HTTP/1.1 404 Not Found\r\nContent-Length: 2\r\n\r\n{}"
+        async with (
+            serve(answers(refusal)) as port,
+            http.download("Service", "operation", f"http://127.0.0.1:{port}/") as download,
+        ):
+            assert (download.answer.status, download.answer.json()) == (404, {})
+
+    @pytest.mark.parametrize(("end", "reason"), [("reset", "ConnectionLost"), ("hang", "Timeout")])
+    async def test_a_file_that_stops_coming(self, end: str, reason: str, http: HttpClient) -> None:
+        head = b"HTTP/1.1 200 OK\r\nContent-Length: 200000\r\n\r\n"
+        async with (
+            serve(answers(head, bytes(1000), then=end)) as port,
+            http.download("Service", "operation", f"http://127.0.0.1:{port}/", timeout=SHORT) as download,
+        ):
+            with pytest.raises(RemoteError) as raised:
+                async for _ in download.chunks:
+                    pass
+        assert (raised.value.reason, raised.value.maybe_applied) == (reason, False)
 
 
 @pytest.mark.parametrize("body", [b"<html>", b"", b'{"a": "\xff"}', b"NaN"])
@@ -226,7 +321,7 @@ async def test_gzip_is_inflated(http: HttpClient, observed: list[str]) -> None:
     assert observed == ["200"]
 
 
-async def test_cancelling_gives_the_connection_back(transport: SpreadTransport, http: HttpClient) -> None:
+async def test_canceling_gives_the_connection_back(transport: SpreadTransport, http: HttpClient) -> None:
     async with serve(answers(then="hang")) as port:
         url = f"http://127.0.0.1:{port}/"
         for _ in range(2 * CONNECTIONS_PER_POOL):
@@ -260,7 +355,13 @@ async def test_every_other_fault_of_httpx_is_transient() -> None:
 
     kinds = [kind for kind in subclasses(httpx.TransportError) if kind is not httpx.LocalProtocolError]
     assert httpx.WriteTimeout in kinds
-    not_sent = {httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol}
+    not_sent = {
+        httpx.ConnectError,
+        httpx.ConnectTimeout,
+        httpx.PoolTimeout,
+        httpx.ProxyError,
+        httpx.UnsupportedProtocol,
+    }
     for kind in kinds:
 
         def fail(request: httpx.Request, kind: type[Exception] = kind) -> httpx.Response:

@@ -6,6 +6,7 @@ small ones, the least loaded first, carry several times as many requests.
 
 from __future__ import annotations
 
+import logging
 import os
 import ssl
 from collections.abc import AsyncIterator, Callable
@@ -14,7 +15,11 @@ from types import TracebackType
 
 import httpx
 
-from crmflow.transport.proxies import ProxySettings
+from crmflow.environment import SettingError, reason
+from crmflow.http.proxies import ProxySettings
+from crmflow.http.trust import RenewedTrust
+
+log = logging.getLogger("crmflow.http")
 
 CONNECTIONS_PER_POOL = 4
 _KEEPALIVE_SECONDS = 30.0
@@ -25,19 +30,24 @@ class SpreadTransport(httpx.AsyncBaseTransport):
     proxy.
 
     A transport neither follows redirects nor keeps cookies, and this one repeats nothing. ``ca_bundle`` (PEM)
-    takes the place of the trusted roots; without it ``SSL_CERT_FILE`` and ``SSL_CERT_DIR`` are honoured.
-    Raises ``ValueError`` for a malformed proxy variable and ``OSError`` for a bundle that can't be read.
+    takes the place of the trusted roots; without it ``SSL_CERT_FILE`` and ``SSL_CERT_DIR`` are honored. A
+    bundle that is exchanged is read anew.
+    Raises SettingError where one of these variables can't be used, and ``OSError`` for such a ``ca_bundle``.
     """
 
     def __init__(self, *, pools: int = 13, ca_bundle: Path | None = None) -> None:
         self._proxies = ProxySettings.from_environment(os.environ)
         # One for all pools: it holds every trusted root, which costs memory and tens of milliseconds.
         self._ssl_context = _ssl_context(ca_bundle)
+        bundle = ca_bundle or os.environ.get("SSL_CERT_FILE")  # what is in SSL_CERT_DIR is read when needed
+        self._trust = RenewedTrust(self._ssl_context, Path(bundle), "CA bundle", log) if bundle else None
         self._size = pools
         self._pools_by_proxy: dict[str | None, tuple[_Pool, ...]] = {}
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send on the least loaded pool; it counts as loaded until the answer's stream is closed."""
+        if self._trust is not None:
+            self._trust.look()
         pools = self._pools(self._proxies.proxy_for(request.url))
         return await min(pools, key=lambda pool: pool.load).send(request)
 
@@ -124,4 +134,22 @@ class _CountedStream(httpx.AsyncByteStream):
 def _ssl_context(ca_bundle: Path | None) -> ssl.SSLContext:
     if ca_bundle is not None:
         return ssl.create_default_context(cafile=str(ca_bundle))
-    return httpx.create_ssl_context(trust_env=True)
+    # httpx takes the first one that is set.
+    for name in ("SSL_CERT_FILE", "SSL_CERT_DIR"):
+        if value := os.environ.get(name):
+            return _trusting(name, value)
+    return httpx.create_ssl_context(trust_env=False)
+
+
+def _trusting(name: str, value: str) -> ssl.SSLContext:
+    try:
+        if name == "SSL_CERT_DIR":
+            os.listdir(value)  # OpenSSL itself takes what does not exist for an empty one, and trusts nobody
+        return httpx.create_ssl_context(trust_env=True)
+    except ssl.SSLError:
+        problem, advice = "the file holds no certificate", "It must hold certificates in PEM"
+    except OSError as error:
+        problem, advice = reason(error), "It must name what this process can read"
+    raise SettingError(
+        name, value, problem, f"{advice}; without the variable, the public authorities are trusted"
+    )

@@ -1,13 +1,15 @@
 """What can come of a remote call, as one exception type that carries everything a decision needs.
 
 A client translates each answer it can't use into a :class:`RemoteError` by its service's error table
-(``zoho/errors.py``, ``aep/errors.py``). Above the clients nobody looks at HTTP again: the class decides what
-happens next, reason and message are what the user reads.
+(``zoho/errors.py``, ``aep/errors.py``). Above the clients nothing depends on HTTP: the class decides what
+happens next, reason and message are for the user.
 """
 
 from __future__ import annotations
 
+import inspect
 from enum import StrEnum
+from typing import Any
 
 
 class ErrorClass(StrEnum):
@@ -32,9 +34,9 @@ class ErrorClass(StrEnum):
 class RemoteError(Exception):
     """A remote call that did not do what it was asked.
 
-    ``message`` is sanitised and safe for status, events and logs; it says what happened. ``advice`` says what
+    ``message`` is sanitized and safe for status, events and logs; it says what happened. ``advice`` says what
     to do. ``maybe_applied`` is False only when the request provably did nothing: it was never sent, or the
-    service refused it.
+    service refused it. ``cure_is_silent``: it may be cured at any time without an event that tells so.
     """
 
     def __init__(
@@ -51,6 +53,7 @@ class RemoteError(Exception):
         request_id: str | None = None,
         retry_after: float | None = None,
         maybe_applied: bool = False,
+        cure_is_silent: bool = False,
     ) -> None:
         super().__init__(message)
         self.service = service
@@ -64,8 +67,17 @@ class RemoteError(Exception):
         self.request_id = request_id
         self.retry_after = retry_after
         self.maybe_applied = maybe_applied
+        self.cure_is_silent = cure_is_silent
+
+    def but(self, **changes: Any) -> RemoteError:
+        """The same, but for ``changes``: an error may be remembered and raised again, and never changes."""
+        return RemoteError(**{**{name: getattr(self, name) for name in _PARTS}, **changes})
 
     def __str__(self) -> str:
         where = f"{self.service} {self.operation}"
         what = " ".join(str(part) for part in (self.status, self.code) if part)
         return f"{where}: {what + ': ' if what else ''}{self.message}"
+
+
+_PARTS = tuple(inspect.signature(RemoteError).parameters)
+"""Each is an attribute of the same name."""

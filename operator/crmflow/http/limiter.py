@@ -1,7 +1,7 @@
 """How fast one credential may ask: as fast as it likes, until a service says that this was too fast.
 
 Neither Adobe nor Zoho publishes a rate that could be kept from the start (platform.md 2.5, zoho.md 5), so it
-is learnt: a 429 halves it, time without one raises it again. ``Retry-After`` holds every request of the
+is learned: a 429 halves it, time without one raises it again. ``Retry-After`` holds every request of the
 credential, since what the service counts are credentials and not resources.
 """
 
@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from crmflow.clock import Clock
-from crmflow.transport.errors import ErrorClass, RemoteError
+from crmflow.http.errors import ErrorClass, RemoteError
 
 Turn = Callable[[str, str], AbstractAsyncContextManager[None]]
 """Given service and operation: entered before a request is sent, left with what came of it."""
@@ -104,7 +104,7 @@ class Limiter:
 
 @asynccontextmanager
 async def unlimited(_service: str, _operation: str) -> AsyncIterator[None]:
-    """The turn of those that no limiter watches."""
+    """A turn that waits for nothing."""
     yield
 
 

@@ -6,8 +6,8 @@ import asyncio
 
 import pytest
 
-from crmflow.transport.errors import ErrorClass, RemoteError
-from crmflow.transport.limiter import (
+from crmflow.http.errors import ErrorClass, RemoteError
+from crmflow.http.limiter import (
     FIRST_RATE,
     GROWTH,
     HOLD_SECONDS,
@@ -128,7 +128,7 @@ async def test_refusals_of_requests_that_were_under_way_count_once(service: Serv
     assert service.limiter.rate == FIRST_RATE
 
 
-async def test_at_a_learnt_rate_requests_are_spread_evenly(service: Service) -> None:
+async def test_at_a_learned_rate_requests_are_spread_evenly(service: Service) -> None:
     await service.refuse(retry_after=1)
     service.clock.jump(1)
     asking = [asyncio.create_task(service.ask()) for _ in range(20)]
