@@ -11,8 +11,8 @@ from pydantic import SecretStr
 
 from crmflow.api.zohosourceconnection import DataCenter
 from crmflow.clock import Clock
-from crmflow.observability.redaction import register, sanitise
-from crmflow.transport.http import Answer, HttpClient
+from crmflow.http.client import Answer, HttpClient
+from crmflow.observability.redaction import register, sanitize
 from crmflow.zoho.datacenters import ZohoEndpoints, data_center_of
 from crmflow.zoho.errors import accounts_error
 from crmflow.zoho.scopes import parse_scopes
@@ -28,7 +28,7 @@ _MOST_SECONDS = 86400.0
 
 
 @dataclass(frozen=True, slots=True)
-class AccessToken:
+class ZohoToken:
     """A Zoho access token. Instants are seconds since the epoch on the operator's clock."""
 
     value: SecretStr
@@ -45,7 +45,7 @@ class AccessToken:
 
 
 class ZohoAccounts:
-    """The token endpoint of every data centre."""
+    """The token endpoint of every data center."""
 
     def __init__(self, http: HttpClient, endpoints: ZohoEndpoints, clock: Clock) -> None:
         self._http = http
@@ -58,7 +58,7 @@ class ZohoAccounts:
         client_id: str,
         client_secret: SecretStr,
         refresh_token: SecretStr,
-    ) -> AccessToken:
+    ) -> ZohoToken:
         """A new access token. Zoho grants ten in ten minutes and lets fifteen live (zoho.md 1.5).
 
         Raises :class:`RemoteError` by the table of ``zoho/errors.py``. When the answer is lost the call may
@@ -82,11 +82,11 @@ class ZohoAccounts:
         )
         token = access_token(answer, issued_at)
         if token is None:
-            raise accounts_error(answer)
+            raise accounts_error(answer, self._endpoints.accounts_host(data_center))
         return token
 
 
-def access_token(answer: Answer, issued_at: float) -> AccessToken | None:
+def access_token(answer: Answer, issued_at: float) -> ZohoToken | None:
     """The access token in an answer of the token endpoint, None if there is none; raises RemoteError
     (``UnreadableAnswer``) for a success that can't be read.
     """
@@ -100,7 +100,7 @@ def access_token(answer: Answer, issued_at: float) -> AccessToken | None:
     if not isinstance(value, str) or not value:
         return None
     register(value)
-    return AccessToken(
+    return ZohoToken(
         value=SecretStr(value),
         expires_at=issued_at + _life(body),
         issued_at=issued_at,
@@ -141,7 +141,7 @@ def _data_center(body: Mapping[str, Any]) -> DataCenter | None:
     if data_center is None:
         # Zoho's general pages show api.zoho.*, which does not serve the CRM API.
         log.warning(
-            "Zoho names an API host that is not in the table, which is used instead: %s", sanitise(url, 80)
+            "Zoho names an API host that is not in the table, which is used instead: %s", sanitize(url, 80)
         )
     return data_center
 

@@ -14,8 +14,8 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 from pydantic import SecretStr
 
 from crmflow.api.zohosourceconnection import DataCenter
-from crmflow.observability.redaction import register, sanitise
-from crmflow.transport.errors import ErrorClass, RemoteError
+from crmflow.http.errors import ErrorClass, RemoteError
+from crmflow.observability.redaction import register, sanitize
 from crmflow.zoho.accounts import SERVICE
 from crmflow.zoho.datacenters import DATA_CENTERS, ZohoEndpoints
 from crmflow.zoho.errors import wrong_data_center
@@ -31,7 +31,7 @@ def new_state() -> str:
 def authorization_url(
     accounts_url: str, client_id: str, redirect_uri: str, scopes: Sequence[str], state: str
 ) -> str:
-    """Where a person consents, on the accounts server of the data centre where the client is registered.
+    """Where a person consents, on the accounts server of the data center where the client is registered.
 
     ``prompt=consent`` makes Zoho issue a refresh token even if the same person has consented before.
     """
@@ -75,7 +75,7 @@ def answers(parameters: Mapping[str, str], state: str) -> bool:
 def grant_token(
     parameters: Mapping[str, str], state: str, data_center: DataCenter, endpoints: ZohoEndpoints
 ) -> SecretStr:
-    """The grant token that came back, for the data centre whose accounts server takes it.
+    """The grant token that came back, for the data center whose accounts server takes it.
 
     An accounts server that ``endpoints`` has in the place of the real one may be named as well.
 
@@ -111,7 +111,7 @@ def _data_center(parameters: Mapping[str, str], endpoints: ZohoEndpoints) -> Dat
             return data_center
     raise _refused(
         "AccountsServerRejected",
-        f'"{sanitise(server, 80)}" is not Zoho\'s accounts server for location "{sanitise(location, 20)}": '
+        f'"{sanitize(server, 80)}" is not Zoho\'s accounts server for location "{sanitize(location, 20)}": '
         "the answer may be forged, and nothing was sent",
         "Run the command again. If it comes back, report it to whoever runs your network.",
     )
@@ -132,7 +132,7 @@ def _error(error: str) -> RemoteError:
         )
     return _refused(
         "ConsentRefused",
-        f"Zoho answered {sanitise(error, 80) or 'with an error'}",
+        f"Zoho answered {sanitize(error, 80) or 'with an error'}",
         "Check the client in Zoho's API console, and run the command again.",
     )
 

@@ -1,4 +1,4 @@
-"""Zoho CRM's REST API, as far as a connection check needs it (zoho.md 3)."""
+"""Whose grant a token belongs to: what a check of the connection asks Zoho CRM (zoho.md 3.2, 3.3)."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from typing import Any
 from pydantic import SecretStr
 
 from crmflow.api.zohosourceconnection import DataCenter, Environment
-from crmflow.observability.redaction import sanitise
-from crmflow.transport.errors import ErrorClass, RemoteError
-from crmflow.transport.http import HttpClient
+from crmflow.http.client import HttpClient
+from crmflow.http.errors import ErrorClass, RemoteError
+from crmflow.observability.redaction import sanitize
+from crmflow.zoho.api import SERVICE, CrmApi, items
 from crmflow.zoho.datacenters import ZohoEndpoints
-from crmflow.zoho.errors import crm_error
 
-SERVICE = "ZohoCRM"
-_VERSION = "v8"
+_LONGEST_NAME, _LONGEST_WORD = 256, 64
+"""As much as a status takes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Organization:
-    """The organisation that a grant is bound to (zoho.md 3.2)."""
+    """The organization that a grant is bound to (zoho.md 3.2)."""
 
     id: str
     zgid: str
@@ -30,6 +30,13 @@ class Organization:
     """``production``, ``sandbox``, ``developer`` or ``bigin``, always in lower case."""
     edition: str
     """``license_details.paid_type``, such as ``enterprise``."""
+    time_zone: str = ""
+    """An IANA name, such as ``Europe/Berlin``."""
+
+    @property
+    def traits(self) -> tuple[str, ...]:
+        """Type and edition, as far as Zoho tells them."""
+        return tuple(trait for trait in (self.type, self.edition) if trait)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,25 +57,35 @@ class ZohoCRM:
         self._http = http
         self._endpoints = endpoints
 
+    def api(self, data_center: DataCenter, environment: Environment, token: SecretStr) -> CrmApi:
+        """Whatever else an organization's API is asked (``bulk_read``, ``coql``, ``deleted``, ``tables``)."""
+        return CrmApi(
+            self._http,
+            self._endpoints.api_url(data_center, environment),
+            token,
+            self._endpoints.api_host(data_center, environment),
+        )
+
     async def organization(
         self, data_center: DataCenter, environment: Environment, token: SecretStr
     ) -> Organization:
         """``GET /org``; needs the scope ``ZohoCRM.org.READ``."""
-        url = self._url(data_center, environment, "org")
-        org = await self._first("organization", url, token, "org")
-        licence = org.get("license_details")
+        org = await self._first("organization", data_center, environment, token, "org", "org")
+        license = org.get("license_details")
         return Organization(
             id=_text(org, "id"),
             zgid=_text(org, "zgid"),
             name=_text(org, "company_name"),
-            type=_text(org, "type").lower(),
-            edition=_text(licence, "paid_type").lower() if isinstance(licence, dict) else "",
+            type=_text(org, "type", _LONGEST_WORD).lower(),
+            edition=_text(license, "paid_type", _LONGEST_WORD).lower() if isinstance(license, dict) else "",
+            time_zone=_text(org, "time_zone", _LONGEST_WORD),
         )
 
     async def current_user(self, data_center: DataCenter, environment: Environment, token: SecretStr) -> User:
         """``GET /users?type=CurrentUser``; needs the scope ``ZohoCRM.users.READ``."""
-        url = self._url(data_center, environment, "users")
-        user = await self._first("currentUser", url, token, "users", params=(("type", "CurrentUser"),))
+        user = await self._first(
+            "currentUser", data_center, environment, token, "users", "users", (("type", "CurrentUser"),)
+        )
         profile = user.get("profile")
         return User(
             id=_text(user, "id"),
@@ -78,40 +95,34 @@ class ZohoCRM:
             profile=_text(profile, "name") if isinstance(profile, dict) else "",
         )
 
-    def _url(self, data_center: DataCenter, environment: Environment, path: str) -> str:
-        return f"{self._endpoints.api_url(data_center, environment)}/crm/{_VERSION}/{path}"
-
     async def _first(
         self,
         operation: str,
-        url: str,
+        data_center: DataCenter,
+        environment: Environment,
         token: SecretStr,
+        path: str,
         key: str,
         params: Sequence[tuple[str, str]] | None = None,
     ) -> Mapping[str, Any]:
         """The first object of the list under ``key``."""
-        headers = {"Authorization": f"Zoho-oauthtoken {token.get_secret_value()}"}
-        answer = await self._http.send(SERVICE, operation, "GET", url, headers=headers, params=params)
+        api = self.api(data_center, environment, token)
+        answer = await api.send(operation, "GET", f"v8/{path}", params=params)
         if answer.status == 204:  # nothing found, with an empty body
+            asked = self._endpoints.api_host(data_center, environment)
             raise RemoteError(
                 SERVICE,
                 operation,
                 ErrorClass.NOT_FOUND,
                 "NotFound",
-                f"the token's user sees no {key} in Zoho CRM",
+                f"the token's user sees no {key} in Zoho CRM; {asked} answered 204",
                 status=204,
             )
-        if not 200 <= answer.status < 300:
-            raise crm_error(answer)
-        body = answer.json()
-        if isinstance(body, dict) and body.get("status") == "error":
-            raise crm_error(answer)
-        found = body.get(key) if isinstance(body, dict) else None
-        if not isinstance(found, list) or not found or not isinstance(found[0], dict):
-            raise answer.unreadable(f"a body without {key}")
-        return found[0]
+        for found in items(answer, key):
+            return found
+        raise answer.unreadable(f"a body without {key}")
 
 
-def _text(fields: Mapping[str, Any], name: str) -> str:
+def _text(fields: Mapping[str, Any], name: str, longest: int = _LONGEST_NAME) -> str:
     value = fields.get(name)
-    return sanitise(str(value)) if isinstance(value, str | int) else ""
+    return sanitize(str(value), longest) if isinstance(value, str | int) else ""

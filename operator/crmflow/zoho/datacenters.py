@@ -1,6 +1,6 @@
-"""Zoho's data centres and what is where in each (zoho.md 2).
+"""Zoho's data centers and what is where in each (zoho.md 2).
 
-An account lives in one data centre for good; its hosts can't be derived from a token, and they do not follow
+An account lives in one data center for good; its hosts can't be derived from a token, and they do not follow
 one scheme: Canada signs in at ``zohocloud.ca`` and serves the API at ``zohoapis.ca``.
 """
 
@@ -22,7 +22,7 @@ _API_PREFIX = {
 
 @dataclass(frozen=True, slots=True)
 class ZohoHosts:
-    """The real hosts of one data centre."""
+    """The real hosts of one data center."""
 
     domain: str
     """Domain of the web applications and of accounts, e.g. ``zoho.eu``."""
@@ -45,7 +45,7 @@ class ZohoHosts:
 
     @property
     def hosts(self) -> frozenset[str]:
-        """Every host name that belongs to this data centre."""
+        """Every host name that belongs to this data center."""
         api = (f"{prefix}.{self.api_domain}" for prefix in _API_PREFIX.values())
         return frozenset({f"accounts.{self.domain}", f"crm.{self.domain}", *api})
 
@@ -68,7 +68,7 @@ DATA_CENTERS: Mapping[DataCenter, ZohoHosts] = MappingProxyType(
 
 
 def data_center_of(url: str) -> DataCenter | None:
-    """The data centre that the host of ``url`` belongs to; None for a host that is not in the table."""
+    """The data center that the host of ``url`` belongs to; None for a host that is not in the table."""
     try:
         host = urlsplit(url).hostname
     except ValueError:  # such as an unclosed bracket
@@ -80,7 +80,7 @@ def data_center_of(url: str) -> DataCenter | None:
 class ZohoEndpoints:
     """Where the operator itself calls Zoho: the real hosts, unless a development setup overrides them.
 
-    In the templates ``{dc}`` and ``{env}`` stand for data centre and environment in lower case.
+    In the templates ``{dc}`` and ``{env}`` stand for data center and environment in lower case.
     """
 
     accounts_template: str | None = None
@@ -92,11 +92,23 @@ class ZohoEndpoints:
             return DATA_CENTERS[data_center].accounts_url
         return _fill(self.accounts_template, data_center)
 
+    def accounts_host(self, data_center: DataCenter) -> str:
+        """Zoho Accounts as a message names it, such as ``accounts.zoho.eu (Europe)``."""
+        return _named(self.accounts_url(data_center), data_center)
+
+    def api_host(self, data_center: DataCenter, environment: Environment) -> str:
+        """The host of the REST API as a message names it."""
+        return _named(self.api_url(data_center, environment), data_center)
+
     def api_url(self, data_center: DataCenter, environment: Environment) -> str:
         """Base URL of the REST API, without a slash at its end."""
         if self.api_template is None:
             return DATA_CENTERS[data_center].api_url(environment)
         return _fill(self.api_template, data_center).replace("{env}", environment.lower())
+
+
+def _named(url: str, data_center: DataCenter) -> str:
+    return f"{urlsplit(url).netloc} ({data_center.place})"
 
 
 def _fill(template: str, data_center: DataCenter) -> str:

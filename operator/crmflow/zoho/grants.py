@@ -8,10 +8,10 @@ from pydantic import SecretStr
 
 from crmflow.api.zohosourceconnection import DataCenter
 from crmflow.clock import Clock
+from crmflow.http.client import Answer, HttpClient
+from crmflow.http.errors import ErrorClass, RemoteError
 from crmflow.observability.redaction import register
-from crmflow.transport.errors import ErrorClass, RemoteError
-from crmflow.transport.http import Answer, HttpClient
-from crmflow.zoho.accounts import SERVICE, AccessToken, access_token
+from crmflow.zoho.accounts import SERVICE, ZohoToken, access_token
 from crmflow.zoho.datacenters import ZohoEndpoints
 from crmflow.zoho.errors import exchange_error, revocation_error
 
@@ -21,11 +21,11 @@ class Grant:
     """What a grant token was exchanged for."""
 
     refresh_token: SecretStr
-    access_token: AccessToken
+    access_token: ZohoToken
 
 
 class ZohoGrants:
-    """The code exchange and the revocation, in every data centre."""
+    """The code exchange and the revocation, in every data center."""
 
     def __init__(self, http: HttpClient, endpoints: ZohoEndpoints, clock: Clock) -> None:
         self._http = http
@@ -66,7 +66,7 @@ class ZohoGrants:
                 f"{self._endpoints.accounts_url(data_center)}/oauth/v2/token",
                 form=form,
             )
-            return _grant(answer, issued_at)
+            return _grant(answer, issued_at, self._endpoints.accounts_host(data_center))
         except RemoteError as error:
             if not error.maybe_applied:
                 raise
@@ -92,13 +92,13 @@ class ZohoGrants:
         )
         body = answer.json_or_none()
         if answer.status != 200 or not isinstance(body, dict) or body.get("status") != "success":
-            raise revocation_error(answer)
+            raise revocation_error(answer, self._endpoints.accounts_host(data_center))
 
 
-def _grant(answer: Answer, issued_at: float) -> Grant:
+def _grant(answer: Answer, issued_at: float, asked: str) -> Grant:
     token = access_token(answer, issued_at)
     if token is None:
-        raise exchange_error(answer)
+        raise exchange_error(answer, asked)
     if token.refresh_token is None:
         raise RemoteError(
             SERVICE,

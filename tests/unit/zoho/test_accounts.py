@@ -12,10 +12,10 @@ from pydantic import SecretStr
 
 from crmflow.api.zohosourceconnection import DataCenter
 from crmflow.clock import Clock
+from crmflow.http.client import HttpClient
+from crmflow.http.errors import ErrorClass, RemoteError
 from crmflow.observability.redaction import redact
-from crmflow.transport.errors import ErrorClass, RemoteError
-from crmflow.transport.http import HttpClient
-from crmflow.zoho.accounts import AccessToken, ZohoAccounts
+from crmflow.zoho.accounts import ZohoAccounts, ZohoToken
 from crmflow.zoho.datacenters import ZohoEndpoints
 
 NOW = 1_800_000_000.0
@@ -28,7 +28,7 @@ class StoppedClock(Clock):
         return NOW
 
 
-async def refresh(handler: Callable[[httpx.Request], httpx.Response]) -> AccessToken:
+async def refresh(handler: Callable[[httpx.Request], httpx.Response]) -> ZohoToken:
     clock = StoppedClock()
     accounts = ZohoAccounts(HttpClient(httpx.MockTransport(handler), clock), ZohoEndpoints(), clock)
     return await accounts.refresh(
@@ -36,7 +36,7 @@ async def refresh(handler: Callable[[httpx.Request], httpx.Response]) -> AccessT
     )
 
 
-async def answered(body: Any, status: int = 200, **headers: str) -> AccessToken:
+async def answered(body: Any, status: int = 200, **headers: str) -> ZohoToken:
     content = {"json": body} if isinstance(body, dict) else {"content": body}
     return await refresh(lambda request: httpx.Response(status, headers=headers, **content))
 
@@ -134,7 +134,7 @@ THROTTLE = {
     "error_description": "You have made too many requests continuously. Please try again after some time.",
     "status": "failure",
 }
-LOCALISED = {
+LOCALIZED = {
     "error": "拒绝访问",
     "error_description": "您连续发出了太多请求。请稍后再试。",
     "status": "failure",
@@ -154,8 +154,8 @@ LOCALISED = {
         (200, {"error": "missing_org_info"}, ErrorClass.TERMINAL, "OrganizationMissing"),
         (400, THROTTLE, ErrorClass.TRANSIENT, "TokenThrottled"),
         (200, THROTTLE, ErrorClass.TRANSIENT, "TokenThrottled"),
-        (400, LOCALISED, ErrorClass.TRANSIENT, "TokenThrottled"),
-        (200, LOCALISED, ErrorClass.TRANSIENT, "TokenThrottled"),
+        (400, LOCALIZED, ErrorClass.TRANSIENT, "TokenThrottled"),
+        (200, LOCALIZED, ErrorClass.TRANSIENT, "TokenThrottled"),
         (400, {"error": "ACCESS DENIED"}, ErrorClass.TRANSIENT, "TokenThrottled"),
         (200, {"error": "access_denied"}, ErrorClass.TRANSIENT, "TokenThrottled"),
         (200, {"error": "general_error"}, ErrorClass.TRANSIENT, "UnexpectedAnswer"),
@@ -168,6 +168,7 @@ LOCALISED = {
         (200, b"", ErrorClass.TRANSIENT, "UnreadableAnswer"),
         (302, b"", ErrorClass.TRANSIENT, "UnexpectedAnswer"),
         (400, b"", ErrorClass.BUG, "RequestRefused"),
+        (403, b"<html>Access denied</html>", ErrorClass.TRANSIENT, "UnexpectedAnswer"),
         (429, b"", ErrorClass.TRANSIENT, "RateLimited"),
         (500, b"<html>oops</html>", ErrorClass.TRANSIENT, "Unavailable"),
         (503, {"error": "unheard_of"}, ErrorClass.TRANSIENT, "Unavailable"),
@@ -200,4 +201,54 @@ async def test_the_throttle_is_waited_out() -> None:
 async def test_an_unknown_error_is_quoted_in_safe_form() -> None:
     with pytest.raises(RemoteError) as raised:
         await answered({"error": "odd\x00_one", "error_description": f"<b>no</b> {REFRESH_TOKEN}"})
-    assert raised.value.message == "Zoho answered odd _one: no ***"
+    assert raised.value.message == (
+        'Zoho gives an answer that is not known; accounts.zohocloud.ca (Canada) answered "odd _one: no ***"'
+    )
+    assert "look the answer up in Zoho's documentation" in raised.value.advice
+
+
+async def test_an_answer_without_words_names_its_status() -> None:
+    with pytest.raises(RemoteError) as raised:
+        await answered({}, 405)
+    assert raised.value.message.endswith("accounts.zohocloud.ca (Canada) answered 405")
+
+
+async def test_a_quotation_ends_without_a_full_stop_of_its_own() -> None:
+    with pytest.raises(RemoteError) as raised:
+        await answered({"error": "invalid_client", "error_description": "Client unknown."})
+    assert raised.value.message.endswith('answered "invalid_client: Client unknown"')
+
+
+CANADA = "accounts.zohocloud.ca (Canada)"
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "said"),
+    [
+        (200, {"error": "invalid_client"}, f'{CANADA} answered "invalid_client"'),
+        (
+            200,
+            {"error": "invalid_client", "error_description": "unknown client"},
+            f'{CANADA} answered "invalid_client: unknown client"',
+        ),
+        (200, {"error": "invalid_client_secret"}, f'{CANADA} answered "invalid_client_secret"'),
+        (200, {"error": "invalid_code"}, f'{CANADA} answered "invalid_code"'),
+        (400, THROTTLE, f'{CANADA} answered "Access Denied: You have made too many requests'),
+        (429, b"", f"{CANADA} answered 429"),
+        (502, b"<html>Bad gateway</html>", f'{CANADA} answered 502 "Bad gateway"'),
+        (400, b"", f"{CANADA} answered 400"),
+    ],
+)
+async def test_zohos_own_words_are_quoted_with_the_host_that_said_them(
+    status: int, body: Any, said: str
+) -> None:
+    with pytest.raises(RemoteError) as raised:
+        await answered(body, status)
+    assert said in raised.value.message
+    assert redact(raised.value.message) == raised.value.message, "the nets leave our own words alone"
+
+
+async def test_an_unknown_client_leads_to_the_data_center_which_cannot_change() -> None:
+    with pytest.raises(RemoteError) as raised:
+        await answered({"error": "invalid_client"})
+    assert "dataCenter cannot change after creation" in raised.value.advice

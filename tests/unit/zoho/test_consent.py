@@ -7,8 +7,8 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from crmflow.api.zohosourceconnection import DataCenter
+from crmflow.http.errors import ErrorClass, RemoteError
 from crmflow.observability.redaction import redact
-from crmflow.transport.errors import ErrorClass, RemoteError
 from crmflow.zoho.consent import answers, authorization_url, callback_parameters, grant_token, new_state
 from crmflow.zoho.datacenters import DATA_CENTERS, ZohoEndpoints
 
@@ -143,7 +143,7 @@ def test_a_forged_accounts_server(server: str) -> None:
 
 
 def test_the_accounts_server_of_a_development_setup() -> None:
-    """It may give its own address or that of the host it stands for, and those of no other data centre."""
+    """It may give its own address or that of the host it stands for, and those of no other data center."""
     setup = ZohoEndpoints("http://127.0.0.1:8080/dc/{dc}", None)
     for server in ("http://127.0.0.1:8080/dc/eu", "https://accounts.zoho.eu"):
         came = {**GOOD, "accounts-server": server}
@@ -169,7 +169,7 @@ def test_without_a_location(name: str) -> None:
 def test_an_account_in_another_data_center() -> None:
     error = refusal(GOOD, DataCenter.US)
     assert error.reason == "WrongDataCenter"
-    assert "data centre EU" in error.message
+    assert "data center EU" in error.message
     assert "spec.zoho.dataCenter is US" in error.message
 
 

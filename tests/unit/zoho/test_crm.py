@@ -8,10 +8,11 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
-from crmflow.api.zohosourceconnection import DataCenter, Environment
+from crmflow.api.zohosourceconnection import DataCenter, Environment, ZohoOrganization
 from crmflow.clock import Clock
-from crmflow.transport.errors import ErrorClass, RemoteError
-from crmflow.transport.http import HttpClient
+from crmflow.http.client import HttpClient
+from crmflow.http.errors import ErrorClass, RemoteError
+from crmflow.observability.redaction import redact
 from crmflow.zoho.crm import Organization, User, ZohoCRM
 from crmflow.zoho.datacenters import ZohoEndpoints
 
@@ -40,16 +41,42 @@ async def test_the_organization() -> None:
                 "zgid": "600434",
                 "company_name": "Acme Inc.",
                 "type": "Production",
+                "time_zone": "Europe/Berlin",
                 "license_details": {"paid": True, "paid_type": "enterprise"},
             }
         ]
     }
     client = crm(httpx.Response(200, json=body), requests)
     found = await client.organization(DataCenter.EU, Environment.SANDBOX, TOKEN)
-    assert found == Organization("1234567890", "600434", "Acme Inc.", "production", "enterprise")
+    assert found == Organization(
+        "1234567890", "600434", "Acme Inc.", "production", "enterprise", "Europe/Berlin"
+    )
     (request,) = requests
     assert (request.method, str(request.url)) == ("GET", "https://sandbox.zohoapis.eu/crm/v8/org")
     assert request.headers["authorization"] == "Zoho-oauthtoken 1000.aaaa.bbbb"
+
+
+async def test_permissions_are_counted_and_known_in_any_spelling() -> None:
+    def lacking(*names: str) -> httpx.Response:
+        details = {"permissions": list(names)}
+        return httpx.Response(403, json={"code": "NO_PERMISSION", "details": details, "message": "no"})
+
+    with pytest.raises(RemoteError) as raised:
+        await organization(lacking(*(f"p{number}" for number in range(10))))
+    assert "lacks the permissions p0, p1, p2, p3, p4, p5, p6, p7 and 2 more;" in raised.value.message
+    assert raised.value.advice.startswith("Grant them")
+    with pytest.raises(RemoteError) as raised:
+        await organization(lacking("p0", "crm_implied_api_access"))
+    assert raised.value.reason == "ApiAccessDisabled"
+
+
+async def test_what_it_tells_fits_into_a_status() -> None:
+    odd = {"id": "1", "company_name": "n" * 900, "type": "t" * 900, "time_zone": "z" * 900}
+    body = {"org": [{**odd, "license_details": {"paid_type": "e" * 900}}]}
+    found = await organization(httpx.Response(200, json=body))
+    ZohoOrganization(
+        id=found.id, name=found.name, type=found.type, edition=found.edition, time_zone=found.time_zone
+    )
 
 
 async def test_the_current_user() -> None:
@@ -97,6 +124,16 @@ def refusal(code: str, details: Any = None) -> dict[str, Any]:
         (401, refusal("AUTHENTICATION_FAILED"), ErrorClass.TERMINAL, "TokenRejected"),
         (401, refusal("UNAUTHORIZED"), ErrorClass.TERMINAL, "TokenRejected"),
         (401, refusal("OAUTH_SCOPE_MISMATCH"), ErrorClass.TERMINAL, "ScopeMissing"),
+        (401, refusal("INVALID_OAUTHSCOPE"), ErrorClass.TERMINAL, "ScopeMissing"),
+        (403, refusal("invalid_oauthscope"), ErrorClass.TERMINAL, "ScopeMissing"),
+        (401, refusal("INVALID_OAUTH_SCOPE"), ErrorClass.TERMINAL, "ScopeMissing"),
+        (401, refusal("SOME_NEW_SCOPE_ERROR"), ErrorClass.TERMINAL, "ScopeMissing"),
+        (
+            401,
+            {"code": "AUTHENTICATION_FAILURE", "message": "invalid oauth scope to access this URL"},
+            ErrorClass.TERMINAL,
+            "ScopeMissing",
+        ),
         (403, refusal("OAUTH_SCOPE_MISMATCH"), ErrorClass.TERMINAL, "ScopeMissing"),
         (
             403,
@@ -115,8 +152,15 @@ def refusal(code: str, details: Any = None) -> dict[str, Any]:
         (400, refusal("FEATURE_NOT_SUPPORTED"), ErrorClass.TERMINAL, "FeatureNotEnabled"),
         (404, refusal("INVALID_URL_PATTERN"), ErrorClass.BUG, "RequestRefused"),
         (400, refusal("INVALID_HOST"), ErrorClass.TERMINAL, "WrongHost"),
-        (400, refusal("INVALID_MODULE"), ErrorClass.BUG, "RequestRefused"),
-        (400, refusal("NOT_SUPPORTED"), ErrorClass.BUG, "RequestRefused"),
+        (400, refusal("INVALID_MODULE"), ErrorClass.TERMINAL, "ModuleNotReadable"),
+        (400, refusal("FIELD_NOT_AVAILABLE"), ErrorClass.TERMINAL, "ColumnNotReadable"),
+        (400, refusal("INVALID_QUERY", {"column_name": "Emial"}), ErrorClass.TERMINAL, "ColumnNotReadable"),
+        (400, refusal("INVALID_QUERY", {"module": "Leeds"}), ErrorClass.TERMINAL, "ModuleNotReadable"),
+        (400, refusal("INVALID_QUERY", {"limit": 2000}), ErrorClass.BUG, "LimitExceeded"),
+        (400, refusal("INVALID_QUERY"), ErrorClass.BUG, "RequestRefused"),
+        (400, refusal("EXPIRED_VALUE"), ErrorClass.TRANSIENT, "PageTokenExpired"),
+        (404, refusal("RESOURCE_NOT_FOUND"), ErrorClass.NOT_FOUND, "NotFound"),
+        (400, refusal("NOT_SUPPORTED"), ErrorClass.TERMINAL, "ModuleNotReadable"),
         (400, refusal("API_NOT_SUPPORTED"), ErrorClass.BUG, "RequestRefused"),
         (400, refusal("INVALID_DATA"), ErrorClass.BUG, "RequestRefused"),
         (400, refusal("INVALID_REQUEST"), ErrorClass.BUG, "RequestRefused"),
@@ -158,6 +202,81 @@ async def test_errors(status: int, body: Any, error_class: ErrorClass, reason: s
     assert (error.error_class, error.reason) == (error_class, reason)
     assert (error.service, error.operation, error.status) == ("ZohoCRM", "organization", status)
     assert not error.maybe_applied
+
+
+HOST = "www.zohoapis.eu (Europe)"
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "said"),
+    [
+        (
+            401,
+            {"code": "INVALID_OAUTHSCOPE", "message": "invalid scope", "details": {}},
+            f'{HOST} answered "INVALID_OAUTHSCOPE: invalid scope"',
+        ),
+        (
+            401,
+            {"code": "INVALID_TOKEN", "message": "invalid oauth token"},
+            '"INVALID_TOKEN: invalid oauth token"',
+        ),
+        (
+            401,
+            {"code": "IP_BLOCKED", "message": "not from here"},
+            f'{HOST} answered "IP_BLOCKED: not from here"',
+        ),
+        (
+            403,
+            "<html><h1>Access denied</h1> from this IP address</html>",
+            '"Access denied from this IP address"',
+        ),
+        (403, {"message": "no"}, f'{HOST} answered "no"'),
+        (403, {"data": [{"code": "NO_PERMISSION", "message": "denied"}]}, '"NO_PERMISSION: denied"'),
+        (403, {"errors": [{"code": "NO_PERMISSION", "message": "denied"}]}, '"NO_PERMISSION: denied"'),
+        (401, {"error": {"code": "INVALID_TOKEN", "message": "old"}}, '"INVALID_TOKEN: old"'),
+        (401, {"error": "invalid_token", "error_description": "too old"}, '"invalid_token: too old"'),
+        (403, "", f"for a reason it does not name; {HOST} answered 403"),
+        (503, refusal("SERVICE_UNAVAILABLE"), f'{HOST} answered "SERVICE_UNAVAILABLE: …"'),
+        (400, refusal("INVALID_HOST"), f'{HOST} answered "INVALID_HOST: …"'),
+        (403, {"code": "X", "message": "token 1000.abcd.ef01 <b>gone</b>"}, '"X: token *** gone"'),
+    ],
+)
+async def test_zohos_own_words_are_quoted_with_the_host_that_said_them(
+    status: int, body: Any, said: str
+) -> None:
+    response = (
+        httpx.Response(status, text=body) if isinstance(body, str) else httpx.Response(status, json=body)
+    )
+    with pytest.raises(RemoteError) as raised:
+        await organization(response)
+    assert said in raised.value.message
+    assert redact(raised.value.message) == raised.value.message, "the nets leave our own words alone"
+
+
+@pytest.mark.parametrize(
+    ("permissions", "named"),
+    [
+        (["Crm_Implied_View_Contacts"], "lacks the permission Crm_Implied_View_Contacts;"),
+        (["Crm_A", "Crm_B"], "lacks the permissions Crm_A, Crm_B;"),
+        ("Crm_Implied_View_Contacts", "lacks the permission Crm_Implied_View_Contacts;"),
+        ([], "may not read this in Zoho CRM;"),
+        (None, "may not read this in Zoho CRM;"),
+        ([{"name": "Crm_A"}, 7], "may not read this in Zoho CRM;"),
+    ],
+)
+async def test_the_permission_that_lacks_is_named(permissions: Any, named: str) -> None:
+    with pytest.raises(RemoteError) as raised:
+        await organization(httpx.Response(403, json=refusal("NO_PERMISSION", {"permissions": permissions})))
+    assert raised.value.reason == "PermissionDenied"
+    assert named in raised.value.message
+
+
+async def test_an_edition_that_is_too_low_is_no_permission_to_grant() -> None:
+    body = {"code": "NO_PERMISSION", "details": {}, "message": "feature not available in this edition"}
+    with pytest.raises(RemoteError) as raised:
+        await organization(httpx.Response(403, json=body))
+    assert raised.value.reason == "FeatureNotEnabled"
+    assert "not available in this edition" in raised.value.message
 
 
 @pytest.mark.parametrize(

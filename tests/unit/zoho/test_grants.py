@@ -11,9 +11,9 @@ from pydantic import SecretStr
 
 from crmflow.api.zohosourceconnection import DataCenter
 from crmflow.clock import Clock
+from crmflow.http.client import HttpClient
+from crmflow.http.errors import ErrorClass, RemoteError
 from crmflow.observability.redaction import redact
-from crmflow.transport.errors import ErrorClass, RemoteError
-from crmflow.transport.http import HttpClient
 from crmflow.zoho.datacenters import ZohoEndpoints
 from crmflow.zoho.grants import Grant, ZohoGrants
 
