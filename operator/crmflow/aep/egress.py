@@ -15,7 +15,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from crmflow.mounted import MountedFile, read_model
+from crmflow.reloading import ReloadedFile, read_model
 
 log = logging.getLogger("crmflow.egress")
 
@@ -53,8 +53,18 @@ class AllowListFile:
     """The list in force: that of ``path`` once it can be used, else the packaged one."""
 
     def __init__(self, path: str | None = None) -> None:
-        self._file = MountedFile(Path(path), IpAllowList, "IP allow list", log) if path else None
+        self._file = (
+            ReloadedFile(Path(path), IpAllowList, "IP allow list (CRMFLOW_IP_ALLOW_LIST)", log)
+            if path
+            else None
+        )
 
     def current(self) -> IpAllowList:
         """The list as it is now."""
         return (self._file.current() if self._file else None) or packaged_allow_list()
+
+    @property
+    def usable(self) -> bool:
+        """False while there is a file that can't be used; it is looked at."""
+        self.current()
+        return self._file is None or self._file.usable

@@ -1,6 +1,6 @@
 """What AEP's errors mean (platform.md 2), for the gateway and all five services.
 
-Codes are numbers with an HTTP status, as in ``FLOW-1404-412``. The catalogues of Flow Service and of the
+Codes are numbers with an HTTP status, as in ``FLOW-1404-412``. The catalogs of Flow Service and of the
 source providers overlap in one code, so each has its own table, and the prefix says which one to look into
 first. A status alone decides only where no row knows the code.
 """
@@ -8,14 +8,29 @@ first. A status alone decides only where no row knows the code.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from crmflow.aep import fields
-from crmflow.observability.redaction import sanitise
-from crmflow.transport.errors import ErrorClass, RemoteError
-from crmflow.transport.http import Answer
+from crmflow.http.client import Answer
+from crmflow.http.error_bodies import envelope, page_text
+from crmflow.http.errors import ErrorClass, RemoteError
+from crmflow.observability.redaction import sanitize
+
+T = TypeVar("T")
+
+
+async def found(read: Awaitable[T]) -> T | None:
+    """The answer to a read, None if there is no such object. That it exists in another version is an error:
+    raises RemoteError.
+    """
+    try:
+        return await read
+    except RemoteError as error:
+        if error.error_class is ErrorClass.NOT_FOUND and error.reason != "VersionNotFound":
+            return None
+        raise
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +40,7 @@ class Meaning:
     error_class: ErrorClass
     reason: str
     advice: str = ""
+    cure_is_silent: bool = False
 
 
 def _terminal(reason: str, advice: str) -> Meaning:
@@ -51,7 +67,7 @@ _API_KEY_REJECTED = _terminal(
     "Check clientId in the platform Secret, and that its project has the Experience Platform API.",
 )
 _ORGANIZATION_REJECTED = _terminal(
-    "OrganizationRejected", "Check spec.platform.organization against the organisation of the credential."
+    "OrganizationRejected", "Check spec.platform.organization against the organization of the credential."
 )
 _PERMISSION_DENIED = _terminal(
     "PermissionDenied",
@@ -63,9 +79,12 @@ _SANDBOX_NOT_FOUND = _terminal(
 _SOURCE_NOT_OFFERED = _terminal(
     "SourceNotOffered", "Adobe may have withdrawn the Zoho CRM source; ask Adobe before changing anything."
 )
-_SOURCE_REFUSED = _terminal(
+_SOURCE_REFUSED = Meaning(
+    ErrorClass.TERMINAL,
     "SourceRefused",
-    "AEP could not use Zoho CRM: check the grant, the data centre and the Allowed IPs in Zoho.",
+    "Zoho CRM or its connector refused, not Platform: the condition Tested of the ZohoSourceConnection tells "
+    "more.",
+    cure_is_silent=True,  # it may pass, and is cured at Zoho, which sends no event
 )
 _MAPPING_INVALID = _terminal(
     "MappingInvalid",
@@ -100,7 +119,6 @@ _GATEWAY: Mapping[str, Meaning] = {
 }
 
 _FLOW_SERVICE: Mapping[str, Meaning] = {
-    "1100-400": _PERMISSION_DENIED,
     "1101-404": NOT_FOUND,
     "1102-500": UNAVAILABLE,
     "1103-503": UNAVAILABLE,
@@ -142,6 +160,8 @@ _FLOW_SERVICE: Mapping[str, Meaning] = {
     "2001-401": _ORGANIZATION_REJECTED,
     "2002-401": _ORGANIZATION_REJECTED,
     "2105-400": BUG,
+    "2114-400": _TOKEN_REJECTED,
+    "2115-400": _TOKEN_REJECTED,
     "2110-400": BUG,
     "2111-403": BUG,
     "2117-500": UNAVAILABLE,
@@ -153,12 +173,13 @@ _FLOW_SERVICE: Mapping[str, Meaning] = {
 }
 
 _SOURCES: Mapping[str, Meaning] = {
+    "1001-401": _PERMISSION_DENIED,
+    "1009-403": _ORGANIZATION_REJECTED,
     "1300-400": _PATCH_NOT_SUPPORTED,
     "1302-400": _SOURCE_NOT_OFFERED,
     "1304-400": BUG,
     "1305-400": _SOURCE_NOT_OFFERED,
     "1307-400": BUG,
-    "1308-400": _SOURCE_REFUSED,
     "1321-400": BUG,
     "1325-400": _terminal(
         "DatasetNotFound", "Check spec.target.dataset; the dataset may have expired or been deleted."
@@ -200,13 +221,33 @@ _SCHEMA_REGISTRY: Mapping[str, Meaning] = {
     "1012-404": NOT_FOUND,
 }
 
-# Every service looks for the sandbox first. Without these a misspelt one would make everything in it look
+# Every service looks for the sandbox first. Without these a misspelled one would make everything in it look
 # deleted.
 _ANY_SERVICE: Mapping[str, Meaning] = {
     "2100-404": _SANDBOX_NOT_FOUND,
     "2101-404": _SANDBOX_NOT_FOUND,
     "2103-404": _SANDBOX_NOT_FOUND,
+    "2106-404": _SANDBOX_NOT_FOUND,
 }
+
+# The codes that wrap what a source's provider says (platform.md 2.3, 2.4): what they mean stands in the text.
+_WRAPPERS = frozenset({"1014", "1100", "1105", "1106", "1308"})
+_NOT_ENTITLED = re.compile(r"\bnot entitled to th(?:is|e) operation\b", re.I)
+"""The one text of Platform's own among them."""
+_NO_WORDS = re.compile(r"(?:the user is unauthorized|the requested operation is forbidden)?[\s.]*", re.I)
+"""What 1105 and 1106 say before the provider's text; alone, it is Platform that refuses."""
+
+_SAYS_SOMETHING = (
+    *("type", "title", "report", "detail", "message", "errorMessage", "errorDetails"),
+    *("error_code", "errorCode", "code"),
+)
+"""The fields of which an error has at least one (platform.md 2.1)."""
+_PAGES = frozenset({403, 404})
+"""Statuses that mean something else on the page of what stands between: every service of AEP answers in JSON,
+or with no body at all, and only a service knows of permissions and objects.
+"""
+
+_SPEAKS_FOR_ITSELF = frozenset({"1105-401", "1106-403"})
 
 _TABLES_BY_PREFIX: Mapping[str, tuple[Mapping[str, Meaning], ...]] = {
     "XDM": (_SCHEMA_REGISTRY,),
@@ -220,7 +261,9 @@ _BY_STATUS: Mapping[int, Meaning] = {
     401: _TOKEN_REJECTED,
     403: _PERMISSION_DENIED,
     404: NOT_FOUND,
-    406: Meaning(ErrorClass.NOT_FOUND, "VersionNotFound"),
+    406: Meaning(
+        ErrorClass.NOT_FOUND, "VersionNotFound", "It exists, but not in this version: name another one."
+    ),
     408: UNAVAILABLE,
     409: Meaning(ErrorClass.CONFLICT, "Conflict"),
     412: STALE_ETAG,
@@ -229,6 +272,11 @@ _BY_STATUS: Mapping[int, Meaning] = {
 _REFUSED = _terminal(
     "RequestRefused", "AEP refuses what the resource asks for: compare its message with the spec."
 )
+_REFUSED_WITHOUT_WORDS = _terminal(
+    "RequestRefused",
+    "AEP refuses what the resource asks for. Look at what was changed last; if it stays, ask Adobe, with the "
+    "request id that the operator logs.",
+)
 _UNEXPECTED = Meaning(
     ErrorClass.TRANSIENT,
     "UnexpectedAnswer",
@@ -236,21 +284,27 @@ _UNEXPECTED = Meaning(
 )
 
 _CODE = re.compile(r"(?:([A-Za-z]+)-)?([0-9]{4}-[0-9]{3})$")
+_DETAIL_LENGTH = 384
 _REQUEST_ID = re.compile(r"[\w.:-]{1,80}")
 
 
 def platform_error(answer: Answer) -> RemoteError:
     """The error in an answer that is not 2xx, in any shape of platform.md 2.1, HTML and nothing included."""
-    body = answer.json_or_none()
+    body = envelope(answer.json_or_none(), _SAYS_SOMETHING)
     report = fields.obj(body, "report")
     code = _code(body)
-    meaning = _UNEXPECTED if _is_page(answer, body) else meaning_of(code, answer.status)
+    texts = _texts(body, report)
+    page = "" if answer.json_or_none() is not None else page_text(answer)
+    meaning = _UNEXPECTED if page and answer.status in _PAGES else meaning_of(code, answer.status, texts)
+    message = _message(*texts)
+    if meaning is _REFUSED and not (message or page):
+        meaning = _REFUSED_WITHOUT_WORDS
     return RemoteError(
         answer.call.service,
         answer.call.operation,
         meaning.error_class,
         meaning.reason,
-        _message(body, report, answer.status),
+        message or _without_words(answer.status, page),
         advice=meaning.advice,
         status=answer.status,
         code=code,
@@ -258,15 +312,24 @@ def platform_error(answer: Answer) -> RemoteError:
         retry_after=answer.retry_after,
         # A gateway's 5xx says nothing about what the service behind it has done.
         maybe_applied=answer.call.changes and (answer.status >= 500 or answer.status == 408),
+        cure_is_silent=meaning.cure_is_silent,
     )
 
 
-def meaning_of(code: str | None, status: int) -> Meaning:
-    """The row for a code such as ``FLOW-1404-412`` or ``401013``, else the one for the status."""
+def meaning_of(code: str | None, status: int, texts: Sequence[str] = ()) -> Meaning:
+    """The row for a code such as ``FLOW-1404-412`` or ``401013``, else the one for the status. A code that
+    wraps what somebody else says is judged by the ``texts`` of the answer.
+    """
     if code is not None:
         if code in _GATEWAY:
             return _GATEWAY[code]
         prefix, number = _split(code)
+        if (
+            number.partition("-")[0] in _WRAPPERS
+            and _is_refusal(status)
+            and (wrapped := _wrapped(number, texts))
+        ):
+            return wrapped
         for table in (_ANY_SERVICE, *_TABLES_BY_PREFIX.get(prefix, _OTHER_TABLES)):
             if number in table:
                 return table[number]
@@ -277,11 +340,18 @@ def meaning_of(code: str | None, status: int) -> Meaning:
     return _REFUSED if 400 <= status < 500 else _UNEXPECTED
 
 
-def _is_page(answer: Answer, body: Any) -> bool:
-    """Whether a 404 is the page of something that stands between: every service of AEP answers in JSON, or
-    with no body at all, and only a service knows that an object is gone.
-    """
-    return answer.status == 404 and body is None and bool(answer.body.strip()) and answer.body != b"null"
+def _wrapped(number: str, texts: Sequence[str]) -> Meaning | None:
+    """What a wrapper of this number means; None where it wraps nothing, and its status decides."""
+    if any(map(_NOT_ENTITLED.search, texts)):
+        return _PERMISSION_DENIED
+    if number in _SPEAKS_FOR_ITSELF and all(map(_NO_WORDS.fullmatch, texts[1:] or texts)):
+        return None
+    return _SOURCE_REFUSED
+
+
+def _is_refusal(status: int) -> bool:
+    """Whether a status is a final refusal; with others Platform may not have asked the provider at all."""
+    return status < 500 and status not in (408, 429)
 
 
 def _split(code: str) -> tuple[str, str]:
@@ -293,21 +363,34 @@ def _code(body: Any) -> str | None:
     gateway = fields.text(body, "error_code")
     if re.fullmatch(r"[0-9]{6}", gateway):
         return gateway
-    for value in (fields.text(body, "type"), gateway, fields.text(body, "code")):
+    for value in (fields.text(body, name) for name in ("type", "error_code", "errorCode", "code")):
         if match := _CODE.search(value):
             return match[0]
     return None
 
 
-def _message(body: Any, report: Mapping[str, Any], status: int) -> str:
-    """AEP's title and its most detailed text."""
-    title = sanitise(fields.text(body, "title"), 120)
-    detail = sanitise(
-        fields.text(report, "detailed-message")
-        or fields.text(body, "errorDetails", "detail", "errorMessage", "message"),
-    )
-    parts = [title, "" if detail.casefold() == title.casefold() else detail]
-    return ": ".join(part for part in parts if part) or f"answered {status} without saying why"
+def _texts(body: Any, report: Mapping[str, Any]) -> list[str]:
+    """The title, and every text beside it, the most detailed one first."""
+    details = [
+        fields.text(report, "detailed-message"),
+        *(fields.text(body, name) for name in ("errorDetails", "detail", "errorMessage", "message")),
+    ]
+    return [fields.text(body, "title"), *filter(None, details)]
+
+
+def _message(title: str, *details: str) -> str:
+    """AEP's title and its most detailed text, of which the end is the cause."""
+    title, detail = sanitize(title, 120), sanitize("".join(details[:1]), _DETAIL_LENGTH, keep_end=True)
+    parts = [title, "" if _bare(detail) == _bare(title) else detail]
+    return ": ".join(part for part in parts if part)
+
+
+def _bare(text: str) -> str:
+    return text.rstrip(". ").casefold()
+
+
+def _without_words(status: int, page: str) -> str:
+    return f'answered {status} with a page: "{page}"' if page else f"answered {status} without saying why"
 
 
 def _request_id(answer: Answer, report: Mapping[str, Any]) -> str | None:

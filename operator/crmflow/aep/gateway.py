@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import copy
 from typing import Any, Protocol
 
 from pydantic import SecretStr
 
 from crmflow.aep.errors import TOKEN_REJECTED_CODE, platform_error
-from crmflow.transport.errors import RemoteError
-from crmflow.transport.http import Answer, HttpClient
-from crmflow.transport.limiter import Turn, unlimited
+from crmflow.http.client import Answer, Call, HttpClient
+from crmflow.http.errors import RemoteError
+from crmflow.http.limiter import Turn, unlimited
 
 Params = Sequence[tuple[str, str]]
 
@@ -27,8 +28,12 @@ class TokenSource(Protocol):
         ...
 
 
+class ReadOnlyError(Exception):
+    """Something was about to be changed through a gateway that only reads: nothing was sent."""
+
+
 class Gateway:
-    """One organisation, sandbox and credential at the gateway."""
+    """One organization, sandbox and credential at the gateway."""
 
     def __init__(
         self,
@@ -44,11 +49,20 @@ class Gateway:
         self._base_url = base_url.rstrip("/")
         self._token = token
         self._turn = turn
+        self._read_only = False
         self._headers = {
             "x-api-key": client_id,
             "x-gw-ims-org-id": organization,
             "x-sandbox-name": sandbox,
         }
+
+    def read_only(self) -> Gateway:
+        """The same gateway, through which nothing can be changed: :meth:`send` raises :class:`ReadOnlyError`
+        instead.
+        """
+        gateway = copy(self)
+        gateway._read_only = True
+        return gateway
 
     async def send(
         self,
@@ -60,12 +74,16 @@ class Gateway:
         params: Params | None = None,
         json: Any = None,
         headers: Mapping[str, str] | None = None,
+        reads: bool = False,
     ) -> Answer:
-        """Send one request and return its 2xx answer; raises :class:`RemoteError` for any other.
+        """Send one request and return its 2xx answer; raises :class:`RemoteError` for any other. ``reads``
+        marks a POST that changes nothing.
 
         A token that the gateway has stopped accepting is replaced once: the refused request did not get past
         the gateway, so repeating it is safe for every method.
         """
+        if self._read_only and Call(service, operation, method).changes and not reads:
+            raise ReadOnlyError(f"{operation} is not allowed here: it changes Platform, and is not sent")
 
         async def attempt(token: SecretStr) -> Answer:
             bearer = {"Authorization": f"Bearer {token.get_secret_value()}"}
@@ -92,10 +110,3 @@ class Gateway:
                 raise
         self._token.reject(token)
         return await attempt(await self._token.get())
-
-
-class Service:
-    """Base of what talks to one of the services behind the gateway."""
-
-    def __init__(self, gateway: Gateway) -> None:
-        self._gateway = gateway

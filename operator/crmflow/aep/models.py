@@ -1,4 +1,4 @@
-"""AEP's objects as the operator sees them: what it acts on, normalised so that equal things are equal.
+"""AEP's objects as the operator sees them: what it acts on, normalized so that equal things are equal.
 
 Field names are AEP's own in Python's spelling. A text that AEP does not send is empty. Instants are seconds
 since the epoch, though AEP mostly sends milliseconds.
@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Literal
+
+from pydantic import SecretStr
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +62,13 @@ class FlowSpec:
 
 @dataclass(frozen=True, slots=True)
 class Created:
-    """The id of a new or changed object, and its etag with the inner quotes if the answer had one."""
+    """What an answer says of a new or changed object."""
 
     id: str
-    etag: str | None
+    etag: str | None = None
+    """With the inner quotes; None where the service has none, or did not say."""
+    version: int | None = None
+    """A schema's major version, or a mapping set's, which a flow names together with the id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,9 +125,66 @@ class Preview:
     """Values by column name. They are people's data: for whoever asked for them, and never kept."""
 
 
+class LandingZoneProvider(StrEnum):
+    """Whose storage a landing zone is in."""
+
+    AZURE = "Azure"
+    AWS = "AWS"
+
+
+@dataclass(frozen=True, slots=True)
+class LandingZone:
+    """The container of a sandbox into which files are dropped for Platform (landing-zone.md E.1)."""
+
+    provider: LandingZoneProvider
+    container: str
+    """The container's name; on AWS bucket and folder."""
+    life_days: int | None
+    """How long a file stays there, in days; None if Platform does not say."""
+
+
+@dataclass(frozen=True, slots=True)
+class LandingZoneCredentials:
+    """What opens the container of a landing zone on Azure, for all of it and for everybody in the sandbox
+    (landing-zone.md E.1).
+    """
+
+    container: str
+    storage_account: str
+    sas_uri: SecretStr
+    """The container's address with a SAS that reads, writes and deletes."""
+    expires_at: float | None
+    """The beginning of the day on which the SAS ends; None if Platform does not say."""
+
+
+@dataclass(frozen=True, slots=True)
+class LandingZoneEntry:
+    """A file or a folder of a landing zone, as explore shows it (landing-zone.md E.2)."""
+
+    name: str
+    path: str
+    """Beginning with the container's name, without a slash at its end."""
+    is_folder: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFiles:
+    """The files that a source connection reads (landing-zone.md E.2)."""
+
+    path: str
+    """Beginning with the container's name."""
+    type: str
+    """``folder`` or ``file``."""
+    format: str
+    """``delimited``, ``json`` or ``parquet``."""
+    column_delimiter: str
+    encoding: str
+    compression: str
+
+
 @dataclass(frozen=True, slots=True)
 class SourceConnection:
-    """A table of a base connection (platform.md 4.2)."""
+    """A table of a base connection (platform.md 4.2), or files of a landing zone (landing-zone.md E.2)."""
 
     id: str
     etag: str
@@ -134,6 +196,8 @@ class SourceConnection:
     table_name: str
     column_names: tuple[str, ...]
     """Names of the columns, in their order."""
+    files: SourceFiles | None = None
+    """None of what reads a table."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +217,7 @@ class TargetConnection:
 
 
 @dataclass(frozen=True, slots=True)
-class Schedule:
+class ScheduleParams:
     """``scheduleParams`` (platform.md 6.1). What AEP does not show is None."""
 
     start_time: int | None
@@ -184,7 +248,7 @@ class RunState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RunError:
-    """What went wrong in a run, sanitised; ``record_count`` is the number of records, where AEP tells it."""
+    """What went wrong in a run, sanitized; ``record_count`` is the number of records, where AEP tells it."""
 
     code: str
     message: str
@@ -201,6 +265,15 @@ class RunMetrics:
     records_failed: int | None = None
     bytes_read: int | None = None
     bytes_written: int | None = None
+
+    @property
+    def lost_none(self) -> bool:
+        """True if the counts show that every record which was read was ingested."""
+        if self.records_failed:
+            return False
+        if self.records_read is None or self.records_written is None:
+            return self.records_failed == 0
+        return self.records_written >= self.records_read
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,7 +320,7 @@ class Flow:
     flow_spec_id: str
     source_connection_ids: tuple[str, ...]
     target_connection_ids: tuple[str, ...]
-    schedule: Schedule
+    schedule: ScheduleParams
     delta_column: str | None
     mapping_set_id: str | None
     mapping_version: int | None
@@ -257,6 +330,22 @@ class Flow:
     """Whether it has ``options`` at all."""
     transformations: tuple[Mapping[str, Any], ...] = field(default=(), hash=False)
     """As AEP shows them: a patch replaces one by its index (platform.md 6.2)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """An object of Flow Service as a listing shows it: enough to recognize it, and to notice a change."""
+
+    id: str
+    etag: str
+    name: str
+    description: str
+    state: str
+    created_at: float
+    """Orders objects by age."""
+    parents: tuple[str, ...] = ()
+    """What it is built on: a base connection's id, or those of a flow's source and target connection."""
+    last_run: Run | None = None
 
 
 class SourceType(StrEnum):
@@ -278,7 +367,7 @@ class FieldMapping:
 
 @dataclass(frozen=True, slots=True)
 class MappingCheck:
-    """Data Prep's verdict on one mapping; ``message`` is sanitised and empty if it is fine."""
+    """Data Prep's verdict on one mapping; ``message`` is sanitized and empty if it is fine."""
 
     ok: bool
     message: str
@@ -321,6 +410,14 @@ class Schema:
         """The part of the version that content types name."""
         major = self.version.partition(".")[0]
         return int(major) if major.isdecimal() else 1
+
+
+@dataclass(frozen=True, slots=True)
+class IdentityDescriptor:
+    """What makes a field of a schema an identity (platform.md 10)."""
+
+    schema_id: str
+    is_primary: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,10 +7,12 @@ from typing import Any
 
 from crmflow.aep import fields
 from crmflow.aep.models import Run, RunError, RunMetrics, RunState
-from crmflow.observability.redaction import sanitise
+from crmflow.observability.redaction import sanitize
 
 MOST_ERRORS = 5
 """Errors of a run that are kept; the rest stands in Platform."""
+ERROR_LENGTH = 1024
+"""Characters of an error's text that are kept: the beginning, and the cause at the end."""
 _STATE_LENGTH = 64
 _END_OF_TIME = 10.0**14
 """Milliseconds; what lies beyond is no date."""
@@ -29,12 +31,15 @@ _STATES = {
 
 
 def run_of(raw: Mapping[str, Any]) -> Run:
-    """An item of ``/runs``. A success that refused records is a partial one, whatever it calls itself."""
+    """An item of ``/runs``. A success that refused records is a partial one, whatever it calls itself. One
+    with errors has refused some, unless its counts show that it did not.
+    """
     metrics = fields.obj(raw, "metrics")
     summary, duration = fields.obj(metrics, "statusSummary"), fields.obj(metrics, "durationSummary")
     measured, errors = _metrics(metrics), tuple(_errors(summary))[:MOST_ERRORS]
     state = _state(fields.text(summary, "status") or fields.text(raw, "state"))
-    if state == RunState.SUCCESS and (errors or (measured and measured.records_failed)):
+    refused = measured.records_failed if measured else None
+    if state == RunState.SUCCESS and (refused or (errors and not (measured and measured.lost_none))):
         state = RunState.PARTIAL_SUCCESS
     return Run(
         id=fields.text(raw, "id"),
@@ -63,7 +68,7 @@ def last_run_of(flow: Mapping[str, Any]) -> Run | None:
 
 
 def _state(text: str) -> str:
-    return _STATES.get(text.lower().replace("_", ""), sanitise(text, _STATE_LENGTH))
+    return _STATES.get(text.lower().replace("_", ""), sanitize(text, _STATE_LENGTH))
 
 
 def _metrics(metrics: Mapping[str, Any]) -> RunMetrics | None:
@@ -87,9 +92,10 @@ def _errors(summary: Mapping[str, Any]) -> Iterator[RunError]:
     seen: set[str] = set()
     extensions = fields.obj(summary, "extensions")
     for raw in (*fields.objects(summary.get("errors")), *fields.objects(extensions.get("errors"))):
-        code, message = sanitise(fields.text(raw, "code"), 64), sanitise(fields.text(raw, "message"))
-        if code not in seen and (code or message):
-            seen.add(code)
+        code = sanitize(fields.text(raw, "code"), 64)
+        message = sanitize(fields.text(raw, "message"), ERROR_LENGTH, keep_end=True)
+        if (code or message) not in seen and (code or message):
+            seen.add(code or message)
             yield RunError(code, message, _count(raw.get("recordCount")))
 
 

@@ -2,43 +2,50 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import ClassVar
 
 from crmflow.aep import fields
-from crmflow.aep.gateway import Service
+from crmflow.aep.collection import Collection, Query, Raw, Selection, Verb
 from crmflow.aep.models import Sandbox
-from crmflow.observability.redaction import sanitise
+from crmflow.http.client import Answer
+from crmflow.observability.redaction import sanitize
 
-SERVICE = "Sandboxes"
 _WORD = 64
-_PATH = "/data/foundation/sandbox-management/"
 
 
-class Sandboxes(Service):
-    """The sandboxes of the organisation."""
+@dataclass(frozen=True, eq=False, repr=False)
+class _Sandboxes(Collection[Sandbox, Sandbox]):
+    service: ClassVar[str] = "Sandboxes"
+    base_path: ClassVar[str] = "/data/foundation/sandbox-management"
 
-    async def sandboxes(self) -> tuple[Sandbox, ...]:
-        """The sandboxes that the credential's role contains."""
-        answer = await self._gateway.send(SERVICE, "sandboxes.list", "GET", _PATH)
+    @property
+    def path(self) -> str:
+        """The listing is the service's root."""
+        return f"{self.base_path}/"
+
+    def queries(self, selection: Selection) -> Iterable[Query]:
+        if selection is not None:
+            raise self.selection_error(selection)
+        return [Query()]
+
+    def page(self, answer: Answer) -> tuple[Raw, ...]:
         body = answer.json()
         if not isinstance(body, dict) or "sandboxes" not in body:
             raise answer.unreadable("no sandboxes")
-        return tuple(
-            Sandbox(
-                name=fields.text(raw, "name"),
-                state=sanitise(fields.text(raw, "state"), _WORD),
-                type=fields.text(raw, "type"),
-                region=sanitise(fields.text(raw, "region"), _WORD),
-                modified_at=_instant(fields.text(raw, "lastModifiedDate")),
-            )
-            for raw in fields.objects(body["sandboxes"])
-        )
+        return fields.objects(body["sandboxes"])
 
 
-def _instant(text: str) -> float | None:
-    """Seconds since the epoch; a time without an offset is UTC."""
-    try:
-        instant = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    return (instant if instant.tzinfo else instant.replace(tzinfo=UTC)).timestamp()
+def _sandbox(raw: Raw) -> Sandbox:
+    return Sandbox(
+        name=fields.text(raw, "name"),
+        state=sanitize(fields.text(raw, "state"), _WORD),
+        type=fields.text(raw, "type"),
+        region=sanitize(fields.text(raw, "region"), _WORD),
+        modified_at=fields.instant(fields.text(raw, "lastModifiedDate")),
+    )
+
+
+SANDBOXES = _Sandboxes("sandboxes", _sandbox, _sandbox, frozenset({Verb.LIST}))
+"""The sandboxes that the credential's role contains."""

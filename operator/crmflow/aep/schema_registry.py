@@ -2,122 +2,82 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
-from urllib.parse import quote
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import ClassVar
 
 from crmflow.aep import fields
-from crmflow.aep.gateway import Service
-from crmflow.aep.models import Schema
+from crmflow.aep.collection import Collection, Named, Query, Raw, Selection, Verb
+from crmflow.aep.models import Created, IdentityDescriptor, Schema
+from crmflow.http.client import Answer
 
-SERVICE = "SchemaRegistry"
-_BASE = "/data/foundation/schemaregistry/tenant"
-_PATH = f"{_BASE}/schemas"
+IDENTITY = "xdm:descriptorIdentity"
+"""The type of a descriptor that makes a field an identity."""
 _LISTED_AT_MOST = "300"
 _UNION = "union"
-_IDENTITY = "xdm:descriptorIdentity"
+_SERVICE = "SchemaRegistry"
+_BASE_PATH = "/data/foundation/schemaregistry/tenant"
 
 
-class Schemas(Service):
-    """The organisation's own schemas."""
+@dataclass(frozen=True, eq=False, repr=False)
+class _Schemas(Collection[Schema, Schema]):
+    service: ClassVar[str] = _SERVICE
+    base_path: ClassVar[str] = _BASE_PATH
+    name_field: ClassVar[str] = "title"
 
-    async def schema(self, schema_id: str, major_version: int = 1) -> Schema:
-        """The schema by ``$id`` or ``meta:altId``, at the latest minor version; NotFound if there is none."""
-        answer = await self._gateway.send(
-            SERVICE,
-            "schemas.get",
-            "GET",
-            f"{_PATH}/{quote(schema_id, safe='')}",
-            # The version is mandatory on a lookup, and other media types are refused.
-            headers={"Accept": f"application/vnd.adobe.xed-full+json; version={major_version}"},
-        )
-        body = fields.obj(answer.json())
-        if not fields.text(body, "$id"):
-            raise answer.unreadable("no schema")
-        return _schema(body)
+    def lookup(self, version: int | None) -> Query:
+        # The version is mandatory on a lookup, and other media types are refused.
+        return Query(headers={"Accept": f"application/vnd.adobe.xed-full+json; version={version or 1}"})
 
-    async def schemas_titled(self, title: str) -> tuple[Schema, ...]:
-        """The schemas of exactly this title, as a listing shows them: without description and tags."""
-        answer = await self._gateway.send(
-            SERVICE,
-            "schemas.list",
-            "GET",
-            _PATH,
-            params=[("property", f"title=={title}"), ("orderby", "title"), ("limit", _LISTED_AT_MOST)],
-            headers={"Accept": "application/vnd.adobe.xed-id+json"},
-        )
+    def queries(self, selection: Selection) -> Iterable[Query]:
+        if not isinstance(selection, Named):
+            raise self.selection_error(selection)
+        params = [
+            ("property", f"title=={selection.name}"),
+            ("orderby", "title"),
+            ("limit", _LISTED_AT_MOST),
+        ]
+        return [Query(params, {"Accept": "application/vnd.adobe.xed-id+json"})]
+
+    def page(self, answer: Answer) -> tuple[Raw, ...]:
         body = answer.json()
         if not isinstance(body, dict) or "results" not in body:
             raise answer.unreadable("no listing")
-        return tuple(
-            _schema(raw) for raw in fields.objects(body["results"]) if fields.text(raw, "title") == title
-        )
+        return fields.objects(body["results"])
 
-    async def create_schema(
-        self, title: str, description: str, class_id: str, field_groups: Sequence[str]
-    ) -> Schema:
-        """A new schema of a class and field groups; not idempotent."""
-        answer = await self._gateway.send(
-            SERVICE,
-            "schemas.create",
-            "POST",
-            _PATH,
-            json={
-                "type": "object",
-                "title": title,
-                "description": description,
-                "allOf": [{"$ref": part} for part in (class_id, *field_groups)],
-            },
-        )
+    def found(self, answer: Answer, object_id: str) -> Raw:
         body = fields.obj(answer.json())
         if not fields.text(body, "$id"):
+            raise answer.unreadable("no schema")
+        return body
+
+    def created(self, answer: Answer, known_id: str = "") -> Created:
+        body = fields.obj(answer.json_or_none())
+        schema_id = fields.text(body, "$id") or known_id
+        if not schema_id:
             raise answer.unreadable("no $id")
-        return _schema(body)
-
-    async def has_primary_identity(self, schema_id: str) -> bool:
-        """Whether a descriptor makes a field of the schema its primary identity."""
-        answer = await self._gateway.send(
-            SERVICE,
-            "descriptors.list",
-            "GET",
-            f"{_BASE}/descriptors",
-            headers={"Accept": "application/vnd.adobe.xdm+json"},
-        )
-        return any(
-            fields.text(descriptor, "xdm:sourceSchema") == schema_id
-            and fields.boolean(descriptor.get("xdm:isPrimary"))
-            for descriptor in fields.objects(fields.obj(answer.json()).get(_IDENTITY))
-        )
-
-    async def set_primary_identity(self, schema: Schema, path: str, namespace: str) -> None:
-        """Make the field at ``path``, such as ``/personalEmail/address``, the primary identity of a schema
-        that has none; ``namespace`` is a code.
-        """
-        descriptor = {
-            "@type": _IDENTITY,
-            "xdm:sourceSchema": schema.id,
-            "xdm:sourceVersion": schema.major_version,
-            "xdm:sourceProperty": path,
-            "xdm:namespace": namespace,
-            "xdm:property": "xdm:code",
-            "xdm:isPrimary": True,
-        }
-        await self._gateway.send(
-            SERVICE, "descriptors.create", "POST", f"{_BASE}/descriptors", json=descriptor
-        )
-
-    async def enable_schema_for_profile(self, schema_id: str) -> None:
-        """Make the schema part of the union schema, for good."""
-        await self._gateway.send(
-            SERVICE,
-            "schemas.patch",
-            "PATCH",
-            f"{_PATH}/{quote(schema_id, safe='')}",
-            json=[{"op": "add", "path": "/meta:immutableTags", "value": [_UNION]}],
-        )
+        return Created(schema_id, version=_schema(body).major_version)
 
 
-def _schema(raw: Mapping[str, Any]) -> Schema:
+@dataclass(frozen=True, eq=False, repr=False)
+class _Descriptors(Collection[IdentityDescriptor, IdentityDescriptor]):
+    service: ClassVar[str] = _SERVICE
+    base_path: ClassVar[str] = _BASE_PATH
+
+    def queries(self, selection: Selection) -> Iterable[Query]:
+        if selection is not None:
+            raise self.selection_error(selection)
+        return [Query(headers={"Accept": "application/vnd.adobe.xdm+json"})]
+
+    def page(self, answer: Answer) -> tuple[Raw, ...]:
+        """All kinds come in one answer, sorted by kind; those of identities are taken."""
+        return fields.objects(fields.obj(answer.json()).get(IDENTITY))
+
+    def created(self, answer: Answer, known_id: str = "") -> Created:
+        return Created(fields.text(answer.json_or_none(), "@id") or known_id)
+
+
+def _schema(raw: Raw) -> Schema:
     return Schema(
         id=fields.text(raw, "$id"),
         alt_id=fields.text(raw, "meta:altId"),
@@ -126,3 +86,19 @@ def _schema(raw: Mapping[str, Any]) -> Schema:
         description=fields.text(raw, "description"),
         profile_enabled=_UNION in fields.texts(raw.get("meta:immutableTags")),
     )
+
+
+def _descriptor(raw: Raw) -> IdentityDescriptor:
+    return IdentityDescriptor(
+        schema_id=fields.text(raw, "xdm:sourceSchema"),
+        is_primary=bool(fields.boolean(raw.get("xdm:isPrimary"))),
+    )
+
+
+SCHEMAS = _Schemas("schemas", _schema, _schema, frozenset({Verb.LIST, Verb.GET, Verb.CREATE, Verb.PATCH}))
+"""The organization's schemas, by ``$id`` or ``meta:altId``. A read shows the latest minor version of a major
+one; a listing leaves out description and tags.
+"""
+
+DESCRIPTORS = _Descriptors("descriptors", _descriptor, _descriptor, frozenset({Verb.LIST, Verb.CREATE}))
+"""What makes fields of schemas identities; other kinds of descriptors are not listed."""

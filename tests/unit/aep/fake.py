@@ -9,8 +9,9 @@ import httpx
 from pydantic import SecretStr
 
 from crmflow.aep.client import PlatformClient
+from crmflow.aep.gateway import Gateway
 from crmflow.clock import Clock
-from crmflow.transport.http import HttpClient
+from crmflow.http.client import HttpClient
 
 BASE = "https://platform.example"
 
@@ -41,12 +42,14 @@ class Fake:
         self.versions: list[tuple[str, str]] = []
         """Id and etag of each object whose version became known."""
         self.client = PlatformClient(
-            HttpClient(httpx.MockTransport(self._handle), Clock()),
-            f"{BASE}/",
-            "ORG@AdobeOrg",
-            "prod",
-            "client-id",
-            self.tokens,
+            Gateway(
+                HttpClient(httpx.MockTransport(self._handle), Clock()),
+                f"{BASE}/",
+                "ORG@AdobeOrg",
+                "prod",
+                "client-id",
+                self.tokens,
+            ),
             lambda remote_id, etag: self.versions.append((remote_id, etag)),
         )
 

@@ -3,12 +3,28 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import httpx
 import pytest
 from pydantic import SecretStr
 
+from crmflow.aep.catalog import DATA_SETS
+from crmflow.aep.client import PlatformClient
+from crmflow.aep.collection import AnyCollection, Named, OfSpec, Selection, StartedAfter, WithIds
+from crmflow.aep.data_prep import MAPPING_SETS
+from crmflow.aep.errors import found
+from crmflow.aep.flow_service import (
+    CONNECTION_SPECS,
+    CONNECTIONS,
+    FLOW_SPECS,
+    FLOWS,
+    RUNS,
+    SOURCE_CONNECTIONS,
+    TARGET_CONNECTIONS,
+)
+from crmflow.aep.gateway import ReadOnlyError
 from crmflow.aep.models import (
     AuthSpec,
     Column,
@@ -19,19 +35,21 @@ from crmflow.aep.models import (
     Flow,
     FlowOptions,
     FlowSpec,
+    IdentityDescriptor,
     MappingCheck,
-    MappingSetRef,
     PatchOperation,
     Run,
     Sandbox,
-    Schedule,
+    ScheduleParams,
     Schema,
     SourceConnection,
     SourceType,
     Table,
     TargetConnection,
 )
-from crmflow.transport.errors import ErrorClass, RemoteError
+from crmflow.aep.sandboxes import SANDBOXES
+from crmflow.aep.schema_registry import DESCRIPTORS, SCHEMAS
+from crmflow.http.errors import ErrorClass, RemoteError
 from tests.unit.aep.fake import Fake, error
 
 ZOHO = "929e4450-0237-4ed2-9404-b7e1e0a00309"
@@ -48,7 +66,7 @@ CONTENT_TYPE = "application/vnd.adobe.xed-full+json;version=1"
 
 async def test_every_request_has_the_headers_of_the_gateway() -> None:
     fake = Fake({"sandboxes": []})
-    await fake.client.sandboxes()
+    await fake.client.list(SANDBOXES)
     headers = fake.request.headers
     assert headers["authorization"] == "Bearer token-1"
     assert headers["x-api-key"] == "client-id"
@@ -70,7 +88,7 @@ async def test_every_request_has_the_headers_of_the_gateway() -> None:
 )
 async def test_a_rejected_token_is_replaced_once(rejection: Any) -> None:
     fake = Fake(rejection, (201, CREATED))
-    await fake.client.create_target_connection("n", "d", SCHEMA_ID, CONTENT_TYPE, "ds")
+    await fake.client.create(TARGET_CONNECTIONS, {"name": "n"})
     assert fake.tokens.rejected == ["token-1"]
     assert [request.headers["authorization"] for request in fake.requests] == [
         "Bearer token-1",
@@ -80,7 +98,7 @@ async def test_a_rejected_token_is_replaced_once(rejection: Any) -> None:
 
     fake = Fake(rejection, rejection)
     with pytest.raises(RemoteError) as raised:
-        await fake.client.flow("f")
+        await fake.client.get(FLOWS, "f")
     assert raised.value.reason == "PlatformTokenRejected"
     assert fake.tokens.rejected == ["token-1"]
 
@@ -89,13 +107,13 @@ async def test_a_rejected_token_is_replaced_once(rejection: Any) -> None:
 async def test_no_other_refusal_is_tried_again(answer: Any) -> None:
     fake = Fake(answer)
     with pytest.raises(RemoteError):
-        await fake.client.flow("f")
+        await fake.client.get(FLOWS, "f")
     assert fake.tokens.rejected == []
 
 
 async def test_ids_cannot_leave_their_place_in_the_path() -> None:
     fake = Fake((204, None))
-    await fake.client.delete_flow("../connections/x?y#z")
+    await fake.client.delete(FLOWS, "../connections/x?y#z")
     assert fake.line == ("DELETE", f"{FS}/flows/..%2Fconnections%2Fx%3Fy%23z")
 
 
@@ -105,7 +123,7 @@ async def test_ids_cannot_leave_their_place_in_the_path() -> None:
 async def test_sandboxes() -> None:
     raw = {"name": "prod", "state": "active", "type": "production", "region": "VA7", "isDefault": True}
     fake = Fake({"sandboxes": [raw, {"name": "dev"}], "_page": {}})
-    assert await fake.client.sandboxes() == (
+    assert await fake.client.list(SANDBOXES) == (
         Sandbox("prod", "active", "production", "VA7"),
         Sandbox("dev", "", "", ""),
     )
@@ -123,7 +141,7 @@ SPEC = {
 @pytest.mark.parametrize("body", [{"items": [SPEC]}, SPEC, [SPEC]], ids=["envelope", "bare", "list"])
 async def test_connection_spec(body: Any) -> None:
     fake = Fake(body)
-    assert await fake.client.connection_spec(ZOHO) == ConnectionSpec(
+    assert await fake.client.get(CONNECTION_SPECS, ZOHO) == ConnectionSpec(
         ZOHO, "zoho-crm", "1.0", (AuthSpec("Basic Authentication", ("endpoint", "accessToken")),)
     )
     assert fake.line == ("GET", f"{FS}/connectionSpecs/{ZOHO}")
@@ -131,12 +149,12 @@ async def test_connection_spec(body: Any) -> None:
 
 @pytest.mark.parametrize("answer", [error("FLOW-1101-404"), {"items": []}])
 async def test_a_withdrawn_connection_spec_is_none(answer: Any) -> None:
-    assert await Fake(answer).client.connection_spec(ZOHO) is None
+    assert await found(Fake(answer).client.get(CONNECTION_SPECS, ZOHO)) is None
 
 
 async def test_a_missing_sandbox_does_not_look_like_a_withdrawn_spec() -> None:
     with pytest.raises(RemoteError) as raised:
-        await Fake(error("FLOW-2100-404")).client.connection_spec(ZOHO)
+        await found(Fake(error("FLOW-2100-404")).client.get(CONNECTION_SPECS, ZOHO))
     assert raised.value.reason == "SandboxNotFound"
 
 
@@ -154,40 +172,111 @@ FLOW_SPEC = {
 )
 async def test_flow_spec(body: Any) -> None:
     fake = Fake(body)
-    assert await fake.client.flow_spec("CRMToAEP") == FlowSpec(
-        "14518937", "CRMToAEP", "1.0", (ZOHO, "other"), (DATA_LAKE,)
+    assert await fake.client.list(FLOW_SPECS, Named("CRMToAEP")) == (
+        FlowSpec("14518937", "CRMToAEP", "1.0", (ZOHO, "other"), (DATA_LAKE,)),
     )
     assert fake.request.url.path == f"{FS}/flowSpecs"
     assert fake.request.url.params["property"] == 'name=="CRMToAEP"'
 
 
 async def test_no_flow_spec() -> None:
-    assert await Fake({"items": [], "_links": {}}).client.flow_spec("CRMToAEP") is None
+    assert await Fake({"items": [], "_links": {}}).client.list(FLOW_SPECS, Named("CRMToAEP")) == ()
 
 
-# Base connections
+# The five verbs
+
+FLOW_SERVICE = [CONNECTIONS, SOURCE_CONNECTIONS, TARGET_CONNECTIONS, FLOWS]
 
 
-async def test_create_connection() -> None:
+@pytest.mark.parametrize("collection", FLOW_SERVICE, ids=str)
+async def test_create(collection: AnyCollection) -> None:
     fake = Fake((201, CREATED))
-    created = await fake.client.create_connection(
-        "name", "text", "Basic Authentication", {"clientId": "c", "clientSecret": SecretStr("s")}, ZOHO, "1.0"
-    )
-    assert created == Created("id-1", ETAG)
-    assert fake.line == ("POST", f"{FS}/connections")
-    assert fake.body == {
-        "name": "name",
-        "description": "text",
-        "auth": {"specName": "Basic Authentication", "params": {"clientId": "c", "clientSecret": "s"}},
-        "connectionSpec": {"id": ZOHO, "version": "1.0"},
-    }
+    body = {"name": "name", "auth": {"params": {"clientId": "c", "secrets": [SecretStr("s")]}}}
+    assert await fake.client.create(collection, body) == Created("id-1", ETAG)
+    assert fake.line == ("POST", f"{FS}/{collection}")
+    assert fake.body == {"name": "name", "auth": {"params": {"clientId": "c", "secrets": ["s"]}}}
+
+
+@pytest.mark.parametrize(
+    ("collection", "verb"),
+    [
+        (DATA_SETS, "delete"),
+        (DATA_SETS, "patch"),
+        (MAPPING_SETS, "delete"),
+        (SCHEMAS, "delete"),
+        (RUNS, "get"),
+        (RUNS, "create"),
+        (CONNECTION_SPECS, "list"),
+        (SANDBOXES, "create"),
+    ],
+    ids=str,
+)
+async def test_a_verb_that_a_collection_does_not_have_is_not_sent(
+    collection: AnyCollection, verb: str
+) -> None:
+    fake = Fake()
+    arguments: dict[str, tuple[Any, ...]] = {"list": (), "create": ({},), "patch": ("x", None, [])}
+    with pytest.raises(LookupError):
+        await getattr(fake.client, verb)(collection, *arguments.get(verb, ("x",)))
+    assert fake.requests == []
+
+
+@pytest.mark.parametrize(
+    ("collection", "selection"),
+    [
+        (FLOWS, None),
+        (FLOWS, StartedAfter(0.0)),
+        (FLOW_SPECS, OfSpec("x")),
+        (SCHEMAS, None),
+        (DATA_SETS, WithIds(("x",))),
+        (MAPPING_SETS, None),
+        (SANDBOXES, Named("prod")),
+        (DESCRIPTORS, Named("x")),
+    ],
+    ids=str,
+)
+async def test_a_selection_that_a_service_does_not_offer_is_not_sent(
+    collection: AnyCollection, selection: Selection
+) -> None:
+    fake = Fake()
+    with pytest.raises(LookupError):
+        await fake.client.list(collection, selection)
+    assert fake.requests == []
+
+
+CHANGES: dict[str, Callable[[PlatformClient], Awaitable[object]]] = {
+    "create": lambda client: client.create(FLOWS, {}),
+    "create elsewhere": lambda client: client.create(DATA_SETS, {}),
+    "patch": lambda client: client.patch(FLOWS, "f", ETAG, []),
+    "delete": lambda client: client.delete(FLOWS, "f"),
+    "enable": lambda client: client.set_flow_state("f", True, ETAG),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=list(CHANGES))
+async def test_no_change_is_sent_through_a_read_only_client(
+    change: Callable[[PlatformClient], Awaitable[object]],
+) -> None:
+    fake = Fake()
+    with pytest.raises(ReadOnlyError):
+        await change(fake.client.read_only())
+    assert fake.requests == []
+
+
+async def test_a_read_only_client_reads_and_validates() -> None:
+    fake = Fake({"items": [{"id": "f", "etag": ETAG}]}, {"result": True}, {"validationResponse": []})
+    client = fake.client.read_only()
+    assert (await client.get(FLOWS, "f")).id == "f"
+    assert await client.test_connection("bc")
+    assert await client.validate_mapping({"mappings": []}) == ()
+    assert fake.versions == [("f", ETAG)]
 
 
 @pytest.mark.parametrize("body", ["", "<html>", {}, [], {"items": []}, {"etag": ETAG}])
 async def test_a_create_without_an_id_may_have_created(body: Any) -> None:
     fake = Fake((201, body))
     with pytest.raises(RemoteError) as raised:
-        await fake.client.create_connection("n", "d", "a", {}, ZOHO, "1.0")
+        await fake.client.create(CONNECTIONS, {})
     assert raised.value.reason == "UnreadableAnswer"
     assert raised.value.maybe_applied
 
@@ -204,7 +293,7 @@ async def test_connection() -> None:
         "auth": {"specName": "Basic Authentication", "params": {"clientId": "c", "clientSecret": "in clear"}},
     }
     fake = Fake({"items": [raw]})
-    found = await fake.client.connection("bc")
+    found = await fake.client.get(CONNECTIONS, "bc")
     assert (found.id, found.etag, found.name, found.description) == ("bc", ETAG, "name", "text")
     assert (found.state, found.connection_spec_id) == ("enabled", ZOHO)
     assert found.auth_spec_name == "Basic Authentication"
@@ -218,18 +307,20 @@ async def test_connection() -> None:
 )
 async def test_what_is_not_there_is_not_found(answer: Any) -> None:
     with pytest.raises(RemoteError) as raised:
-        await Fake(answer).client.connection("bc")
+        await Fake(answer).client.get(CONNECTIONS, "bc")
     assert raised.value.error_class is ErrorClass.NOT_FOUND
 
 
 @pytest.mark.parametrize("page", ["<html><h1>404 Not Found</h1></html>", "no healthy upstream", "<"])
-@pytest.mark.parametrize("method", ["flow", "delete_flow", "dataset", "schema"])
+@pytest.mark.parametrize(
+    ("verb", "collection"), [("get", FLOWS), ("delete", FLOWS), ("get", DATA_SETS), ("get", SCHEMAS)], ids=str
+)
 async def test_a_page_of_what_stands_between_is_not_taken_for_a_missing_object(
-    method: str, page: str
+    verb: str, collection: AnyCollection, page: str
 ) -> None:
     """No service of Platform's answers in anything but JSON: what this answer is about may be there."""
     with pytest.raises(RemoteError) as raised:
-        await getattr(Fake((404, page)).client, method)("f")
+        await getattr(Fake((404, page)).client, verb)(collection, "f")
     error = raised.value
     assert (error.error_class, error.reason) == (ErrorClass.TRANSIENT, "UnexpectedAnswer")
     assert not error.maybe_applied
@@ -238,7 +329,7 @@ async def test_a_page_of_what_stands_between_is_not_taken_for_a_missing_object(
 @pytest.mark.parametrize("body", ["", "<html>", "null", "5", {}])
 async def test_an_odd_answer_is_not_taken_for_a_missing_object(body: Any) -> None:
     with pytest.raises(RemoteError) as raised:
-        await Fake((200, body)).client.flow("f")
+        await Fake((200, body)).client.get(FLOWS, "f")
     assert raised.value.reason == "UnreadableAnswer"
 
 
@@ -249,7 +340,7 @@ async def test_patch() -> None:
         PatchOperation("add", "/description", "text"),
         PatchOperation("remove", "/labels"),
     ]
-    assert await fake.client.patch_connection("bc", ETAG, operations) == Created("id-1", ETAG)
+    assert await fake.client.patch(CONNECTIONS, "bc", ETAG, operations) == Created("id-1", ETAG)
     assert "hidden" not in repr(operations[0])
     assert fake.line == ("PATCH", f"{FS}/connections/bc")
     assert fake.request.headers["if-match"] == ETAG
@@ -264,13 +355,13 @@ async def test_patch() -> None:
     ("body", "etag"), [({"items": [{"id": "sc", "etag": "e2"}]}, "e2"), ({"id": "sc"}, None), ("", None)]
 )
 async def test_a_patch_may_answer_with_a_list_or_nothing(body: Any, etag: str | None) -> None:
-    patched = await Fake((200, body)).client.patch_source_connection("sc", "e1", [])
+    patched = await Fake((200, body)).client.patch(SOURCE_CONNECTIONS, "sc", "e1", [])
     assert patched == Created("sc", etag)
 
 
 async def test_a_stale_etag_is_a_conflict() -> None:
     with pytest.raises(RemoteError) as raised:
-        await Fake(error("FLOW-1404-412")).client.patch_flow("f", "old", [])
+        await Fake(error("FLOW-1404-412")).client.patch(FLOWS, "f", "old", [])
     assert raised.value.error_class is ErrorClass.CONFLICT
 
 
@@ -313,6 +404,8 @@ NEW_COLUMNS = [
 OLD_COLUMNS = [
     {"name": "Email", "type": "String", "meta": {"originalType": "String"}},
     {"name": "Modified_Time", "type": "DateTime", "meta": {"originalType": "DateTime"}},
+    {"name": "Created_Time", "type": "string", "meta": {"originalType": "DateTimeOffset"}},
+    {"name": "Closed_Time", "type": "TIMESTAMP_TZ"},
 ]
 
 
@@ -337,20 +430,6 @@ async def test_no_columns_are_not_an_empty_table(body: Any) -> None:
 # Source and target connections
 
 
-async def test_create_source_connection() -> None:
-    fake = Fake((201, CREATED))
-    await fake.client.create_source_connection("n", "d", "bc", "Leads", NEW_COLUMNS, ZOHO, "1.0")
-    assert fake.line == ("POST", f"{FS}/sourceConnections")
-    assert fake.body == {
-        "name": "n",
-        "description": "d",
-        "baseConnectionId": "bc",
-        "data": {"format": "tabular"},
-        "params": {"tableName": "Leads", "columns": NEW_COLUMNS},
-        "connectionSpec": {"id": ZOHO, "version": "1.0"},
-    }
-
-
 async def test_source_connection() -> None:
     raw = {
         "id": "sc",
@@ -363,22 +442,9 @@ async def test_source_connection() -> None:
         "params": {"tableName": "Leads", "columns": NEW_COLUMNS},
         "connectionSpec": {"id": ZOHO},
     }
-    assert await Fake({"items": [raw]}).client.source_connection("sc") == SourceConnection(
+    assert await Fake({"items": [raw]}).client.get(SOURCE_CONNECTIONS, "sc") == SourceConnection(
         "sc", ETAG, "n", "d", "enabled", "bc", ZOHO, "Leads", ("Email", "Modified_Time", "Birthday")
     )
-
-
-async def test_create_target_connection() -> None:
-    fake = Fake((201, CREATED))
-    await fake.client.create_target_connection("n", "d", SCHEMA_ID, CONTENT_TYPE, "ds")
-    assert fake.line == ("POST", f"{FS}/targetConnections")
-    assert fake.body == {
-        "name": "n",
-        "description": "d",
-        "data": {"schema": {"id": SCHEMA_ID, "version": CONTENT_TYPE}},
-        "params": {"dataSetId": "ds"},
-        "connectionSpec": {"id": DATA_LAKE, "version": "1.0"},
-    }
 
 
 async def test_target_connection() -> None:
@@ -391,45 +457,12 @@ async def test_target_connection() -> None:
         "params": {"dataSetId": "ds"},
         "connectionSpec": {"id": DATA_LAKE},
     }
-    assert await Fake({"items": [raw]}).client.target_connection("tc") == TargetConnection(
+    assert await Fake({"items": [raw]}).client.get(TARGET_CONNECTIONS, "tc") == TargetConnection(
         "tc", ETAG, "n", "", "enabled", DATA_LAKE, SCHEMA_ID, CONTENT_TYPE, "ds"
     )
 
 
 # Flows
-
-
-async def create_flow(fake: Fake, options: dict[str, Any]) -> None:
-    await fake.client.create_flow(
-        "n",
-        "d",
-        "spec",
-        "1.0",
-        "sc",
-        "tc",
-        [{"name": "Mapping", "params": {"mappingId": "m", "mappingVersion": 0}}],
-        options,
-        {"startTime": 1612310466, "frequency": "minute", "interval": 15, "backfill": True},
-    )
-
-
-async def test_create_flow() -> None:
-    fake = Fake((201, CREATED))
-    await create_flow(fake, {"partialIngestionPercent": 5})
-    assert fake.line == ("POST", f"{FS}/flows")
-    assert fake.body == {
-        "name": "n",
-        "description": "d",
-        "flowSpec": {"id": "spec", "version": "1.0"},
-        "sourceConnectionIds": ["sc"],
-        "targetConnectionIds": ["tc"],
-        "transformations": [{"name": "Mapping", "params": {"mappingId": "m", "mappingVersion": 0}}],
-        "options": {"partialIngestionPercent": 5},
-        "scheduleParams": {"startTime": 1612310466, "frequency": "minute", "interval": 15, "backfill": True},
-    }
-    fake = Fake((201, CREATED))
-    await create_flow(fake, {})
-    assert "options" not in fake.body
 
 
 RAW_FLOW: dict[str, Any] = {
@@ -463,7 +496,7 @@ FLOW = Flow(
     flow_spec_id="spec",
     source_connection_ids=("sc",),
     target_connection_ids=("tc",),
-    schedule=Schedule(1612310466, "minute", 15, True),
+    schedule=ScheduleParams(1612310466, "minute", 15, True),
     delta_column="Modified_Time",
     mapping_set_id="m",
     mapping_version=0,
@@ -475,7 +508,7 @@ FLOW = Flow(
 
 async def test_flow() -> None:
     fake = Fake({"items": [RAW_FLOW]})
-    assert await fake.client.flow("f") == FLOW
+    assert await fake.client.get(FLOWS, "f") == FLOW
     assert fake.line == ("GET", f"{FS}/flows/f")
 
 
@@ -491,14 +524,16 @@ async def test_numbers_and_truth_values_may_be_strings() -> None:
     raw["options"] = {"errorDiagnosticsEnabled": "true", "partialIngestionPercent": "5"}
     raw["transformations"][1]["params"]["mappingVersion"] = "0"
     raw["lastRunDetails"].update(state="SUCCESS", startedAtUTC="1612310500123")
-    found = await Fake({"items": [raw]}).client.flow("f")
+    found = await Fake({"items": [raw]}).client.get(FLOWS, "f")
     assert (found.schedule, found.options, found.mapping_version) == (FLOW.schedule, FLOW.options, 0)
     assert found.last_run == FLOW.last_run
 
 
 async def test_a_flow_that_never_ran() -> None:
-    found = await Fake({"items": [{"id": "f", "scheduleParams": {"frequency": "once"}}]}).client.flow("f")
-    assert found.schedule == Schedule(None, "once", None, None)
+    found = await Fake({"items": [{"id": "f", "scheduleParams": {"frequency": "once"}}]}).client.get(
+        FLOWS, "f"
+    )
+    assert found.schedule == ScheduleParams(None, "once", None, None)
     assert found.options == FlowOptions(None, None)
     assert (found.delta_column, found.mapping_set_id, found.mapping_version) == (None, None, None)
     assert found.last_run is None
@@ -506,7 +541,7 @@ async def test_a_flow_that_never_ran() -> None:
 
 async def test_a_run_under_way() -> None:
     raw = {"id": "f", "lastRunDetails": {"id": "r", "state": "IN_PROGRESS", "startedAtUTC": 1612310500000}}
-    found = await Fake({"items": [raw]}).client.flow("f")
+    found = await Fake({"items": [raw]}).client.get(FLOWS, "f")
     assert found.last_run == Run("r", "f", "inProgress", 1612310500.0, None)
 
 
@@ -520,18 +555,10 @@ async def test_enabling_is_an_action(enable: bool, op: str, etag: str | None) ->
     assert fake.request.content == b""
 
 
-@pytest.mark.parametrize(
-    ("method", "collection"),
-    [
-        ("delete_connection", "connections"),
-        ("delete_source_connection", "sourceConnections"),
-        ("delete_target_connection", "targetConnections"),
-        ("delete_flow", "flows"),
-    ],
-)
-async def test_delete(method: str, collection: str) -> None:
+@pytest.mark.parametrize("collection", FLOW_SERVICE, ids=str)
+async def test_delete(collection: AnyCollection) -> None:
     fake = Fake((204, None))
-    await getattr(fake.client, method)("x")
+    await fake.client.delete(collection, "x")
     assert fake.line == ("DELETE", f"{FS}/{collection}/x")
     assert fake.request.headers["x-sandbox-name"] == "prod"
 
@@ -541,7 +568,7 @@ async def test_delete(method: str, collection: str) -> None:
         (error("FLOW-1416-400"), ErrorClass.WAIT),
     ):
         with pytest.raises(RemoteError) as raised:
-            await getattr(Fake(answer).client, method)("x")
+            await Fake(answer).client.delete(collection, "x")
         assert raised.value.error_class is error_class
 
 
@@ -580,7 +607,7 @@ async def test_validate_mapping() -> None:
             ]
         }
     )
-    assert await fake.client.validate_mapping(SCHEMA_ID, CONTENT_TYPE, MAPPINGS) == (
+    assert await fake.client.validate_mapping(MAPPING_BODY) == (
         MappingCheck(True, ""),
         MappingCheck(False, "No such field; b"),
         MappingCheck(False, "Data Prep gave no reason"),
@@ -592,18 +619,16 @@ async def test_validate_mapping() -> None:
 @pytest.mark.parametrize("verdicts", [[], [{"status": "SUCCESS"}], [{"status": "SUCCESS"}] * 4])
 async def test_every_mapping_needs_a_verdict(verdicts: list[Any]) -> None:
     with pytest.raises(RemoteError) as raised:
-        await Fake({"validationResponse": verdicts}).client.validate_mapping(
-            SCHEMA_ID, CONTENT_TYPE, MAPPINGS
-        )
+        await Fake({"validationResponse": verdicts}).client.validate_mapping(MAPPING_BODY)
     assert raised.value.reason == "UnreadableAnswer"
 
 
 async def test_create_mapping_set() -> None:
     fake = Fake({"id": "m", "version": 0})
-    created = await fake.client.create_mapping_set("crmflow:x:y", SCHEMA_ID, CONTENT_TYPE, MAPPINGS)
-    assert created == MappingSetRef("m", 0)
+    body = {"name": "crmflow:x:y", **MAPPING_BODY}
+    assert await fake.client.create(MAPPING_SETS, body) == Created("m", version=0)
     assert fake.line == ("POST", "/data/foundation/conversion/mappingSets")
-    assert fake.body == {"name": "crmflow:x:y", **MAPPING_BODY}
+    assert fake.body == body
 
 
 async def test_mapping_set() -> None:
@@ -618,10 +643,9 @@ async def test_mapping_set() -> None:
         {"sourceType": "STATIC", "source": "zoho", "destination": "_tenant.origin"},
     ]
     fake = Fake({"id": "m", "version": 2, "mappings": read}, MAPPING_BODY)
-    ref = MappingSetRef("m/1", 2)
-    assert (await fake.client.mapping_set(ref)).mappings == tuple(MAPPINGS)
+    assert (await fake.client.get(MAPPING_SETS, "m/1", 2)).mappings == tuple(MAPPINGS)
     assert fake.line == ("GET", "/data/foundation/conversion/mappingSets/m%2F1?version=2")
-    assert (await fake.client.mapping_set(ref)).mappings == tuple(MAPPINGS)
+    assert (await fake.client.get(MAPPING_SETS, "m/1", 2)).mappings == tuple(MAPPINGS)
 
 
 @pytest.mark.parametrize(
@@ -635,20 +659,20 @@ async def test_mapping_set() -> None:
 )
 async def test_a_mapping_set_names_its_schema_in_several_ways(names: dict[str, Any]) -> None:
     """Platform.md 8: both bodies that it accepts, and what it adds to them on read."""
-    found = await Fake({"id": "m", "mappings": [], **names}).client.mapping_set(MappingSetRef("m", 0))
+    found = await Fake({"id": "m", "mappings": [], **names}).client.get(MAPPING_SETS, "m", 0)
     assert found.schema_id == SCHEMA_ID
     assert found.content_type.replace(" ", "").endswith(("version=1", "1.0"))
 
 
 async def test_a_mapping_set_without_mappings_is_not_empty() -> None:
     with pytest.raises(RemoteError) as raised:
-        await Fake({"id": "m"}).client.mapping_set(MappingSetRef("m", 0))
+        await Fake({"id": "m"}).client.get(MAPPING_SETS, "m", 0)
     assert raised.value.reason == "UnreadableAnswer"
 
 
 async def test_schema() -> None:
     fake = Fake({"$id": SCHEMA_ID, "meta:altId": "_tenant.schemas.0", "title": "T", "version": "1.3"})
-    found = await fake.client.schema(SCHEMA_ID)
+    found = await fake.client.get(SCHEMAS, SCHEMA_ID)
     assert found == Schema(SCHEMA_ID, "_tenant.schemas.0", "T", "1.3")
     assert found.major_version == 1
     path = "https%3A%2F%2Fns.adobe.com%2Ftenant%2Fschemas%2F0123456789abcdef"
@@ -660,7 +684,7 @@ async def test_schema() -> None:
 async def test_no_schema(status: int) -> None:
     body = {"type": "http://ns.adobe.com/aep/errors/XDM-1012-404", "title": "Resource not found"}
     with pytest.raises(RemoteError) as raised:
-        await Fake((status, body if status == 404 else None)).client.schema(SCHEMA_ID)
+        await Fake((status, body if status == 404 else None)).client.get(SCHEMAS, SCHEMA_ID)
     assert raised.value.error_class is ErrorClass.NOT_FOUND
 
 
@@ -678,26 +702,28 @@ async def test_no_schema(status: int) -> None:
 async def test_dataset(tags: Any, enabled: bool) -> None:
     raw = {"name": "Contacts", "tags": tags, "schemaRef": {"id": SCHEMA_ID, "contentType": CONTENT_TYPE}}
     fake = Fake({"ds": raw})
-    assert await fake.client.dataset("ds") == DataSet("ds", "Contacts", SCHEMA_ID, CONTENT_TYPE, enabled)
+    assert await fake.client.get(DATA_SETS, "ds") == DataSet(
+        "ds", "Contacts", SCHEMA_ID, CONTENT_TYPE, enabled
+    )
     assert fake.line == ("GET", "/data/foundation/catalog/dataSets/ds")
 
 
 @pytest.mark.parametrize("answer", [(404, None), {}, (404, {"title": "NotFoundError"})])
 async def test_no_dataset(answer: Any) -> None:
     with pytest.raises(RemoteError) as raised:
-        await Fake(answer).client.dataset("ds")
+        await Fake(answer).client.get(DATA_SETS, "ds")
     assert raised.value.error_class is ErrorClass.NOT_FOUND
 
 
 async def test_an_unknown_outcome_of_a_create_is_told() -> None:
     with pytest.raises(RemoteError) as raised:
-        await create_flow(Fake(error("FLOW-1400-500")), {})
+        await Fake(error("FLOW-1400-500")).client.create(FLOWS, {})
     assert raised.value.maybe_applied
     with pytest.raises(RemoteError) as raised:
-        await create_flow(Fake(error("FLOW-1360-400")), {})
+        await Fake(error("FLOW-1360-400")).client.create(FLOWS, {})
     assert not raised.value.maybe_applied
     with pytest.raises(RemoteError) as raised:
-        await create_flow(Fake(httpx.Response(429, headers={"Retry-After": "3"})), {})
+        await Fake(httpx.Response(429, headers={"Retry-After": "3"})).client.create(FLOWS, {})
     assert (raised.value.maybe_applied, raised.value.retry_after) == (False, 3)
 
 
@@ -707,84 +733,68 @@ async def test_an_unknown_outcome_of_a_create_is_told() -> None:
 async def test_schemas_titled() -> None:
     listed = {"$id": SCHEMA_ID, "meta:altId": "_t.schemas.h", "title": "A, b", "version": "1.3"}
     fake = Fake({"results": [listed, {**listed, "title": "A, b c"}], "_page": {}})
-    assert await fake.client.schemas_titled("A, b") == (Schema(SCHEMA_ID, "_t.schemas.h", "A, b", "1.3"),)
+    assert await fake.client.list(SCHEMAS, Named("A, b")) == (
+        Schema(SCHEMA_ID, "_t.schemas.h", "A, b", "1.3"),
+    )
     assert fake.request.headers["accept"] == "application/vnd.adobe.xed-id+json"
     assert fake.request.url.params["property"] == "title==A, b"
 
 
-async def test_create_schema() -> None:
-    fake = Fake({"$id": SCHEMA_ID, "title": "A", "version": "1.0"})
-    created = await fake.client.create_schema(
-        "A", "ours", "https://ns.adobe.com/c", ["https://ns.adobe.com/g"]
-    )
-    assert (created.id, created.major_version) == (SCHEMA_ID, 1)
+@pytest.mark.parametrize(
+    ("version", "major"), [("1.0", 1), ("2.1", 2), ("", 1)], ids=["as made", "another", "left out"]
+)
+async def test_create_schema(version: str, major: int) -> None:
+    fake = Fake({"$id": SCHEMA_ID, "title": "A", "version": version})
+    assert await fake.client.create(SCHEMAS, {"title": "A"}) == Created(SCHEMA_ID, version=major)
     assert fake.line == ("POST", "/data/foundation/schemaregistry/tenant/schemas")
-    assert fake.body == {
-        "type": "object",
-        "title": "A",
-        "description": "ours",
-        "allOf": [{"$ref": "https://ns.adobe.com/c"}, {"$ref": "https://ns.adobe.com/g"}],
-    }
+    assert fake.body == {"title": "A"}
+    assert fake.versions == [], "a schema's version is no etag"
 
 
-async def test_primary_identity() -> None:
-    other = {"xdm:sourceSchema": "x", "xdm:isPrimary": True}
-    secondary = {"xdm:sourceSchema": SCHEMA_ID, "xdm:isPrimary": False}
-    primary = {"xdm:sourceSchema": SCHEMA_ID, "xdm:isPrimary": True}
-    fake = Fake(
-        {"xdm:descriptorIdentity": [other, secondary]},
-        {"xdm:descriptorIdentity": [other, primary]},
+async def test_descriptors() -> None:
+    identities = [
+        {"xdm:sourceSchema": SCHEMA_ID, "xdm:isPrimary": True},
+        {"xdm:sourceSchema": "x", "xdm:isPrimary": False},
+        {"xdm:sourceSchema": "y"},
+    ]
+    fake = Fake({"xdm:descriptorIdentity": identities, "xdm:alternateDisplayInfo": [{"@id": "d"}]})
+    assert await fake.client.list(DESCRIPTORS) == (
+        IdentityDescriptor(SCHEMA_ID, True),
+        IdentityDescriptor("x", False),
+        IdentityDescriptor("y", False),
     )
-    assert not await fake.client.has_primary_identity(SCHEMA_ID)
     assert fake.request.headers["accept"] == "application/vnd.adobe.xdm+json"
-    assert await fake.client.has_primary_identity(SCHEMA_ID)
 
 
-async def test_set_primary_identity() -> None:
+async def test_create_descriptor() -> None:
     fake = Fake({"@id": "d"})
-    schema = Schema(SCHEMA_ID, "", "A", "2.1")
-    await fake.client.set_primary_identity(schema, "/personalEmail/address", "Email")
+    assert await fake.client.create(DESCRIPTORS, {"xdm:isPrimary": True}) == Created("d")
     assert fake.line == ("POST", "/data/foundation/schemaregistry/tenant/descriptors")
-    assert fake.body == {
-        "@type": "xdm:descriptorIdentity",
-        "xdm:sourceSchema": SCHEMA_ID,
-        "xdm:sourceVersion": 2,
-        "xdm:sourceProperty": "/personalEmail/address",
-        "xdm:namespace": "Email",
-        "xdm:property": "xdm:code",
-        "xdm:isPrimary": True,
-    }
+    assert fake.body == {"xdm:isPrimary": True}
 
 
-async def test_enable_schema_for_profile() -> None:
-    fake = Fake({"$id": SCHEMA_ID})
-    await fake.client.enable_schema_for_profile(SCHEMA_ID)
+@pytest.mark.parametrize("answer", [{"$id": SCHEMA_ID, "version": "1.1"}, (200, None)])
+async def test_a_schema_is_patched_without_an_etag(answer: Any) -> None:
+    fake = Fake(answer)
+    operation = PatchOperation("add", "/meta:immutableTags", ["union"])
+    patched = await fake.client.patch(SCHEMAS, SCHEMA_ID, None, [operation])
+    assert patched == Created(SCHEMA_ID, version=1)
     assert fake.request.method == "PATCH"
+    assert "if-match" not in fake.request.headers
     assert fake.body == [{"op": "add", "path": "/meta:immutableTags", "value": ["union"]}]
 
 
 async def test_datasets_named() -> None:
     record = {"name": "A", "schemaRef": {"id": SCHEMA_ID, "contentType": "x;version=1"}, "tags": {}}
     fake = Fake({"d1": record, "d2": {**record, "name": "A b"}})
-    assert await fake.client.datasets_named("A") == (DataSet("d1", "A", SCHEMA_ID, "x;version=1", False),)
+    assert await fake.client.list(DATA_SETS, Named("A")) == (
+        DataSet("d1", "A", SCHEMA_ID, "x;version=1", False),
+    )
     assert dict(fake.request.url.params) == {"name": "A", "limit": "100", "start": "0"}
 
 
-@pytest.mark.parametrize(
-    ("profile", "upsert", "tag"), [(False, False, None), (True, False, []), (True, True, ["isUpsert:true"])]
-)
-async def test_create_dataset(profile: bool, upsert: bool, tag: list[str] | None) -> None:
+async def test_create_dataset() -> None:
     fake = Fake(["@/dataSets/d9"])
-    schema = Schema(SCHEMA_ID, "", "A", "1.4")
-    created = await fake.client.create_dataset(
-        "A", "ours", schema, profile=profile, upsert=upsert, error_diagnostics=True
-    )
-    assert created == "d9"
-    tags = {"unifiedProfile": ["enabled:true", *(tag or [])], "unifiedIdentity": ["enabled:true"]}
-    assert fake.body == {
-        "name": "A",
-        "description": "ours",
-        "schemaRef": {"id": SCHEMA_ID, "contentType": "application/vnd.adobe.xed+json;version=1"},
-        "enableErrorDiagnostics": True,
-        **({} if tag is None else {"tags": tags}),
-    }
+    assert await fake.client.create(DATA_SETS, {"name": "A"}) == Created("d9")
+    assert fake.line == ("POST", "/data/foundation/catalog/dataSets")
+    assert fake.body == {"name": "A"}

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from crmflow.aep.egress import AllowListFile, IpAllowList, packaged_allow_list
-from crmflow.mounted import UnusableFileError, read_model
+from crmflow.reloading import UnusableFileError, read_model
 
 OTHER = {
     "source": "a ticket with Adobe",
@@ -107,3 +107,15 @@ def test_a_bad_file_is_reported_once_and_what_was_in_force_stays_until_it_is_men
     assert good.ranges_of("VA7") == ("192.0.2.0/24",)
     path.unlink()
     assert file.current() is good
+
+
+def test_whether_the_file_can_be_used_shows(tmp_path: Path) -> None:
+    path = tmp_path / "list.json"
+    file = AllowListFile(str(path))
+    assert not file.usable
+    _write(path, OTHER)
+    assert file.usable
+    path.unlink()
+    assert not file.usable
+    assert file.current().ranges_of("GBR9"), "what was in force before stays"
+    assert AllowListFile().usable

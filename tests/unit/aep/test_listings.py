@@ -6,9 +6,18 @@ from typing import Any
 
 import pytest
 
-from crmflow.aep.listings import IDS_PER_REQUEST, Collection, Listed
-from crmflow.aep.models import FieldMapping, MappingSetRef, PatchOperation, Run, Sandbox, SourceType
-from crmflow.transport.errors import ErrorClass, RemoteError
+from crmflow.aep.collection import AnyCollection, Named, OfSpec, Selection, WithIds
+from crmflow.aep.data_prep import MAPPING_SETS
+from crmflow.aep.flow_service import (
+    CONNECTIONS,
+    FLOWS,
+    IDS_PER_REQUEST,
+    SOURCE_CONNECTIONS,
+    TARGET_CONNECTIONS,
+)
+from crmflow.aep.models import Created, Listed, MappingSetRef, PatchOperation, Run, Sandbox
+from crmflow.aep.sandboxes import SANDBOXES
+from crmflow.http.errors import ErrorClass, RemoteError
 from tests.unit.aep.fake import Fake, error
 
 FS = "/data/foundation/flowservice"
@@ -23,16 +32,18 @@ def page(*items: dict[str, Any], following: str | None = None) -> dict[str, Any]
 @pytest.mark.parametrize(
     ("collection", "field"),
     [
-        (Collection.CONNECTIONS, "connectionSpec.id"),
-        (Collection.SOURCE_CONNECTIONS, "connectionSpec.id"),
-        (Collection.TARGET_CONNECTIONS, "connectionSpec.id"),
-        (Collection.FLOWS, "flowSpec.id"),
+        (CONNECTIONS, "connectionSpec.id"),
+        (SOURCE_CONNECTIONS, "connectionSpec.id"),
+        (TARGET_CONNECTIONS, "connectionSpec.id"),
+        (FLOWS, "flowSpec.id"),
     ],
 )
-async def test_a_listing_asks_for_one_specification_in_one_order(collection: Collection, field: str) -> None:
+async def test_a_listing_asks_for_one_specification_in_one_order(
+    collection: AnyCollection, field: str
+) -> None:
     fake = Fake(page())
-    assert await fake.client.list_by_spec(collection, "spec-1") == ()
-    assert fake.request.url.path == f"{FS}/{collection.value}"
+    assert await fake.client.list(collection, OfSpec("spec-1")) == ()
+    assert fake.request.url.path == f"{FS}/{collection}"
     assert dict(fake.request.url.params) == {
         "property": f"{field}==spec-1",
         "orderby": "createdAt",
@@ -59,7 +70,7 @@ FLOW = {
 
 
 async def test_a_flow_is_listed_with_what_it_is_built_on_and_its_last_run() -> None:
-    [item] = await Fake(page(FLOW)).client.list_by_spec(Collection.FLOWS, "spec-1")
+    [item] = await Fake(page(FLOW)).client.list(FLOWS, OfSpec("spec-1"))
     assert item == Listed(
         id="f1",
         etag=ETAG,
@@ -89,13 +100,13 @@ async def test_a_flow_is_listed_with_what_it_is_built_on_and_its_last_run() -> N
     ],
 )
 async def test_what_a_listing_lacks_is_empty(raw: dict[str, Any], expected: Listed) -> None:
-    assert await Fake(page(raw)).client.list_by_spec(Collection.CONNECTIONS, "x") == (expected,)
+    assert await Fake(page(raw)).client.list(CONNECTIONS, OfSpec("x")) == (expected,)
 
 
 @pytest.mark.parametrize("state", ["deleted", "Deleted", "DELETED"])
 async def test_what_was_deleted_is_not_listed_any_more(state: str) -> None:
     fake = Fake(page({**FLOW, "state": state}, {**FLOW, "id": "f2", "state": "deleting"}))
-    assert [item.id for item in await fake.client.list_by_spec(Collection.FLOWS, "x")] == ["f2"]
+    assert [item.id for item in await fake.client.list(FLOWS, OfSpec("x"))] == ["f2"]
 
 
 async def test_every_page_is_read_by_its_own_reference() -> None:
@@ -108,7 +119,7 @@ async def test_every_page_is_read_by_its_own_reference() -> None:
         page({**FLOW, "id": "2"}, following="/flows?continuationToken=c"),
         page({**FLOW, "id": "3"}),
     )
-    assert [item.id for item in await fake.client.list_by_spec(Collection.FLOWS, "x")] == ["1", "2", "3"]
+    assert [item.id for item in await fake.client.list(FLOWS, OfSpec("x"))] == ["1", "2", "3"]
     _, second, third = fake.requests
     assert second.url.path == third.url.path == f"{FS}/flows"
     assert dict(second.url.params) == {"continuationToken": "a+b", "limit": "100", **asked}
@@ -118,20 +129,20 @@ async def test_every_page_is_read_by_its_own_reference() -> None:
 
 async def test_a_next_link_does_not_lead_elsewhere() -> None:
     fake = Fake(page(following="https://elsewhere.example/x?continuationToken=t"), page())
-    assert await fake.client.list_by_spec(Collection.FLOWS, "x") == ()
+    assert await fake.client.list(FLOWS, OfSpec("x")) == ()
     assert str(fake.requests[1].url).startswith(f"https://platform.example{FS}/flows?continuationToken=t&")
 
 
 async def test_filters_of_the_reference_take_the_place_of_the_first() -> None:
     fake = Fake(page(following="/flows?property=a==1&property=b==2&continuationToken=t"), page())
-    await fake.client.list_by_spec(Collection.FLOWS, "x")
+    await fake.client.list(FLOWS, OfSpec("x"))
     assert fake.requests[1].url.params.get_list("property") == ["a==1", "b==2"]
 
 
 @pytest.mark.parametrize("following", ["/flows?continuationToken=t", {"href": "/flows?continuationToken=t"}])
 async def test_a_next_link_may_be_a_text(following: Any) -> None:
     fake = Fake({"items": [{**FLOW, "id": "1"}], "_links": {"next": following}}, page({**FLOW, "id": "2"}))
-    assert [item.id for item in await fake.client.list_by_spec(Collection.FLOWS, "x")] == ["1", "2"]
+    assert [item.id for item in await fake.client.list(FLOWS, OfSpec("x"))] == ["1", "2"]
 
 
 @pytest.mark.parametrize(
@@ -139,16 +150,14 @@ async def test_a_next_link_may_be_a_text(following: Any) -> None:
 )
 async def test_the_last_page_has_no_next_link(links: Any) -> None:
     fake = Fake({"items": [FLOW], "_links": links})
-    assert len(await fake.client.list_by_spec(Collection.FLOWS, "x")) == 1
+    assert len(await fake.client.list(FLOWS, OfSpec("x"))) == 1
 
 
 @pytest.mark.parametrize("following", ["/flows/page/2", {"href": "/flows/page/2"}, {"href": 5}, 5, ["x"]])
 async def test_a_next_link_that_cannot_be_followed_is_not_the_end(following: Any) -> None:
     """What it leads to would be taken for gone."""
     with pytest.raises(RemoteError) as raised:
-        await Fake({"items": [FLOW], "_links": {"next": following}}).client.list_by_spec(
-            Collection.FLOWS, "x"
-        )
+        await Fake({"items": [FLOW], "_links": {"next": following}}).client.list(FLOWS, OfSpec("x"))
     assert raised.value.reason == "UnreadableAnswer"
 
 
@@ -165,15 +174,10 @@ NEXT = "/flows?continuationToken=t"
         pytest.param(page(FLOW, following=NEXT), id="the same page again"),
     ],
 )
-@pytest.mark.parametrize("by_ids", [False, True])
-async def test_a_failed_page_fails_the_listing(second: Any, by_ids: bool) -> None:
-    client = Fake(page(FLOW, following=NEXT), second).client
-    if by_ids:
-        listing = client.list_by_ids(Collection.FLOWS, ("f1",))
-    else:
-        listing = client.list_by_spec(Collection.FLOWS, "x")
+@pytest.mark.parametrize("selection", [OfSpec("x"), WithIds(("f1",))], ids=str)
+async def test_a_failed_page_fails_the_listing(second: Any, selection: Selection) -> None:
     with pytest.raises(RemoteError) as raised:
-        await listing
+        await Fake(page(FLOW, following=NEXT), second).client.list(FLOWS, selection)
     assert raised.value.error_class is ErrorClass.TRANSIENT
 
 
@@ -182,7 +186,7 @@ async def test_ids_are_asked_for_in_portions(count: int) -> None:
     ids = tuple(f"id-{number}" for number in range(count))
     portions = [ids[start : start + IDS_PER_REQUEST] for start in range(0, count, IDS_PER_REQUEST)]
     fake = Fake(*(page({"id": portion[0]}) for portion in portions))
-    found = await fake.client.list_by_ids(Collection.TARGET_CONNECTIONS, ids)
+    found = await fake.client.list(TARGET_CONNECTIONS, WithIds(ids))
     assert [item.id for item in found] == [portion[0] for portion in portions]
     assert [request.url.params["property"] for request in fake.requests] == [
         f"id=={','.join(portion)}" for portion in portions
@@ -191,7 +195,7 @@ async def test_ids_are_asked_for_in_portions(count: int) -> None:
 
 
 async def test_an_id_that_was_deleted_does_not_exist() -> None:
-    assert await Fake(page({**FLOW, "state": "deleted"})).client.list_by_ids(Collection.FLOWS, ("f1",)) == ()
+    assert await Fake(page({**FLOW, "state": "deleted"})).client.list(FLOWS, WithIds(("f1",))) == ()
 
 
 # What is known of versions, and what it costs
@@ -203,19 +207,14 @@ RENAME = [PatchOperation("replace", "/name", "n")]
 @pytest.mark.parametrize(
     ("answer", "call", "arguments", "seen"),
     [
-        (page(FLOW), "flow", ("f1",), [("f1", ETAG)]),
-        ({"id": "f1", "etag": "e2"}, "patch_flow", ("f1", ETAG, RENAME), [("f1", "e2")]),
-        ({"items": [{"id": "f1", "etag": "e2"}]}, "patch_flow", ("f1", ETAG, RENAME), [("f1", "e2")]),
+        (page(FLOW), "get", (FLOWS, "f1"), [("f1", ETAG)]),
+        ({"id": "f1", "etag": "e2"}, "patch", (FLOWS, "f1", ETAG, RENAME), [("f1", "e2")]),
+        ({"items": [{"id": "f1", "etag": "e2"}]}, "patch", (FLOWS, "f1", ETAG, RENAME), [("f1", "e2")]),
         ({"id": "f1", "etag": "e2"}, "set_flow_state", ("f1", True, ETAG), [("f1", "e2")]),
-        (
-            (201, {"id": "t1", "etag": "e1"}),
-            "create_target_connection",
-            ("n", "d", "s", "c", "x"),
-            [("t1", "e1")],
-        ),
-        ({"id": "f1"}, "patch_flow", ("f1", ETAG, RENAME), []),
-        (page(FLOW), "list_by_ids", (Collection.FLOWS, ("f1",)), []),
-        ((204, None), "delete_flow", ("f1",), []),
+        ((201, {"id": "t1", "etag": "e1"}), "create", (TARGET_CONNECTIONS, {}), [("t1", "e1")]),
+        ({"id": "f1"}, "patch", (FLOWS, "f1", ETAG, RENAME), []),
+        (page(FLOW), "list", (FLOWS, WithIds(("f1",))), []),
+        ((204, None), "delete", (FLOWS, "f1"), []),
     ],
     ids=[
         "read",
@@ -244,25 +243,25 @@ NAME = "crmflow:prod:0a1b2c3d"
 @pytest.mark.parametrize(
     ("data", "found"),
     [
-        pytest.param([{"id": "m1", "name": NAME, "version": 0}], MappingSetRef("m1", 0), id="one"),
+        pytest.param([{"id": "m1", "name": NAME, "version": 0}], [MappingSetRef("m1", 0)], id="one"),
         pytest.param(
             [{"id": "m1", "name": NAME, "version": 3}, {"id": "m2", "name": NAME}],
-            MappingSetRef("m1", 3),
-            id="the first, which is the oldest",
+            [MappingSetRef("m1", 3), MappingSetRef("m2", 0)],
+            id="the oldest first",
         ),
         pytest.param(
             [{"id": "m0", "name": f"{NAME}4"}, {"id": "m1", "name": NAME}],
-            MappingSetRef("m1", 0),
+            [MappingSetRef("m1", 0)],
             id="the name is compared, whatever the filter found",
         ),
-        pytest.param([{"id": "m0", "name": NAME.upper()}], None, id="another case"),
-        pytest.param([{"name": NAME}], None, id="without id"),
-        pytest.param([], None, id="none"),
+        pytest.param([{"id": "m0", "name": NAME.upper()}], [], id="another case"),
+        pytest.param([{"name": NAME}], [], id="without id"),
+        pytest.param([], [], id="none"),
     ],
 )
-async def test_a_mapping_set_is_found_by_its_exact_name(data: list[Any], found: MappingSetRef | None) -> None:
+async def test_a_mapping_set_is_found_by_its_exact_name(data: list[Any], found: list[Any]) -> None:
     fake = Fake({"data": data, "_page": {}})
-    assert await fake.client.find_mapping_set(NAME) == found
+    assert await fake.client.list(MAPPING_SETS, Named(NAME)) == tuple(found)
     assert fake.request.url.path == "/data/foundation/conversion/mappingSets"
     assert dict(fake.request.url.params) == {
         "name": NAME,
@@ -275,14 +274,11 @@ async def test_a_mapping_set_is_found_by_its_exact_name(data: list[Any], found: 
 @pytest.mark.parametrize("answer", [{}, [], (200, None), (200, "<html>"), (500, None)])
 async def test_what_is_no_listing_is_not_taken_for_no_mapping_set(answer: Any) -> None:
     with pytest.raises(RemoteError):
-        await Fake(answer).client.find_mapping_set(NAME)
+        await Fake(answer).client.list(MAPPING_SETS, Named(NAME))
 
 
 async def test_a_mapping_set_without_a_version_is_at_its_first() -> None:
-    mappings = [FieldMapping(SourceType.ATTRIBUTE, "Email", "personalEmail.address")]
-    assert await Fake({"id": "m"}).client.create_mapping_set(NAME, "s", "c", mappings) == MappingSetRef(
-        "m", 0
-    )
+    assert await Fake({"id": "m"}).client.create(MAPPING_SETS, {}) == Created("m", version=0)
 
 
 # Sandboxes
@@ -303,6 +299,6 @@ async def test_a_mapping_set_without_a_version_is_at_its_first() -> None:
 )
 async def test_when_a_sandbox_was_changed(date: Any, modified_at: float | None) -> None:
     raw = {"name": "prod", "state": "active", "type": "production", "region": "VA7", "lastModifiedDate": date}
-    assert await Fake({"sandboxes": [raw]}).client.sandboxes() == (
+    assert await Fake({"sandboxes": [raw]}).client.list(SANDBOXES) == (
         Sandbox("prod", "active", "production", "VA7", modified_at),
     )

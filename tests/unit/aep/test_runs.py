@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
+from crmflow.aep.collection import StartedAfter, WithIds
+from crmflow.aep.flow_service import RUNS
 from crmflow.aep.models import Run, RunError, RunMetrics
-from crmflow.aep.runs import MOST_ERRORS, last_run_of, run_of
+from crmflow.aep.runs import ERROR_LENGTH, MOST_ERRORS, last_run_of, run_of
 from tests.unit.aep.fake import Fake
 
 START, END = 1_612_310_500_000, 1_612_310_560_000
@@ -71,7 +73,45 @@ def test_a_success_that_refused_records_is_a_partial_one(partial: dict[str, Any]
     assert run_of(partial).state == "partialSuccess"
 
 
-def test_errors_are_sanitised_and_bounded() -> None:
+MAPPER = {"code": "MAPPER-3700-400", "message": "Not a date", "recordCount": 3}
+
+
+@pytest.mark.parametrize(
+    ("records", "state"),
+    [
+        ({"inputRecordCount": 150, "outputRecordCount": 150, "failedRecordCount": 0}, "success"),
+        ({"inputRecordCount": 150, "outputRecordCount": 150}, "success"),
+        ({"failedRecordCount": 0}, "success"),
+        ({"inputRecordCount": 150, "outputRecordCount": 149, "failedRecordCount": 0}, "partialSuccess"),
+        ({"inputRecordCount": 150, "outputRecordCount": 150, "failedRecordCount": 1}, "partialSuccess"),
+        ({"inputRecordCount": 150}, "partialSuccess"),
+        ({}, "partialSuccess"),
+    ],
+)
+def test_a_success_with_errors_is_a_partial_one_unless_everything_was_ingested(
+    records: dict[str, int], state: str
+) -> None:
+    found = run_of(raw(errors=[MAPPER], recordSummary=records))
+    assert found.state == state
+    assert found.errors == (RunError("MAPPER-3700-400", "Not a date", 3),)
+
+
+def test_of_a_long_error_the_cause_is_kept_whole_up_to_the_length_of_status() -> None:
+    cause = "HybridDeliveryException GET https://www.zohoapis.eu/crm?$filter=" + "a" * 520 + " Unauthorized"
+    assert (
+        run_of(raw("failed", [{"code": "CONNECTOR-1001-500", "message": cause}])).errors[0].message == cause
+    )
+    [longer] = run_of(raw("failed", [{"code": "C", "message": "x" * 9000 + " Unauthorized"}])).errors
+    assert len(longer.message) == ERROR_LENGTH
+    assert longer.message.endswith("Unauthorized")
+
+
+def test_errors_without_a_code_are_told_apart_by_their_text() -> None:
+    errors = [{"message": "first"}, {"message": "second"}, {"message": "first"}]
+    assert [error.message for error in run_of(raw("failed", errors)).errors] == ["first", "second"]
+
+
+def test_errors_are_sanitized_and_bounded() -> None:
     secret = "1000.0123456789abcdef0123456789abcdef.0123456789abcdef0123456789abcdef"
     errors = [{"code": f"CONNECTOR-{n}-500", "message": f"<b>no</b> {secret}\n"} for n in range(9)]
     found = run_of(raw("failed", errors)).errors
@@ -140,7 +180,7 @@ def test_the_later_run_counts_and_of_one_run_what_tells_more(
 
 async def test_runs_are_listed_since_an_instant_the_latest_first() -> None:
     fake = Fake({"items": [raw(), {"id": "r2"}], "_links": {}})
-    found = await fake.client.runs_since(1_612_310_500.25)
+    found = await fake.client.list(RUNS, StartedAfter(1_612_310_500.25))
     assert [run.id for run in found] == ["r1", "r2"]
     query = dict(fake.request.url.params)
     assert fake.request.url.path == "/data/foundation/flowservice/runs"
@@ -153,6 +193,6 @@ async def test_runs_are_listed_since_an_instant_the_latest_first() -> None:
 
 async def test_runs_by_ids_are_asked_for_fifty_at_a_time() -> None:
     fake = Fake({"items": [], "_links": {}}, {"items": [raw()], "_links": {}})
-    found = await fake.client.runs_by_ids(tuple(f"r{number}" for number in range(51)))
+    found = await fake.client.list(RUNS, WithIds(tuple(f"r{number}" for number in range(51))))
     assert [run.id for run in found] == ["r1"]
     assert fake.requests[1].url.params["property"] == "id==r50"
