@@ -1,0 +1,1 @@
+"""What a transfer costs, beside a bare copy of the same bytes: ``make transfer-bench``."""
