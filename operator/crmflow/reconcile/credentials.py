@@ -15,22 +15,39 @@ from dataclasses import dataclass, field
 
 from pydantic import SecretStr
 
+from crmflow.reconcile.secret_values import Flaw, InvalidValuesError, impossible, suspicious
+from crmflow.sentences import every
+
 AUTH_PARAM_KEY = "authParams."
 """What the key of a further authentication parameter begins with."""
 
 SecretData = Mapping[str, SecretStr]
+Values = tuple[tuple[str, str | SecretStr], ...]
+"""Values by the documented names of their keys."""
 
 
 class MissingKeysError(Exception):
     """A Secret lacks keys; ``keys`` are their documented names."""
 
     def __init__(self, keys: tuple[str, ...]) -> None:
-        super().__init__(", ".join(keys))
+        super().__init__(every(keys))
         self.keys = keys
 
 
+class _Credentials:
+    """What both kinds of credentials have."""
+
+    def _values(self) -> Values:
+        raise NotImplementedError
+
+    @property
+    def suspicions(self) -> tuple[Flaw, ...]:
+        """What is odd about the values, and worth a look once the service refuses them."""
+        return tuple(flaw for key, value in self._values() if (flaw := suspicious(key, _plain(value))))
+
+
 @dataclass(frozen=True)
-class ZohoCredentials:
+class ZohoCredentials(_Credentials):
     """An OAuth client of Zoho's API console and a grant of a CRM user (zoho.md 1.1): its refresh token, or
     the grant token that is still to be exchanged for one.
     """
@@ -48,19 +65,20 @@ class ZohoCredentials:
 
     @classmethod
     def from_secret(cls, data: SecretData) -> ZohoCredentials:
-        """Raises MissingKeysError. A refresh token goes before a grant token, which is then not looked at."""
-        client_id, client_secret = _lookup(data, "clientId"), _lookup(data, "clientSecret")
+        """Raises MissingKeysError and InvalidValuesError. A refresh token goes before a grant token, which is
+        then not looked at.
+        """
         refresh_token = _lookup(data, "refreshToken")
         grant_token = None if refresh_token else _lookup(data, "grantToken") or _lookup(data, "code")
-        if client_id is None or client_secret is None or (refresh_token or grant_token) is None:
-            found = {
-                "clientId": client_id,
-                "clientSecret": client_secret,
+        client_id, client_secret, _ = _required(
+            {
+                "clientId": _lookup(data, "clientId"),
+                "clientSecret": _lookup(data, "clientSecret"),
                 "refreshToken or grantToken": refresh_token or grant_token,
             }
-            raise MissingKeysError(tuple(name for name, value in found.items() if value is None))
+        )
         redirect_uri = _lookup(data, "redirectUri") if grant_token else None
-        return cls(
+        credentials = cls(
             client_id.get_secret_value(),
             client_secret,
             refresh_token,
@@ -72,6 +90,12 @@ class ZohoCredentials:
                 if key.startswith(AUTH_PARAM_KEY) and (value := _stripped(data, key)) is not None
             },
         )
+        _require_possible(credentials._values())
+        return credentials
+
+    def _values(self) -> Values:
+        grant = "refreshToken" if self.refresh_token else "grantToken"
+        return (("clientId", self.client_id), ("clientSecret", self.client_secret), (grant, self.grant))
 
     @property
     def grant(self) -> SecretStr:
@@ -88,7 +112,7 @@ class ZohoCredentials:
 
 
 @dataclass(frozen=True)
-class PlatformCredentials:
+class PlatformCredentials(_Credentials):
     """An OAuth server-to-server credential of the Adobe Developer Console (platform.md 1.3)."""
 
     client_id: str
@@ -97,11 +121,18 @@ class PlatformCredentials:
 
     @classmethod
     def from_secret(cls, data: SecretData) -> PlatformCredentials:
-        """Raises MissingKeysError; ``scopes`` is optional, separated by commas or spaces."""
-        client_id, client_secret = _required(data, "clientId", "clientSecret")
+        """Raises MissingKeysError and InvalidValuesError; ``scopes`` is optional, separated by commas or
+        spaces.
+        """
+        client_id, client_secret = _required({n: _lookup(data, n) for n in ("clientId", "clientSecret")})
         scopes = _lookup(data, "scopes")
         names = re.split(r"[,\s]+", scopes.get_secret_value().strip()) if scopes else []
-        return cls(client_id.get_secret_value(), client_secret, tuple(name for name in names if name))
+        credentials = cls(client_id.get_secret_value(), client_secret, tuple(name for name in names if name))
+        _require_possible((*credentials._values(), ("scopes", "".join(credentials.scopes))))
+        return credentials
+
+    def _values(self) -> Values:
+        return (("clientId", self.client_id), ("clientSecret", self.client_secret))
 
     @property
     def fingerprint(self) -> str:
@@ -113,13 +144,22 @@ def fingerprint(*parts: str | SecretStr) -> str:
     """16 hex digits of a hash over ``parts``: enough to notice a change, useless to anyone who reads it."""
     digest = hashlib.sha256()
     for part in parts:
-        value = part.get_secret_value() if isinstance(part, SecretStr) else part
+        value = _plain(part)
         digest.update(len(value).to_bytes(4, "big") + value.encode())
     return digest.hexdigest()[:16]
 
 
-def _required(data: SecretData, *names: str) -> tuple[SecretStr, ...]:
-    found = {name: _lookup(data, name) for name in names}
+def _require_possible(values: Values) -> None:
+    flaws = tuple(flaw for key, value in values if (flaw := impossible(key, _plain(value))))
+    if flaws:
+        raise InvalidValuesError(flaws)
+
+
+def _plain(value: str | SecretStr) -> str:
+    return value.get_secret_value() if isinstance(value, SecretStr) else value
+
+
+def _required(found: Mapping[str, SecretStr | None]) -> tuple[SecretStr, ...]:
     missing = tuple(name for name, value in found.items() if value is None)
     if missing:
         raise MissingKeysError(missing)

@@ -9,143 +9,71 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from pydantic import SecretStr
 
-from crmflow.aep.listings import Collection, Listed
+from crmflow.aep.collection import AnyCollection, Collection, Selection
 from crmflow.aep.models import (
-    BaseConnection,
     Column,
-    ConnectionSpec,
     Created,
-    DataSet,
-    FieldMapping,
-    Flow,
-    FlowSpec,
+    LandingZone,
+    LandingZoneCredentials,
+    LandingZoneEntry,
+    Listed,
     MappingCheck,
-    MappingSet,
-    MappingSetRef,
     PatchOperation,
+    Preview,
     Run,
-    Sandbox,
-    Schema,
-    SourceConnection,
     Table,
-    TargetConnection,
 )
-from crmflow.api.zohosourceconnection import (
-    DataCenter,
-    Environment,
-    ZohoSourceConnectionSpec,
-    ZohoSourceConnectionStatus,
-)
+from crmflow.api.kinds import Kind
+from crmflow.api.zohosourceconnection import DataCenter, Environment
+from crmflow.http.errors import RemoteError
 from crmflow.reconcile.credentials import PlatformCredentials, ZohoCredentials
 from crmflow.zoho.crm import Organization
 
+T = TypeVar("T")
+L = TypeVar("L")
 
-class Clock(Protocol):
+
+class TimeSource(Protocol):
     """Seconds since the epoch."""
 
     def now(self) -> float: ...
 
 
 class Platform(Protocol):
-    """One sandbox of Adobe Experience Platform, seen with one credential; methods may raise RemoteError."""
+    """One sandbox of Adobe Experience Platform, seen with one credential, as :class:`PlatformClient` is.
+    Methods may raise RemoteError.
+    """
 
-    async def sandboxes(self) -> Sequence[Sandbox]: ...
-    async def connection_spec(self, spec_id: str) -> ConnectionSpec | None: ...
-    async def flow_spec(self, name: str) -> FlowSpec | None: ...
+    def read_only(self) -> Platform:
+        """The same sandbox without writes: they raise ReadOnlyError, and nothing is sent."""
+        ...
 
-    async def create_connection(
+    async def list(self, collection: Collection[Any, L], selection: Selection = None) -> Sequence[L]: ...
+    async def get(self, collection: Collection[T, Any], object_id: str, version: int | None = None) -> T: ...
+    async def create(self, collection: AnyCollection, body: Mapping[str, Any]) -> Created: ...
+    async def patch(
         self,
-        name: str,
-        description: str,
-        auth_spec_name: str,
-        params: Mapping[str, str | SecretStr],
-        spec_id: str,
-        spec_version: str,
+        collection: AnyCollection,
+        object_id: str,
+        etag: str | None,
+        operations: Sequence[PatchOperation],
     ) -> Created: ...
-    async def connection(self, connection_id: str) -> BaseConnection: ...
-    async def patch_connection(
-        self, connection_id: str, etag: str, operations: Sequence[PatchOperation]
-    ) -> Created: ...
-    async def delete_connection(self, connection_id: str) -> None: ...
+    async def delete(self, collection: AnyCollection, object_id: str) -> None: ...
+
     async def test_connection(self, connection_id: str) -> bool: ...
     async def tables(self, connection_id: str) -> Sequence[Table]: ...
     async def columns(self, connection_id: str, table_path: str) -> Sequence[Column]: ...
-
-    async def create_source_connection(
-        self,
-        name: str,
-        description: str,
-        base_connection_id: str,
-        table: str,
-        columns: Sequence[Mapping[str, Any]],
-        spec_id: str,
-        spec_version: str,
-    ) -> Created: ...
-    async def source_connection(self, source_connection_id: str) -> SourceConnection: ...
-    async def patch_source_connection(
-        self, source_connection_id: str, etag: str, operations: Sequence[PatchOperation]
-    ) -> Created: ...
-    async def delete_source_connection(self, source_connection_id: str) -> None: ...
-
-    async def create_target_connection(
-        self, name: str, description: str, schema_id: str, schema_version: str, dataset_id: str
-    ) -> Created: ...
-    async def target_connection(self, target_connection_id: str) -> TargetConnection: ...
-    async def patch_target_connection(
-        self, target_connection_id: str, etag: str, operations: Sequence[PatchOperation]
-    ) -> Created: ...
-    async def delete_target_connection(self, target_connection_id: str) -> None: ...
-
-    async def create_flow(
-        self,
-        name: str,
-        description: str,
-        flow_spec_id: str,
-        flow_spec_version: str,
-        source_connection_id: str,
-        target_connection_id: str,
-        transformations: Sequence[Mapping[str, Any]],
-        options: Mapping[str, Any],
-        schedule: Mapping[str, Any],
-    ) -> Created: ...
-    async def flow(self, flow_id: str) -> Flow: ...
-    async def patch_flow(self, flow_id: str, etag: str, operations: Sequence[PatchOperation]) -> Created: ...
     async def set_flow_state(self, flow_id: str, enable: bool, etag: str | None) -> Created: ...
-    async def delete_flow(self, flow_id: str) -> None: ...
+    async def validate_mapping(self, body: Mapping[str, Any]) -> Sequence[MappingCheck]: ...
 
-    async def validate_mapping(
-        self, schema_id: str, content_type: str, mappings: Sequence[FieldMapping]
-    ) -> Sequence[MappingCheck]: ...
-    async def find_mapping_set(self, name: str) -> MappingSetRef | None: ...
-    async def mapping_set(self, ref: MappingSetRef) -> MappingSet: ...
-    async def create_mapping_set(
-        self, name: str, schema_id: str, content_type: str, mappings: Sequence[FieldMapping]
-    ) -> MappingSetRef: ...
-
-    async def schema(self, schema_id: str) -> Schema: ...
-    async def schemas_titled(self, title: str) -> Sequence[Schema]: ...
-    async def create_schema(
-        self, title: str, description: str, class_id: str, field_groups: Sequence[str]
-    ) -> Schema: ...
-    async def has_primary_identity(self, schema_id: str) -> bool: ...
-    async def set_primary_identity(self, schema: Schema, path: str, namespace: str) -> None: ...
-    async def enable_schema_for_profile(self, schema_id: str) -> None: ...
-    async def dataset(self, dataset_id: str) -> DataSet: ...
-    async def datasets_named(self, name: str) -> Sequence[DataSet]: ...
-    async def create_dataset(
-        self,
-        name: str,
-        description: str,
-        schema: Schema,
-        *,
-        profile: bool,
-        upsert: bool,
-        error_diagnostics: bool,
-    ) -> str: ...
+    async def landing_zone(self) -> LandingZone: ...
+    async def landing_zone_credentials(self) -> LandingZoneCredentials: ...
+    async def landing_zone_entries(self, folder: str | None = None) -> Sequence[LandingZoneEntry]: ...
+    async def landing_zone_file(self, path: str) -> Preview: ...
 
 
 class Absence(StrEnum):
@@ -157,7 +85,7 @@ class Absence(StrEnum):
     """The whole sandbox was reset."""
     HIDDEN = "Hidden"
     """It exists: an access label hides it from reads (platform.md 1.4)."""
-    MASS_VANISH = "MassVanish"
+    MASS_DELETION = "MassDeletion"
     """It is gone together with many others, and nobody has confirmed that loss yet."""
 
 
@@ -169,34 +97,44 @@ class Inventory(Protocol):
         """True if a listing shows all that an earlier process of ours can have created."""
         ...
 
-    def item(self, collection: Collection, remote_id: str) -> Listed | None:
-        """The object as listed last."""
+    def item(self, collection: AnyCollection, remote_id: str) -> Listed | None:
+        """The object as listed last. None proves nothing: only :meth:`absence` does."""
         ...
 
-    def with_key(self, collection: Collection, key: str) -> Sequence[Listed]:
+    def with_key(self, collection: AnyCollection, key: str) -> Sequence[Listed]:
         """The objects that carry a lookup key, the oldest first."""
         ...
 
-    async def look_up(self, collection: Collection, key: str, *, lost: bool) -> Sequence[Listed]:
+    async def look_up(self, collection: AnyCollection, key: str, *, lost: bool) -> Sequence[Listed]:
         """The same, by a listing that begins now if a create of ours was ``lost``, else by one of this
         process that is hardly older. May raise RemoteError.
         """
         ...
 
     async def ensure(self) -> None:
-        """There is a listing. May raise RemoteError."""
+        """There is a listing, and no later one was refused. May raise RemoteError."""
         ...
 
-    async def absence(self, collection: Collection, remote_id: str) -> Absence:
+    async def confirm(self) -> None:
+        """Platform does not refuse to list the sandbox, as far as is known; a refusal is tried again. May
+        raise RemoteError.
+        """
+        ...
+
+    async def absence(self, collection: AnyCollection, remote_id: str) -> Absence:
         """Why a read was answered with 404. May raise RemoteError."""
         ...
 
-    def created(self, collection: Collection, item: Listed) -> None:
+    def created(self, collection: AnyCollection, item: Listed) -> None:
         """An own create."""
         ...
 
     def deleted(self, remote_id: str) -> None:
-        """An own delete, or an object that was let go: it is not ours, whatever older listings show."""
+        """An own delete."""
+        ...
+
+    def let_go(self, remote_id: str) -> None:
+        """An object has lost our key: it is not ours, whatever older listings show, and it is still there."""
         ...
 
     def is_built_on(self, remote_id: str) -> bool:
@@ -207,7 +145,12 @@ class Inventory(Protocol):
         """The flow's last run, once runs have been listed."""
         ...
 
-    def holder_of(self, remote_id: str) -> str | None:
+    @property
+    def unread_runs(self) -> RemoteError | None:
+        """Why runs can't be listed at present; None while they can."""
+        ...
+
+    def recorded_by(self, remote_id: str) -> str | None:
         """The resource of the cluster that records this object as its own."""
         ...
 
@@ -248,35 +191,35 @@ class Zoho(Protocol):
 class Access(Protocol):
     """Hands out the remote services. Tokens are shared by everyone who uses the same credential.
 
-    A ``holder`` is the connection that uses them, as ``namespace/name``.
+    ``connection`` is the resource that uses them, as ``namespace/name``.
     """
 
-    def zoho(self, holder: str, data_center: DataCenter, credentials: ZohoCredentials) -> Zoho: ...
+    def zoho(self, connection: str, data_center: DataCenter, credentials: ZohoCredentials) -> Zoho: ...
 
-    async def drop_former_grants(self, holder: str) -> None:
-        """``holder`` uses none but its present grant any more. One that the operator obtained itself, and
+    async def drop_former_grants(self, connection: str) -> None:
+        """``connection`` uses none but its present grant any more. One that the operator obtained itself, and
         that nobody else uses, is revoked. May raise RemoteError.
         """
         ...
 
-    async def drop_grants(self, holder: str, *, revoke: bool) -> None:
-        """``holder`` is about to go; ``revoke`` as above. May raise RemoteError."""
+    async def drop_grants(self, connection: str, *, revoke: bool) -> None:
+        """``connection`` is about to go; ``revoke`` as above. May raise RemoteError."""
         ...
 
     async def platform(
-        self, holder: str, organization: str, sandbox: str, credentials: PlatformCredentials
+        self, connection: str, organization: str, sandbox: str, credentials: PlatformCredentials
     ) -> Platform:
-        """The sandbox, once IMS has given a token, remembered for ``holder``; may raise RemoteError."""
+        """The sandbox, once IMS has given a token, remembered for ``connection``; may raise RemoteError."""
         ...
 
-    def inventory(self, holder: str) -> Inventory:
-        """The inventory of the sandbox that :meth:`platform` last reached for ``holder``."""
+    def inventory(self, connection: str) -> Inventory:
+        """The inventory of the sandbox that :meth:`platform` last reached for ``connection``."""
         ...
 
-    async def held_platform(self, holder: str, sandbox: tuple[str, str] | None) -> Platform | None:
-        """A ``sandbox`` (organization, name) by the token that ``holder`` last reached Platform with, while
-        that lasts; it outlives the Secret, and restarts. Without one, what this process last reached. May
-        raise RemoteError.
+    async def cached_platform(self, connection: str, sandbox: tuple[str, str] | None) -> Platform | None:
+        """A ``sandbox`` (organization, name) by the token that ``connection`` last reached Platform with,
+        while that lasts; it outlives the Secret, and restarts. Without one, what this process last reached.
+        May raise RemoteError.
         """
         ...
 
@@ -293,8 +236,8 @@ class Secrets(Protocol):
     async def read(self, namespace: str, name: str) -> Mapping[str, SecretStr] | None: ...
 
 
-class ConnectionView(Protocol):
-    """A ``ZohoSourceConnection`` as its dataflows see it."""
+class ResourceView(Protocol):
+    """A resource of any kind; ``spec`` and ``status`` are the models of its kind."""
 
     @property
     def uid(self) -> str: ...
@@ -305,31 +248,32 @@ class ConnectionView(Protocol):
     @property
     def ready(self) -> bool: ...
     @property
-    def spec(self) -> ZohoSourceConnectionSpec: ...
+    def spec(self) -> Any: ...
     @property
-    def status(self) -> ZohoSourceConnectionStatus: ...
+    def status(self) -> Any: ...
 
 
 @dataclass(frozen=True)
-class Dataflow:
-    """A ``CRMDataflow`` as its connection sees it."""
+class Referrer:
+    """A resource whose spec names another one, as that one sees it."""
 
+    kind: str
     name: str
     deleting: bool
 
 
-class Peers(Protocol):
+class Lister(Protocol):
     """Other resources of the cluster, from the cache."""
 
-    def connection(self, namespace: str, name: str) -> ConnectionView | None: ...
-    def dataflows_of(self, namespace: str, connection: str) -> Sequence[Dataflow]: ...
+    def get(self, kind: Kind, namespace: str, name: str) -> ResourceView | None: ...
+    def referrers(self, kind: Kind, namespace: str, name: str) -> Sequence[Referrer]: ...
 
     def owner_of(self, remote_id: str) -> str | None:
         """The resource that records a remote object as its own, else the oldest one whose spec names it."""
         ...
 
     def intents_of_others(self, own: str, slot: str, name: str) -> Sequence[datetime]:
-        """When dataflows other than ``own`` wrote down that they are about to create this very object."""
+        """When others of the kind of ``own`` wrote down that they are about to create this very object."""
         ...
 
 

@@ -7,104 +7,102 @@ from typing import Any
 
 import pytest
 
-from crmflow.aep.models import FieldMapping, Schedule, SourceType
+from crmflow.aep.models import FieldMapping, ScheduleParams, SourceType
 from crmflow.reconcile.ports import Absence
-from tests.unit.reconcile.fakes import remote_error
+from tests.fakes.failing import remote_error
+from tests.unit.reconcile.harness import Harness, Resource
 from tests.unit.reconcile.test_adoption import assert_refused, writes
-from tests.unit.reconcile.world import Resource, World
 
 COLLECTIONS = ("flows", "source_connections", "target_connections")
-HELD_AFTER = {"create_flow": "flows", "create_source_connection": "source_connections"}
+HELD_AFTER = {"flows.create": "flows", "sourceConnections.create": "source_connections"}
 SLOTS = {"flows": "flow", "source_connections": "source", "target_connections": "target"}
 
 
-async def by_hand(world: World) -> str:
+async def by_hand(harness: Harness) -> str:
     """A flow that says what a resource would, made by somebody else; its id."""
-    world.hold_base_connection()
-    made = world.dataflow()
+    made = harness.dataflow()
     await made.until_done()
     for collection in COLLECTIONS:
-        objects = getattr(world.platform, collection)
+        objects = getattr(harness.platform, collection)
         for remote_id, remote in objects.items():
             objects[remote_id] = replace(remote, name=f"{collection} by hand", description="mine")
-    for mapping_set in world.platform.mapping_set_names:
-        world.platform.mapping_set_names[mapping_set] = "by hand"
-    (flow_id,) = world.platform.flows
+    for mapping_set in harness.platform.mapping_set_names:
+        harness.platform.mapping_set_names[mapping_set] = "by hand"
+    (flow_id,) = harness.platform.flows
     return flow_id
 
 
-async def adopting(world: World, **spec: Any) -> Resource:
+async def adopting(harness: Harness, **spec: Any) -> Resource:
     """A dataflow that names what exists."""
-    flow_id = await by_hand(world)
-    resource = world.dataflow(flowId=flow_id, **spec)
+    flow_id = await by_hand(harness)
+    resource = harness.dataflow(flowId=flow_id, **spec)
     resource.uid = "another"
     return resource
 
 
-def change_flow(world: World, **changes: Any) -> None:
-    ((flow_id, flow),) = world.platform.flows.items()
-    world.platform.flows[flow_id] = replace(flow, **changes)
+def change_flow(harness: Harness, **changes: Any) -> None:
+    ((flow_id, flow),) = harness.platform.flows.items()
+    harness.platform.flows[flow_id] = replace(flow, **changes)
 
 
 async def test_what_the_resource_says_already_is_adopted_without_a_write() -> None:
-    world = World()
-    resource = await adopting(world)
+    harness = Harness()
+    resource = await adopting(harness)
     result = await resource.until_done()
     assert writes(result.calls) == []
     assert [event.reason for event in result.events] == ["Adopted"]
     status = resource.status
     assert status["adopted"] is True
-    assert status["flow"]["id"] in world.platform.flows
-    assert status["sourceConnectionId"] in world.platform.source_connections
-    assert status["targetConnectionId"] in world.platform.target_connections
-    assert status["mappingSet"]["id"] in world.platform.mapping_sets
+    assert status["flow"]["id"] in harness.platform.flows
+    assert status["sourceConnectionId"] in harness.platform.source_connections
+    assert status["targetConnectionId"] in harness.platform.target_connections
+    assert status["mappingSet"]["id"] in harness.platform.mapping_sets
     assert status["columns"] == ["Email", "First_Name", "Modified_Time"]
     assert status["schedule"]["effectiveStartTime"]
     assert (await resource.visit()).outcome.is_done
     assert (await resource.visit(full=False)).step == "quiet"
-    assert world.platform.counts == (1, 1, 1, 1)
+    assert harness.platform.counts == (0, 1, 1, 1)
 
 
-@pytest.mark.parametrize("call", ["create_flow", "create_source_connection"])
+@pytest.mark.parametrize("call", ["flows.create", "sourceConnections.create"])
 async def test_what_it_had_begun_to_make_goes_when_it_adopts_instead(call: str) -> None:
-    world = World()
-    flow_id = await by_hand(world)
-    resource = world.dataflow()
+    harness = Harness()
+    flow_id = await by_hand(harness)
+    resource = harness.dataflow()
     resource.uid = "another"
-    world.platform.fail(call, remote_error(maybe_applied=True), after=True, times=1)
+    harness.platform.fail(call, remote_error(maybe_applied=True), after=True, times=1)
     await resource.visit()
-    assert world.platform.counts != (1, 1, 1, 1)
-    names = {held.name for held in getattr(world.platform, HELD_AFTER[call]).values()}
-    world.platform.hidden_names |= {name for name in names if "crmflow:" in name}
+    assert harness.platform.counts != (1, 1, 1, 1)
+    names = {held.name for held in getattr(harness.platform, HELD_AFTER[call]).values()}
+    harness.platform.hidden_names |= {name for name in names if "crmflow:" in name}
     resource.edit(lambda spec: spec.update(flowId=flow_id))
     outcome = (await resource.visit()).outcome
     assert outcome.reason == "CreatePending"
 
-    world.platform.hidden_names.clear()
+    harness.platform.hidden_names.clear()
     await resource.until_done()
-    assert world.platform.counts == (1, 1, 1, 1)
+    assert harness.platform.counts == (0, 1, 1, 1)
     assert resource.status["flow"]["id"] == flow_id
     assert "intents" not in resource.status
 
 
 async def test_the_flow_whose_creation_was_not_answered_can_be_named() -> None:
-    world = World()
-    world.hold_base_connection()
-    resource = world.dataflow()
-    world.platform.fail("create_flow", remote_error(maybe_applied=True), after=True, times=1)
+    harness = Harness()
+    resource = harness.dataflow()
+    harness.platform.fail("flows.create", remote_error(maybe_applied=True), after=True, times=1)
     await resource.visit()
-    (flow_id,) = world.platform.flows
+    (flow_id,) = harness.platform.flows
     resource.edit(lambda spec: spec.update(flowId=flow_id))
     await resource.until_done()
-    assert world.platform.counts == (1, 1, 1, 1)
+    assert harness.platform.counts == (0, 1, 1, 1)
     assert resource.status["flow"]["id"] == flow_id
 
 
 async def test_the_remote_start_is_taken_over_and_the_specs_wish_kept() -> None:
-    world = World()
-    resource = await adopting(world, schedule={"frequency": "Hour", "interval": 1})
-    start = int(world.clock.now()) - 86400
-    change_flow(world, schedule=Schedule(start, "hour", 1, True))
+    harness = Harness()
+    resource = await adopting(harness, schedule={"frequency": "Hour", "interval": 1})
+    start = int(harness.clock.now()) - 86400
+    change_flow(harness, schedule=ScheduleParams(start, "hour", 1, True))
     result = await resource.until_done()
     assert writes(result.calls) == []
     assert "startTime" not in resource.status["schedule"]
@@ -112,50 +110,50 @@ async def test_the_remote_start_is_taken_over_and_the_specs_wish_kept() -> None:
 
 
 async def test_what_differs_and_can_be_patched_is_put_right_and_no_name_with_it() -> None:
-    world = World()
-    resource = await adopting(world, schedule={"frequency": "Hour", "interval": 6}, displayName="Mine")
+    harness = Harness()
+    resource = await adopting(harness, schedule={"frequency": "Hour", "interval": 6}, displayName="Mine")
     result = await resource.until_done()
-    assert set(writes(result.calls)) <= {"patch_flow"}
-    (flow,) = world.platform.flows.values()
+    assert set(writes(result.calls)) <= {"flows.patch"}
+    (flow,) = harness.platform.flows.values()
     assert (flow.schedule.interval, flow.name, flow.description) == (6, "flows by hand", "mine")
 
 
 async def test_a_mapping_that_differs_is_replaced_by_a_set_of_ours() -> None:
-    world = World()
-    resource = await adopting(world, mapping=[{"target": "personalEmail.address", "source": "Email"}])
+    harness = Harness()
+    resource = await adopting(harness, mapping=[{"target": "personalEmail.address", "source": "Email"}])
     await resource.until_done()
-    (flow,) = world.platform.flows.values()
+    (flow,) = harness.platform.flows.values()
     assert flow.mapping_set_id == resource.status["mappingSet"]["id"]
-    assert len(world.platform.mapping_sets) == 2
+    assert len(harness.platform.mapping_sets) == 2
 
 
 async def test_a_mapping_that_says_the_same_otherwise_is_the_same() -> None:
-    world = World()
-    resource = await adopting(world)
-    ((set_id, entries),) = world.platform.mapping_sets.items()
+    harness = Harness()
+    resource = await adopting(harness)
+    [(set_id, known)] = harness.platform.mapping_sets.items()
     said = [
         FieldMapping(SourceType.EXPRESSION, f'"{entry.source}"', entry.destination)
         if entry.source_type is SourceType.STATIC
         else FieldMapping(SourceType.EXPRESSION, f" {entry.source} ", entry.destination)
-        for entry in reversed(entries)
+        for entry in reversed(known.mappings)
     ]
-    world.platform.mapping_sets[set_id] = tuple(said)
+    harness.platform.mapping_sets[set_id] = replace(known, mappings=tuple(said))
     assert writes((await resource.until_done()).calls) == []
 
 
 async def test_a_mapping_set_that_is_gone_is_replaced() -> None:
-    world = World()
-    resource = await adopting(world)
-    world.platform.mapping_sets.clear()
+    harness = Harness()
+    resource = await adopting(harness)
+    harness.platform.mapping_sets.clear()
     await resource.until_done()
-    (flow,) = world.platform.flows.values()
-    assert flow.mapping_set_id in world.platform.mapping_sets
+    (flow,) = harness.platform.flows.values()
+    assert flow.mapping_set_id in harness.platform.mapping_sets
 
 
 async def test_what_only_another_flow_can_have_is_said() -> None:
-    world = World()
+    harness = Harness()
     resource = await adopting(
-        world, source={"table": "Leads", "columns": ["Email", "First_Name", "Modified_Time"]}
+        harness, source={"table": "Leads", "columns": ["Email", "First_Name", "Modified_Time"]}
     )
     assert_refused(await resource.visit(), "ReplacementRequired", "spec.source.table")
     assert resource.status["adopted"] is True
@@ -164,43 +162,43 @@ async def test_what_only_another_flow_can_have_is_said() -> None:
 
 
 async def test_a_flow_through_another_base_connection_is_said() -> None:
-    world = World()
-    resource = await adopting(world)
-    ((source_id, source),) = world.platform.source_connections.items()
-    world.platform.source_connections[source_id] = replace(source, base_connection_id="bc-8")
+    harness = Harness()
+    resource = await adopting(harness)
+    ((source_id, source),) = harness.platform.source_connections.items()
+    harness.platform.source_connections[source_id] = replace(source, base_connection_id="bc-8")
     assert_refused(await resource.visit(), "ReplacementRequired", "spec.connectionRef")
-    assert world.platform.counts == (1, 1, 1, 1)
+    assert harness.platform.counts == (0, 1, 1, 1)
 
 
 async def test_what_is_no_flow_of_zoho_is_refused() -> None:
-    world = World()
-    resource = await adopting(world)
-    ((source_id, source),) = world.platform.source_connections.items()
-    world.platform.source_connections[source_id] = replace(source, connection_spec_id="dynamics")
+    harness = Harness()
+    resource = await adopting(harness)
+    ((source_id, source),) = harness.platform.source_connections.items()
+    harness.platform.source_connections[source_id] = replace(source, connection_spec_id="dynamics")
     assert_refused(
         await resource.visit(), "NotAdoptable", "another source, connection specification dynamics"
     )
-    world.platform.source_connections.clear()
+    harness.platform.source_connections.clear()
     assert_refused(await resource.visit(), "NotAdoptable", f"{source_id} is gone")
-    change_flow(world, target_connection_ids=("t1", "t2"))
+    change_flow(harness, target_connection_ids=("t1", "t2"))
     assert_refused(await resource.visit(), "NotAdoptable", "exactly one source and one target")
-    change_flow(world, flow_spec_id="files")
+    change_flow(harness, flow_spec_id="files")
     assert_refused(await resource.visit(), "NotAdoptable", "flow specification files is not CRMToAEP")
     assert "flow" not in resource.status
 
 
 async def test_a_flow_that_another_resource_has_is_refused() -> None:
-    world = World()
-    resource = await adopting(world)
-    world.peers.owners[resource.spec["flowId"]] = "CRMDataflow/crm/other"
+    harness = Harness()
+    resource = await adopting(harness)
+    harness.lister.owners[resource.spec["flowId"]] = "CRMDataflow/crm/other"
     assert_refused(await resource.visit(), "AdoptionConflict", "The flow flow-")
     assert resource.condition("Ready")[2].count("CRMDataflow/crm/other") == 1
 
 
 async def test_another_flow_than_the_one_it_made_is_refused() -> None:
-    world = World()
-    flow_id = await by_hand(world)
-    resource = world.dataflow()
+    harness = Harness()
+    flow_id = await by_hand(harness)
+    resource = harness.dataflow()
     resource.uid = "another"
     await resource.until_done()
     resource.edit(lambda spec: spec.update(flowId=flow_id))
@@ -208,17 +206,17 @@ async def test_another_flow_than_the_one_it_made_is_refused() -> None:
 
 
 @pytest.mark.parametrize("collection", COLLECTIONS)
-@pytest.mark.parametrize("absence", [Absence.GONE, Absence.RESET, Absence.MASS_VANISH])
+@pytest.mark.parametrize("absence", [Absence.GONE, Absence.RESET, Absence.MASS_DELETION])
 async def test_what_was_adopted_is_not_made_anew(collection: str, absence: Absence) -> None:
-    world = World()
-    resource = await adopting(world)
+    harness = Harness()
+    resource = await adopting(harness)
     await resource.until_done()
-    ((remote_id, _),) = getattr(world.platform, collection).items()
-    world.inventory.absences[remote_id] = absence
-    getattr(world.platform, collection).clear()
+    ((remote_id, _),) = getattr(harness.platform, collection).items()
+    harness.inventory.absences[remote_id] = absence
+    getattr(harness.platform, collection).clear()
     outcome = (result := await resource.visit()).outcome
-    if absence is Absence.MASS_VANISH:
-        assert outcome.reason == "MassVanish"
+    if absence is Absence.MASS_DELETION:
+        assert outcome.reason == "MassDeletion"
     else:
         assert_refused(result, "AdoptedObjectMissing", f"{SLOTS[collection]} ")
         assert remote_id in outcome.message
@@ -226,41 +224,43 @@ async def test_what_was_adopted_is_not_made_anew(collection: str, absence: Absen
 
 
 async def test_an_adopted_dataflow_is_left_untouched_unless_the_spec_says_otherwise() -> None:
-    world = World()
-    resource = await adopting(world)
+    harness = Harness()
+    resource = await adopting(harness)
     await resource.until_done()
     result = await resource.visit(deleting=True)
     assert result.outcome.is_done
     assert writes(result.calls) == []
-    assert world.platform.counts == (1, 1, 1, 1)
+    assert harness.platform.counts == (0, 1, 1, 1)
     resource.edit(lambda spec: spec.update(deletionPolicy="Delete"))
     assert (await resource.visit(deleting=True)).outcome.is_done
-    assert world.platform.counts == (1, 0, 0, 0)
+    assert harness.platform.counts == (0, 0, 0, 0)
 
 
 async def test_an_adopted_dataflow_that_bears_our_key_loses_it() -> None:
     """It had made the flow itself; whoever comes after it under its name is not to find it."""
-    world = World()
-    resource = world.dataflow()
+    harness = Harness()
+    resource = harness.dataflow()
     await resource.until_done()
     resource.edit(lambda spec: spec.update(flowId=resource.status["flow"]["id"]))
     await resource.until_done()
     await resource.visit(deleting=True)
-    (flow,) = world.platform.flows.values()
+    (flow,) = harness.platform.flows.values()
     assert (flow.name, flow.description) == (resource.spec["displayName"], "")
-    assert len(world.inventory.deletions) == 3, "an older listing still shows our key"
+    assert len(harness.inventory.let_gone) == 3, "an older listing still shows our key"
 
 
 async def test_an_observed_dataflow_is_read_and_never_written() -> None:
-    world = World()
-    resource = await adopting(world, managementPolicy="Observe")
+    harness = Harness()
+    resource = await adopting(harness, managementPolicy="Observe")
     result = await resource.until_done()
     assert writes(result.calls) == []
-    assert {"flow", "source_connection", "target_connection", "mapping_set"} <= set(result.calls)
+    assert {"flows.get", "sourceConnections.get", "targetConnections.get", "mappingSets.get"} <= set(
+        result.calls
+    )
     assert resource.condition("Ready")[0] == resource.condition("Synced")[0] == "True"
     assert "only observed" in resource.condition("Ready")[2]
     assert resource.condition("MappingValid") == ("True", "Succeeded", "The flow uses this mapping.")
-    assert "validate_mapping" not in result.calls
+    assert "mappingSets.validate" not in result.calls
     assert (await resource.visit(full=False)).step == "quiet"
 
 
@@ -300,12 +300,12 @@ OTHER_MAPPING = [{"target": "personalEmail.address", "source": "Email"}]
 async def test_of_an_observed_mapping_no_more_is_said_than_was_asked(
     change: dict[str, Any], verdict: tuple[str, str, str], asked: bool
 ) -> None:
-    world = World()
-    world.platform.mapping_verdicts["person.nme"] = "no such field"
-    resource = await adopting(world, managementPolicy="Observe", **change)
+    harness = Harness()
+    harness.platform.mapping_verdicts["person.nme"] = "no such field"
+    resource = await adopting(harness, managementPolicy="Observe", **change)
     result = await resource.until_done()
     assert writes(result.calls) == []
-    assert ("validate_mapping" in result.calls) is asked
+    assert ("mappingSets.validate" in result.calls) is asked
     status, reason, message = resource.condition("MappingValid")
     assert (status, reason) == verdict[:2]
     assert verdict[2] in message
@@ -327,8 +327,8 @@ DRIFT: list[tuple[dict[str, Any], list[str]]] = [
 async def test_what_differs_of_an_observed_dataflow_is_told_and_left(
     change: dict[str, Any], fields: list[str]
 ) -> None:
-    world = World()
-    resource = await adopting(world, managementPolicy="Observe", **change)
+    harness = Harness()
+    resource = await adopting(harness, managementPolicy="Observe", **change)
     result = await resource.until_done()
     assert writes(result.calls) == []
     assert resource.condition("Ready")[0] == "True"
@@ -338,21 +338,21 @@ async def test_what_differs_of_an_observed_dataflow_is_told_and_left(
 
 
 async def test_an_observed_dataflow_that_vanishes_is_told_and_nothing_else_is_deleted() -> None:
-    world = World()
-    resource = await adopting(world, managementPolicy="Observe")
+    harness = Harness()
+    resource = await adopting(harness, managementPolicy="Observe")
     await resource.until_done()
-    world.platform.source_connections.clear()
+    harness.platform.source_connections.clear()
     assert_refused(await resource.visit(), "AdoptedObjectMissing", "source connection")
-    assert world.platform.counts == (1, 0, 1, 1)
+    assert harness.platform.counts == (0, 0, 1, 1)
 
 
 async def test_deleting_an_observed_dataflow_touches_nothing() -> None:
-    world = World()
-    resource = await adopting(world, managementPolicy="Observe", deletionPolicy="Delete")
+    harness = Harness()
+    resource = await adopting(harness, managementPolicy="Observe", deletionPolicy="Delete")
     await resource.until_done()
-    world.peers.connections.clear()
-    world.access.held.clear()
+    harness.lister.connections.clear()
+    harness.access.held.clear()
     result = await resource.visit(deleting=True)
     assert result.outcome.is_done
     assert result.calls == []
-    assert world.platform.counts == (1, 1, 1, 1)
+    assert harness.platform.counts == (0, 1, 1, 1)

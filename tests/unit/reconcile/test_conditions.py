@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from crmflow.reconcile.conditions import Condition, Conditions, ConditionType, Finding, compose
-from crmflow.reconcile.engine import Step
-from crmflow.reconcile.kind import Reconciler
-from crmflow.reconcile.outcome import DONE, Outcome, bug, stalled, transient, waiting
-from tests.unit.reconcile.world import World
+from crmflow.reconcile.core.conditions import Condition, Conditions, ConditionType, Finding, compose
+from crmflow.reconcile.core.engine import step
+from crmflow.reconcile.core.kind import ManagedKind
+from crmflow.reconcile.core.outcome import DONE, Outcome, PassEndedError, bug, stalled, transient, waiting
+from tests.unit.reconcile.harness import Harness
 
 DECLARED = (ConditionType("First", "First is fine."), ConditionType("Second", "Second is fine."))
 EARLIER, NOW = "2026-01-01T00:00:00Z", datetime(2026, 1, 2, tzinfo=UTC)
@@ -115,14 +115,14 @@ OUTCOMES = {
 )
 async def test_the_invariants_hold_after_every_outcome(kind: str, first: str, then: str) -> None:
     """``visit`` asserts them. Each outcome in each step, then each other, with and without edits between."""
-    for step in range(len(World().resource(kind).reconciler.steps)):
+    for position in range(len(Harness().resource(kind).kind.conditions)):
         for edited in (False, True):
-            resource = World().resource(kind)
-            reconciler = resource.reconciler
+            resource = Harness().resource(kind)
+            whole = resource.kind
             for name in (first, then, then):
                 outcome = OUTCOMES[name]
                 resource.spec["paused"] = outcome is None
-                resource.reconciler = _ending_in(reconciler, step, outcome or DONE)
+                resource.kind = _ending_in(whole, position, outcome or DONE)
                 await resource.visit()
                 ready = resource.condition("Ready")
                 assert (ready[0] == "True") is (name == "done") or name in ("transient", "paused")
@@ -130,14 +130,18 @@ async def test_the_invariants_hold_after_every_outcome(kind: str, first: str, th
                     resource.edit(lambda spec: None)
 
 
-def _ending_in(reconciler: Reconciler, index: int, outcome: Outcome) -> Reconciler:
+def _ending_in(kind: ManagedKind, index: int, outcome: Outcome) -> ManagedKind:
     """The same conditions and order, with every step done up to ``index``, which ends in ``outcome``."""
 
-    def step_at(position: int) -> Step[Any]:
-        async def run(_: object) -> Outcome:
-            return outcome if position == index else DONE
+    async def reconcile(pass_: Any) -> None:
+        for position, condition in enumerate(kind.conditions):
 
-        return Step(run, reconciler.steps[position].condition)
+            @step(condition)
+            async def run(_: Any, ends: bool) -> None:
+                if ends:
+                    raise PassEndedError(outcome)
 
-    steps = [step_at(position) for position in range(len(reconciler.steps))]
-    return replace(reconciler, steps=steps)
+            await run(pass_, position == index and not outcome.is_done)
+            pass_.fulfill(condition)
+
+    return replace(kind, reconcile=reconcile)

@@ -12,44 +12,44 @@ import pytest
 from pydantic import SecretStr
 
 from crmflow.aep.models import FlowSpec, Sandbox
-from crmflow.reconcile.offer import FLOW_SPEC_NAME, ZOHO_CONNECTION_SPEC_ID
-from crmflow.reconcile.outcome import OutcomeClass
-from crmflow.transport.errors import ErrorClass
-from tests.unit.reconcile.fakes import remote_error
-from tests.unit.reconcile.world import NAMESPACE, World
+from crmflow.http.errors import ErrorClass
+from crmflow.reconcile.core.outcome import OutcomeClass
+from crmflow.reconcile.sources.offer import FLOW_SPEC_NAME, ZOHO_CONNECTION_SPEC_ID
+from tests.fakes.failing import remote_error
+from tests.unit.reconcile.harness import NAMESPACE, Harness
 
 FIRST_PASS = [
     "access_token",
     "organization",
-    "sandboxes",
-    "connection_spec",
-    "flow_spec",
+    "sandboxes.list",
+    "connectionSpecs.get",
+    "flowSpecs.list",
     "access_token",
     "checkpoint",
-    "create_connection",
-    "connection",
-    "test_connection",
-    "tables",
+    "connections.create",
+    "connections.get",
+    "connections.test",
+    "connections.exploreRoot",
 ]
 QUIET_PASS = [
     "access_token",
     "organization",
-    "sandboxes",
-    "connection_spec",
-    "flow_spec",
-    "connection",
-    "test_connection",
-    "tables",
+    "sandboxes.list",
+    "connectionSpecs.get",
+    "flowSpecs.list",
+    "connections.get",
+    "connections.test",
+    "connections.exploreRoot",
 ]
 
 
 async def test_a_new_connection_is_created_tested_and_explored() -> None:
-    world = World()
-    resource = world.connection(description="Sales")
+    harness = Harness()
+    resource = harness.connection(description="Sales")
     result = await resource.visit()
     assert result.outcome.is_done
     assert result.calls == FIRST_PASS
-    [(connection_id, remote)] = world.platform.connections.items()
+    [(connection_id, remote)] = harness.platform.connections.items()
     assert remote.name == resource.identity.remote_name("Zoho EU", "connection")
     assert remote.description.splitlines() == ["Sales", f"managed by crmflow test crm/zoho-eu {resource.uid}"]
     assert remote.connection_spec_id == ZOHO_CONNECTION_SPEC_ID
@@ -73,27 +73,27 @@ async def test_a_new_connection_is_created_tested_and_explored() -> None:
 
 
 async def test_secrets_are_sent_as_values_that_do_not_print() -> None:
-    world = World()
-    await world.connection().visit()
-    [arguments] = world.platform.arguments["create_connection"]
-    params = arguments[3]
+    harness = Harness()
+    await harness.connection().visit()
+    [(body,)] = harness.platform.arguments["connections.create"]
+    params = body["auth"]["params"]
     assert {key for key, value in params.items() if isinstance(value, SecretStr)} == {
         "clientSecret",
         "accessToken",
         "refreshToken",
     }
-    assert "dddd" not in repr(arguments)
+    assert "dddd" not in repr(body)
 
 
 async def test_a_converged_connection_is_read_and_left_alone() -> None:
-    world = World()
-    resource = world.connection()
+    harness = Harness()
+    resource = harness.connection()
     await resource.visit()
     second = await resource.visit()
-    world.clock.time += 3600
+    harness.clock.time += 3600
     third = await resource.visit()
     assert third.calls == QUIET_PASS
-    shared = ("connection_spec", "flow_spec", "tables")
+    shared = ("connectionSpecs.get", "flowSpecs.list", "connections.exploreRoot")
     assert second.calls == [call for call in QUIET_PASS if call not in shared], "just asked"
     assert (second.events, third.events) == ([], [])
 
@@ -114,22 +114,22 @@ async def test_a_converged_connection_is_read_and_left_alone() -> None:
 async def test_an_edit_patches_exactly_what_differs(
     change: Callable[[dict[str, Any]], Any], paths: list[str]
 ) -> None:
-    world = World()
-    resource = world.connection()
+    harness = Harness()
+    resource = harness.connection()
     await resource.visit()
     resource.edit(change)
     result = await resource.visit()
     assert result.outcome.is_done
-    [(_, _, operations)] = world.platform.arguments["patch_connection"]
+    [(_, _, operations)] = harness.platform.arguments["connections.patch"]
     assert [operation.path for operation in operations] == paths
-    assert "test_connection" in result.calls
+    assert "connections.test" in result.calls
     assert [event.note for event in result.events] == [f"Updated base connection bc-1: {', '.join(paths)}."]
-    assert "patch_connection" not in (await resource.visit()).calls
+    assert "connections.patch" not in (await resource.visit()).calls
 
 
 async def test_auth_params_go_before_the_operators_own_but_never_replace_credentials() -> None:
-    world = World()
-    await world.connection(
+    harness = Harness()
+    await harness.connection(
         platform={
             "organization": "1A2B@AdobeOrg",
             "sandbox": "prod",
@@ -137,7 +137,7 @@ async def test_auth_params_go_before_the_operators_own_but_never_replace_credent
             "authParams": {"endpoint": "crm.zoho.eu/other", "clientSecret": "forged", "extra": "x"},
         }
     ).visit()
-    params = _revealed(world.platform.arguments["create_connection"][0][3])
+    params = _revealed(harness.platform.arguments["connections.create"][0][0]["auth"]["params"])
     assert params["endpoint"] == "crm.zoho.eu/other"
     assert params["extra"] == "x"
     assert params["clientSecret"] == "zoho-client-secret"
@@ -145,58 +145,58 @@ async def test_auth_params_go_before_the_operators_own_but_never_replace_credent
 
 @pytest.mark.parametrize("key", ["clientId", "clientSecret", "refreshToken"])
 async def test_rotated_credentials_are_pushed_once_and_tested(key: str) -> None:
-    world = World()
-    resource = world.connection()
+    harness = Harness()
+    resource = harness.connection()
     await resource.visit()
     before = resource.status["token"]["secretHash"]
-    world.secrets.data[NAMESPACE, "zoho-oauth"][key] = "rotated-value"
+    harness.secrets.data[NAMESPACE, "zoho-oauth"][key] = "rotated-value"
     result = await resource.visit()
-    assert [call for call in result.calls if call in ("patch_connection", "test_connection")] == [
-        "patch_connection",
-        "test_connection",
+    assert [call for call in result.calls if call in ("connections.patch", "connections.test")] == [
+        "connections.patch",
+        "connections.test",
     ]
-    [(_, _, [operation])] = world.platform.arguments["patch_connection"]
+    [(_, _, [operation])] = harness.platform.arguments["connections.patch"]
     assert _revealed(operation.value)[key] == "rotated-value"
     assert resource.status["token"]["secretHash"] != before
-    assert "patch_connection" not in (await resource.visit()).calls
+    assert "connections.patch" not in (await resource.visit()).calls
 
 
 async def test_a_connection_that_is_found_after_a_lost_answer_gets_todays_credentials() -> None:
-    world = World()
-    resource = world.connection()
+    harness = Harness()
+    resource = harness.connection()
     lost = remote_error(reason="Timeout", maybe_applied=True)
-    world.platform.fail("create_connection", lost, after=True, times=1)
+    harness.platform.fail("connections.create", lost, after=True, times=1)
     await resource.visit()
-    world.secrets.data[NAMESPACE, "zoho-oauth"]["clientSecret"] = "rotated-value"
+    harness.secrets.data[NAMESPACE, "zoho-oauth"]["clientSecret"] = "rotated-value"
     assert (await resource.visit()).outcome.is_done
-    [remote] = world.platform.connections.values()
+    [remote] = harness.platform.connections.values()
     assert _revealed(remote.auth_params)["clientSecret"] == "rotated-value"
 
 
-def _no_zoho_secret(world: World) -> None:
-    del world.secrets.data[NAMESPACE, "zoho-oauth"]
+def _no_zoho_secret(harness: Harness) -> None:
+    del harness.secrets.data[NAMESPACE, "zoho-oauth"]
 
 
-def _no_adobe_secret(world: World) -> None:
-    del world.secrets.data[NAMESPACE, "adobe-platform"]
+def _no_adobe_secret(harness: Harness) -> None:
+    del harness.secrets.data[NAMESPACE, "adobe-platform"]
 
 
-def _no_refresh_token(world: World) -> None:
-    world.secrets.data[NAMESPACE, "zoho-oauth"]["refreshToken"] = " \n"
+def _no_refresh_token(harness: Harness) -> None:
+    harness.secrets.data[NAMESPACE, "zoho-oauth"]["refreshToken"] = " \n"
 
 
-def _no_adobe_client_secret(world: World) -> None:
-    del world.secrets.data[NAMESPACE, "adobe-platform"]["clientSecret"]
+def _no_adobe_client_secret(harness: Harness) -> None:
+    del harness.secrets.data[NAMESPACE, "adobe-platform"]["clientSecret"]
 
 
-def _forbidden_secret(world: World) -> None:
-    world.secrets.fail(
+def _forbidden_secret(harness: Harness) -> None:
+    harness.secrets.fail(
         "read", remote_error(ErrorClass.TERMINAL, "SecretForbidden", "may not read", advice="Give rights.")
     )
 
 
-def _wrong_data_center(world: World) -> None:
-    world.zoho.fail(
+def _wrong_data_center(harness: Harness) -> None:
+    harness.zoho.fail(
         "access_token",
         remote_error(
             ErrorClass.TERMINAL, "InvalidClient", "unknown client", advice="Check spec.zoho.dataCenter."
@@ -204,8 +204,8 @@ def _wrong_data_center(world: World) -> None:
     )
 
 
-def _revoked_token(world: World) -> None:
-    world.zoho.fail(
+def _revoked_token(harness: Harness) -> None:
+    harness.zoho.fail(
         "access_token",
         remote_error(
             ErrorClass.TERMINAL, "RefreshTokenRejected", "not accepted", advice="If so, consent again."
@@ -213,12 +213,12 @@ def _revoked_token(world: World) -> None:
     )
 
 
-def _throttled_token(world: World) -> None:
-    world.zoho.fail("access_token", remote_error(reason="TokenThrottled", retry_after=600.0))
+def _throttled_token(harness: Harness) -> None:
+    harness.zoho.fail("access_token", remote_error(reason="TokenThrottled", retry_after=600.0))
 
 
-def _no_api_access(world: World) -> None:
-    world.zoho.fail(
+def _no_api_access(harness: Harness) -> None:
+    harness.zoho.fail(
         "organization",
         remote_error(
             ErrorClass.TERMINAL, "ApiAccessDisabled", "no access", advice="Switch on Zoho CRM API Access."
@@ -226,12 +226,12 @@ def _no_api_access(world: World) -> None:
     )
 
 
-def _wrong_environment(world: World) -> None:
-    world.zoho.org = replace(world.zoho.org, type="sandbox")
+def _wrong_environment(harness: Harness) -> None:
+    harness.zoho.org = replace(harness.zoho.org, type="sandbox")
 
 
-def _adobe_refuses(world: World) -> None:
-    world.access.fail(
+def _adobe_refuses(harness: Harness) -> None:
+    harness.access.fail(
         "platform",
         remote_error(
             ErrorClass.TERMINAL, "PlatformCredentialsRejected", "refused", advice="Check clientSecret."
@@ -239,54 +239,57 @@ def _adobe_refuses(world: World) -> None:
     )
 
 
-def _no_sandbox(world: World) -> None:
-    world.platform.sandbox_list = [Sandbox("dev", "active", "development", "VA7")]
+def _no_sandbox(harness: Harness) -> None:
+    harness.platform.sandbox_list = [Sandbox("dev", "active", "development", "VA7")]
 
 
-def _sandbox_resetting(world: World) -> None:
-    world.platform.sandbox_list = [Sandbox("prod", "resetting", "production", "VA7")]
+def _sandbox_resetting(harness: Harness) -> None:
+    harness.platform.sandbox_list = [Sandbox("prod", "resetting", "production", "VA7")]
 
 
-def _connection_spec_withdrawn(world: World) -> None:
-    world.platform.connection_specs.clear()
+def _connection_spec_withdrawn(harness: Harness) -> None:
+    harness.platform.connection_specs.clear()
 
 
-def _flow_spec_missing(world: World) -> None:
-    world.platform.flow_specs.clear()
+def _flow_spec_missing(harness: Harness) -> None:
+    harness.platform.flow_specs.clear()
 
 
-def _source_withdrawn(world: World) -> None:
-    world.platform.flow_specs[FLOW_SPEC_NAME] = FlowSpec("id", FLOW_SPEC_NAME, "1.0", ("another",), ("lake",))
-
-
-def _create_refused(world: World) -> None:
-    world.platform.fail(
-        "create_connection", remote_error(ErrorClass.TERMINAL, "SourceRefused", "no", advice="Check it.")
+def _source_withdrawn(harness: Harness) -> None:
+    harness.platform.flow_specs[FLOW_SPEC_NAME] = FlowSpec(
+        "id", FLOW_SPEC_NAME, "1.0", ("another",), ("lake",)
     )
 
 
-def _test_fails(world: World) -> None:
-    world.platform.test_succeeds = False
+def _create_refused(harness: Harness) -> None:
+    harness.platform.fail(
+        "connections.create", remote_error(ErrorClass.TERMINAL, "SourceRefused", "no", advice="Check it.")
+    )
 
 
-def _test_refused(world: World) -> None:
-    world.platform.fail(
-        "test_connection",
+def _test_fails(harness: Harness) -> None:
+    harness.platform.test_succeeds = False
+
+
+def _test_refused(harness: Harness) -> None:
+    harness.platform.fail(
+        "connections.test",
         remote_error(ErrorClass.TERMINAL, "SourceRefused", "no", advice="Check Zoho's Allowed IPs."),
     )
 
 
-def _explore_refused(world: World) -> None:
-    world.platform.fail(
-        "tables", remote_error(ErrorClass.TERMINAL, "SourceRefused", "no", advice="Check it.")
+def _explore_refused(harness: Harness) -> None:
+    harness.platform.fail(
+        "connections.exploreRoot",
+        remote_error(ErrorClass.TERMINAL, "SourceRefused", "no", advice="Check it."),
     )
 
 
-def _explore_fails(world: World) -> None:
-    world.platform.fail("tables", remote_error(message="explore timed out"))
+def _explore_fails(harness: Harness) -> None:
+    harness.platform.fail("connections.exploreRoot", remote_error(message="explore timed out"))
 
 
-Break = Callable[[World], None]
+Break = Callable[[Harness], None]
 WAITING, STALLED, TRANSIENT = OutcomeClass.WAITING, OutcomeClass.STALLED, OutcomeClass.TRANSIENT
 
 BAD_INPUT = [
@@ -296,7 +299,14 @@ BAD_INPUT = [
     (_no_adobe_client_secret, STALLED, "SecretKeyMissing", "Authorized", "clientSecret. It needs", 0),
     (_forbidden_secret, STALLED, "SecretForbidden", "Authorized", "Give rights.", 0),
     (_wrong_data_center, STALLED, "InvalidClient", "Authorized", "Check spec.zoho.dataCenter.", 0),
-    (_revoked_token, STALLED, "RefreshTokenRejected", "Authorized", "consent again", 0),
+    (
+        _revoked_token,
+        STALLED,
+        "RefreshTokenRejected",
+        "Authorized",
+        'again. Run "kubectl crmflow authorize zoho-eu -n crm".',
+        0,
+    ),
     (_throttled_token, TRANSIENT, "TokenThrottled", "Authorized", "not available", 0),
     (_no_api_access, STALLED, "ApiAccessDisabled", "Authorized", "Switch on Zoho CRM API Access.", 0),
     (
@@ -329,7 +339,7 @@ BAD_INPUT = [
 async def test_bad_input_is_a_condition_that_heals(
     break_it: Break, outcome_class: OutcomeClass, reason: str, condition: str, message: str, created: int
 ) -> None:
-    broken, sound = World(), World()
+    broken, sound = Harness(), Harness()
     break_it(broken)
     resource = broken.connection()
     result = await resource.visit()
@@ -347,21 +357,21 @@ async def test_bad_input_is_a_condition_that_heals(
     assert (await resource.visit()).outcome.is_done
     assert resource.condition(condition)[0] == "True"
     assert len(broken.platform.connections) == 1
-    assert broken.timeline.count("create_connection") == (2 if break_it is _create_refused else 1)
+    assert broken.timeline.count("connections.create") == (2 if break_it is _create_refused else 1)
 
 
 @pytest.mark.parametrize("reported", ["production", "Production", ""])
 async def test_the_environment_is_compared_without_case_and_only_if_zoho_tells_it(reported: str) -> None:
-    world = World()
-    world.zoho.org = replace(world.zoho.org, type=reported)
-    assert (await world.connection().visit()).outcome.is_done
+    harness = Harness()
+    harness.zoho.org = replace(harness.zoho.org, type=reported)
+    assert (await harness.connection().visit()).outcome.is_done
 
 
 async def test_another_organization_later_is_refused_and_the_first_one_stays_pinned() -> None:
-    world = World()
-    resource = world.connection()
+    harness = Harness()
+    resource = harness.connection()
     await resource.visit()
-    world.zoho.org = replace(world.zoho.org, id="org-2")
+    harness.zoho.org = replace(harness.zoho.org, id="org-2")
     result = await resource.visit()
     assert (result.outcome.outcome_class, result.outcome.reason) == (STALLED, "OrganizationChanged")
     assert "org-2" in result.outcome.message
@@ -371,19 +381,19 @@ async def test_another_organization_later_is_refused_and_the_first_one_stays_pin
 
 
 async def test_a_withdrawn_source_leaves_an_existing_connection_alone_but_says_so() -> None:
-    world = World()
-    resource = world.connection()
+    harness = Harness()
+    resource = harness.connection()
     await resource.visit()
-    world.clock.time += 1
-    world.platform.flow_specs.clear()
+    harness.clock.time += 1
+    harness.platform.flow_specs.clear()
     assert (await resource.visit()).outcome.is_done
     assert resource.condition("SourceOffered")[:2] == ("False", "FlowSpecMissing")
     assert resource.condition("Ready")[0] == "True"
 
 
 async def test_a_paused_connection_is_not_looked_at() -> None:
-    world = World()
-    resource = world.connection(paused=True)
+    harness = Harness()
+    resource = harness.connection(paused=True)
     result = await resource.visit()
     assert result.calls == []
     assert resource.condition("Ready")[:2] == ("False", "Paused")
@@ -394,9 +404,9 @@ async def test_a_paused_connection_is_not_looked_at() -> None:
 async def test_an_unexpected_exception_is_a_bug_outcome_without_its_text(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    world = World()
-    monkeypatch.setattr(world.platform, "sandbox_list", None)
-    result = await world.connection().visit()
+    harness = Harness()
+    monkeypatch.setattr(harness.platform, "sandbox_list", None)
+    result = await harness.connection().visit()
     assert (result.outcome.outcome_class, result.outcome.reason) == (OutcomeClass.BUG, "InternalError")
     assert "verify_sandbox" in result.outcome.message
     assert "NoneType" not in result.outcome.message
@@ -409,7 +419,7 @@ def _revealed(params: Any) -> dict[str, str]:
     }
 
 
-def _cure(broken: World, sound: World) -> None:
+def _cure(broken: Harness, sound: Harness) -> None:
     """Make everything outside as it is in ``sound``, except for what AEP holds."""
     for failing in (broken.platform, broken.zoho, broken.access, broken.secrets):
         failing.heal()

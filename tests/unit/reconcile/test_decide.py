@@ -6,7 +6,8 @@ import random
 
 import pytest
 
-from crmflow.reconcile.decide import (
+from crmflow.http.errors import ErrorClass, RemoteError
+from crmflow.reconcile.core.decide import (
     STALLED_NET_SECONDS,
     WAITING_NET_SECONDS,
     Decision,
@@ -14,12 +15,13 @@ from crmflow.reconcile.decide import (
     Streak,
     decide,
 )
-from crmflow.reconcile.outcome import (
+from crmflow.reconcile.core.outcome import (
     DONE,
     PAUSED,
     Outcome,
     OutcomeClass,
     bug,
+    completed,
     degraded,
     explain,
     from_remote_error,
@@ -27,7 +29,6 @@ from crmflow.reconcile.outcome import (
     transient,
     waiting,
 )
-from crmflow.transport.errors import ErrorClass, RemoteError
 
 NEXT_CHECK = 3600.0
 TRANSITION = waiting("FlowSettling", "settling", transition=True)
@@ -36,6 +37,8 @@ STALLED = stalled("TableNotFound", "no table")
 DEGRADED = degraded("ConnectionTestFailed", "no way in", retry_after=150.0)
 TRANSIENT = transient("Unavailable", "down")
 BUG = bug("oops")
+ENDED = completed("Transferred", "all is over")
+FAILED = completed("TransferFailed", "it is over", failed=True)
 
 
 def look_up(
@@ -78,6 +81,8 @@ ROWS = [
     pytest.param(PAUSED, True, True, None, False, Priority.POLL, id="paused, was Ready"),
     pytest.param(STALLED, False, False, ("False", None, "True"), True, Priority.POLL, id="stalled"),
     pytest.param(STALLED, True, True, ("False", None, "True"), True, Priority.POLL, id="stalled, was Ready"),
+    pytest.param(ENDED, False, False, ("True", None, None), True, Priority.POLL, id="completed"),
+    pytest.param(FAILED, False, True, ("False", None, "True"), True, Priority.POLL, id="failed for good"),
     pytest.param(BUG, False, False, ("False", "True", None), False, Priority.RETRY, id="bug"),
     pytest.param(BUG, True, True, ("False", "True", None), False, Priority.RETRY, id="bug, was Ready"),
 ]
@@ -113,6 +118,8 @@ def test_the_table(
         (DEGRADED, "ConnectionTestFailed", "no way in"),
         (TRANSIENT, "ProgressingWithRetry", "down"),
         (PAUSED, "Paused", PAUSED.message),
+        (ENDED, "Transferred", "all is over"),
+        (FAILED, "TransferFailed", "it is over"),
         (BUG, "InternalError", "oops"),
     ],
     ids=lambda value: value.outcome_class.value if isinstance(value, Outcome) else None,
@@ -125,6 +132,13 @@ def test_ready_carries_reason_and_message(outcome: Outcome, reason: str, message
 
 def test_a_ready_resource_is_visited_when_its_next_check_is_due() -> None:
     assert look_up(DONE, now=1000.0).at == NEXT_CHECK
+
+
+def test_what_is_completed_is_not_visited_again_and_has_failed_no_more() -> None:
+    for outcome in (ENDED, FAILED):
+        streak = Streak(failures=3, failing_since=0.0)
+        assert look_up(outcome, streak).at is None
+        assert streak == Streak()
 
 
 def test_a_visit_counts_from_the_instant_of_the_decision() -> None:

@@ -8,14 +8,22 @@ from typing import Any
 
 import pytest
 
+from crmflow.http.errors import ErrorClass
 from crmflow.observability.events import EventType
-from crmflow.reconcile.conditions import ConditionType, Finding
-from crmflow.reconcile.engine import Pass, Step, run_steps, together
-from crmflow.reconcile.outcome import DONE, Outcome, OutcomeClass, stalled, transient, waiting
+from crmflow.reconcile.core.conditions import ConditionType, Finding
+from crmflow.reconcile.core.engine import Pass, run_steps, step, together
+from crmflow.reconcile.core.outcome import (
+    DONE,
+    Outcome,
+    OutcomeClass,
+    PassEndedError,
+    stalled,
+    transient,
+    waiting,
+)
 from crmflow.reconcile.ports import PassInterruptedError
-from crmflow.transport.errors import ErrorClass
-from tests.unit.reconcile.fakes import remote_error
-from tests.unit.reconcile.world import World
+from tests.fakes.failing import remote_error
+from tests.unit.reconcile.harness import Harness
 
 A, B = ConditionType("A", "A is fine."), ConditionType("B", "B is fine.")
 FINE_A, FINE_B = Finding("True", "Succeeded", "A is fine."), Finding("True", "Succeeded", "B is fine.")
@@ -23,25 +31,32 @@ FINE_A, FINE_B = Finding("True", "Succeeded", "A is fine."), Finding("True", "Su
 AnyPass = Pass[Any, Any]
 
 
-def begin(*, full: bool = True) -> AnyPass:
-    return World().connection().begin(full=full)
+def begin() -> AnyPass:
+    return Harness().connection().begin()
 
 
-def step(
-    outcome: Outcome | Exception, condition: ConditionType | None, *, only_full: bool = False
-) -> Step[Any]:
-    async def run(_: AnyPass) -> Outcome:
-        if isinstance(outcome, Exception):
-            raise outcome
-        return outcome
-
-    return Step(run, condition, only_full)
+@step(A)
+async def ask(_: AnyPass, result: object) -> object:
+    """A step that speaks for A: it finds ``result`` out, or fails with it."""
+    if isinstance(result, BaseException):
+        raise result
+    return result
 
 
-async def test_a_condition_is_true_when_its_last_step_is_done() -> None:
+@step()
+async def delete(_: AnyPass, result: BaseException) -> None:
+    raise result
+
+
+async def test_a_step_gives_what_it_found_out_and_the_kind_says_what_is_fulfilled() -> None:
     pass_ = begin()
-    outcome, name = await run_steps(pass_, [step(DONE, A), step(DONE, B), step(DONE, A)])
-    assert (outcome, name) == (DONE, "run")
+
+    async def steps(running: AnyPass) -> None:
+        assert await ask(running, 7) == 7
+        running.fulfill(A)
+        running.fulfill(B)
+
+    assert await run_steps(pass_, steps) == (DONE, "ask")
     assert pass_.findings == {"A": FINE_A, "B": FINE_B}
 
 
@@ -51,46 +66,46 @@ async def test_a_condition_is_true_when_its_last_step_is_done() -> None:
 )
 async def test_the_first_step_that_is_not_done_ends_the_pass(outcome: Outcome, status: str) -> None:
     pass_ = begin()
-    never = step(AssertionError("must not run"), B)
-    assert (await run_steps(pass_, [step(DONE, A), step(outcome, A), never]))[0] is outcome
+
+    async def steps(running: AnyPass) -> None:
+        await ask(running, PassEndedError(outcome))
+        running.fulfill(A)
+        raise AssertionError("must not run")
+
+    assert await run_steps(pass_, steps) == (outcome, "ask")
     assert pass_.findings == {"A": Finding(status, "R", "m")}
-
-
-async def test_a_condition_whose_later_steps_did_not_run_says_nothing() -> None:
-    pass_ = begin()
-    await run_steps(pass_, [step(DONE, A), step(stalled("R", "m"), B), step(DONE, A)])
-    assert set(pass_.findings) == {"B"}
-
-
-async def test_polls_leave_out_what_only_full_passes_do() -> None:
-    pass_ = begin(full=False)
-    never = step(AssertionError("must not run"), B, only_full=True)
-    outcome, _ = await run_steps(pass_, [step(DONE, A), never, step(DONE, A)])
-    assert outcome is DONE
-    assert pass_.findings == {"A": FINE_A}
 
 
 async def test_a_step_may_say_something_else_of_its_condition() -> None:
     pass_ = begin()
 
-    async def run(running: AnyPass) -> Outcome:
-        running.find(A, "False", "Withdrawn", "text")
-        return DONE
+    async def steps(running: AnyPass) -> None:
+        running.set_condition(A, "False", "Withdrawn", "text")
+        running.fulfill(A)
+        await ask(running, PassEndedError(stalled("R", "m")))
 
-    await run_steps(pass_, [Step(run, A)])
+    await run_steps(pass_, steps)
     assert pass_.findings == {"A": Finding("False", "Withdrawn", "text")}
 
 
 async def test_deletion_steps_touch_no_condition() -> None:
     pass_ = begin()
-    await run_steps(pass_, [step(DONE, None), step(stalled("R", "m"), None)])
+    error = PassEndedError(stalled("R", "m"))
+    outcome, _ = await run_steps(pass_, lambda running: delete(running, error))
+    assert outcome is error.outcome
     assert pass_.findings == {}
 
 
 async def test_a_remote_error_is_the_outcome_of_its_step() -> None:
     pass_ = begin()
-    outcome, _ = await run_steps(pass_, [step(remote_error(ErrorClass.TERMINAL, "Refused"), A)])
+    error = remote_error(ErrorClass.TERMINAL, "Refused")
+    outcome, _ = await run_steps(pass_, lambda running: delete(running, error))
     assert (outcome.outcome_class, outcome.reason) == (OutcomeClass.STALLED, "Refused")
+
+    async def steps(running: AnyPass) -> None:
+        await ask(running, error)
+
+    await run_steps(pass_, steps)
     assert pass_.findings["A"].status == "False"
 
 
@@ -99,21 +114,18 @@ async def test_an_exception_is_a_bug_whose_trace_is_logged_and_not_shown(
 ) -> None:
     pass_ = begin()
     with caplog.at_level(logging.ERROR, "crmflow.reconcile"):
-        outcome, _ = await run_steps(pass_, [step(ValueError("internal detail"), A)])
+        outcome, _ = await run_steps(pass_, lambda running: delete(running, ValueError("internal detail")))
     assert (outcome.outcome_class, outcome.reason) == (OutcomeClass.BUG, "InternalError")
-    assert "ValueError in step run" in outcome.message
+    assert "ValueError in step delete" in outcome.message
     assert "internal detail" not in outcome.message
     assert "internal detail" in caplog.text
-    assert caplog.records[0].__dict__["step"] == "run"
+    assert caplog.records[0].__dict__["step"] == "delete"
 
 
 @pytest.mark.parametrize("error", [PassInterruptedError(), asyncio.CancelledError()])
 async def test_an_interrupted_pass_has_no_outcome(error: BaseException) -> None:
-    async def run(_: AnyPass) -> Outcome:
-        raise error
-
     with pytest.raises(type(error)):
-        await run_steps(begin(), [Step(run, A)])
+        await run_steps(begin(), lambda running: delete(running, error))
 
 
 async def test_calls_side_by_side_all_end_before_the_first_failure_is_raised() -> None:
@@ -138,8 +150,8 @@ async def test_calls_side_by_side_all_end_before_the_first_failure_is_raised() -
 
 async def test_events_keep_their_order_and_type() -> None:
     pass_ = begin()
-    pass_.tell("Created", "Create", "note")
-    pass_.tell("Lost", "Check", "note", EventType.WARNING)
+    pass_.record_event("Created", "Create", "note")
+    pass_.record_event("Lost", "Check", "note", EventType.WARNING)
     assert [(event.reason, event.type) for event in pass_.events] == [
         ("Created", EventType.NORMAL),
         ("Lost", EventType.WARNING),

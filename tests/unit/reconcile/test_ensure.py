@@ -9,17 +9,19 @@ from typing import Any
 
 import pytest
 
-from crmflow.aep.listings import Collection
-from crmflow.aep.models import BaseConnection, Created
+from crmflow.aep.collection import AnyCollection
+from crmflow.aep.flow_service import CONNECTIONS
+from crmflow.aep.models import BaseConnection
 from crmflow.api.base import Intent
-from crmflow.reconcile import creation
-from crmflow.reconcile.creation import NotCreatedError, Wanted
-from crmflow.reconcile.engine import Pass
-from crmflow.reconcile.identity import Slot
-from crmflow.reconcile.outcome import OutcomeClass
-from crmflow.transport.errors import ErrorClass, RemoteError
-from tests.unit.reconcile.fakes import remote_error
-from tests.unit.reconcile.world import CREATE_GRACE, World
+from crmflow.http.errors import ErrorClass, RemoteError
+from crmflow.reconcile.core import creation
+from crmflow.reconcile.core.engine import Pass
+from crmflow.reconcile.core.outcome import OutcomeClass, PassEndedError
+from crmflow.reconcile.core.sandbox import SandboxClient
+from crmflow.reconcile.external.base_connection import BASE_CONNECTION
+from crmflow.reconcile.external.remote_object import DESCRIPTION, NAME, Values
+from tests.fakes.failing import remote_error
+from tests.unit.reconcile.harness import CREATE_GRACE, Harness, Resource
 
 AnyPass = Pass[Any, Any]
 
@@ -47,34 +49,36 @@ TAKEN = {
 
 
 @dataclass
-class Stage:
+class Attempt:
     """A pass that is about to have a base connection, over a sandbox that holds some."""
 
-    world: World
+    harness: Harness
     pass_: AnyPass
-    wanted: Wanted
-    posts: int = 0
+    sandbox: SandboxClient
+    values: Values
+    resource: Resource
 
     async def ensure(self, *, fresh: bool) -> str:
-        return await creation.ensure(self.pass_, self.wanted, self._post, fresh=fresh)
+        """The id of what was found, or "posted"."""
+        kind, values = BASE_CONNECTION, self.values
+        remote_id, created = await creation.ensure(self.pass_, self.sandbox, kind, values, fresh=fresh)
+        return "posted" if created else remote_id
 
-    async def _post(self) -> Created:
-        self.posts += 1
-        self.world.timeline.append("post")
-        return Created("posted", "etag")
+    @property
+    def posts(self) -> int:
+        return self.harness.timeline.count("connections.create")
 
     @property
     def slots(self) -> list[str]:
         return list(creation.intents(self.pass_))
 
 
-def begin(hits: list[str], age: float = 0.0) -> Stage:
+def begin(hits: list[str], age: float = 0.0) -> Attempt:
     """``age``: seconds since the intent was written."""
-    world = World()
-    resource = world.connection()
+    harness = Harness()
+    resource = harness.connection()
     pass_ = resource.begin()
-    pass_.platform_client, pass_.sandbox_inventory = world.platform, world.inventory
-    name = resource.identity.remote_name("Zoho EU", Slot.CONNECTION)
+    name = resource.identity.remote_name("Zoho EU", BASE_CONNECTION.slot)
     descriptions = {
         "own": resource.identity.description("text"),
         "held": resource.identity.description(None),
@@ -83,15 +87,16 @@ def begin(hits: list[str], age: float = 0.0) -> Stage:
         "unsigned": "Sales",
     }
     for number, hit in enumerate(hits, start=1):
-        world.platform.connections[f"bc-{number}"] = BaseConnection(
+        harness.platform.connections[f"bc-{number}"] = BaseConnection(
             f"bc-{number}", "etag", name, descriptions[hit], "enabled", "spec", "auth", {}
         )
         if hit == "held":
-            world.inventory.holders[f"bc-{number}"] = "ZohoSourceConnection/crm/other"
-    time = datetime.fromtimestamp(world.clock.time - age, UTC)
-    pass_.record(intents=(Intent(slot=Slot.CONNECTION, name=name, time=time),))
-    wanted = Wanted(Slot.CONNECTION, Collection.CONNECTIONS, name, descriptions["held"])
-    return Stage(world, pass_, wanted)
+            harness.inventory.holders[f"bc-{number}"] = "ZohoSourceConnection/crm/other"
+    time = datetime.fromtimestamp(harness.clock.time - age, UTC)
+    pass_.record(intents=(Intent(slot=BASE_CONNECTION.slot, name=name, time=time),))
+    values = BASE_CONNECTION.named(resource.identity, "Zoho EU", None)
+    sandbox = SandboxClient(harness.platform, harness.inventory)
+    return Attempt(harness, pass_, sandbox, values, resource)
 
 
 @pytest.mark.parametrize(
@@ -103,30 +108,30 @@ def begin(hits: list[str], age: float = 0.0) -> Stage:
     ],
 )
 async def test_every_case(hits: str, fresh: bool, covers: bool, in_grace: bool) -> None:
-    stage = begin(HITS[hits], 0.0 if fresh else CREATE_GRACE - 1.0 if in_grace else CREATE_GRACE)
-    stage.world.inventory.covers_predecessors = covers
+    attempt = begin(HITS[hits], 0.0 if fresh else CREATE_GRACE - 1.0 if in_grace else CREATE_GRACE)
+    attempt.harness.inventory.covers_predecessors = covers
     asked = [] if fresh and covers else ["look_up"]
 
     if hits in TAKEN:
-        assert await stage.ensure(fresh=fresh) == f"bc-{TAKEN[hits]}"
-        assert stage.world.timeline == asked
-        assert stage.slots == []
-        told = [event.reason for event in stage.pass_.events]
+        assert await attempt.ensure(fresh=fresh) == f"bc-{TAKEN[hits]}"
+        assert attempt.harness.timeline == asked
+        assert attempt.slots == []
+        told = [event.reason for event in attempt.pass_.events]
         assert told == (["TakenOver"] if HITS[hits][TAKEN[hits] - 1] == "predecessor" else [])
     elif hits == "none" and (fresh or not in_grace):
-        assert await stage.ensure(fresh=fresh) == "posted"
-        assert stage.world.timeline == [*asked, *([] if fresh else ["checkpoint"]), "post"]
-        assert stage.slots == []
+        assert await attempt.ensure(fresh=fresh) == "posted"
+        assert attempt.harness.timeline == [*asked, *([] if fresh else ["checkpoint"]), "connections.create"]
+        assert attempt.slots == []
     else:
-        with pytest.raises(NotCreatedError) as raised:
-            await stage.ensure(fresh=fresh)
+        with pytest.raises(PassEndedError) as raised:
+            await attempt.ensure(fresh=fresh)
         pending = hits == "none"
         outcome = raised.value.outcome
         assert outcome.reason == ("CreatePending" if pending else "Conflict")
         assert outcome.outcome_class is (OutcomeClass.WAITING if pending else OutcomeClass.STALLED)
-        assert stage.world.timeline == asked
-        assert stage.posts == 0
-        assert stage.slots == [Slot.CONNECTION], "what is not settled stays written down"
+        assert attempt.harness.timeline == asked
+        assert attempt.posts == 0
+        assert attempt.slots == [BASE_CONNECTION.slot], "what is not settled stays written down"
 
 
 @pytest.mark.parametrize(
@@ -138,9 +143,9 @@ async def test_every_case(hits: str, fresh: bool, covers: bool, in_grace: bool) 
     ],
 )
 async def test_a_conflict_names_the_object_and_its_owner(hits: str, text: str) -> None:
-    stage = begin(HITS[hits])
-    with pytest.raises(NotCreatedError) as raised:
-        await stage.ensure(fresh=True)
+    attempt = begin(HITS[hits])
+    with pytest.raises(PassEndedError) as raised:
+        await attempt.ensure(fresh=True)
     assert text in raised.value.outcome.message
     assert "Nothing is created." in raised.value.outcome.message
 
@@ -149,58 +154,54 @@ async def test_a_conflict_names_the_object_and_its_owner(hits: str, text: str) -
 async def test_what_is_pending_is_looked_for_again_soon_and_when_the_grace_is_over(
     left: float, retry_after: float
 ) -> None:
-    stage = begin([], CREATE_GRACE - left)
-    with pytest.raises(NotCreatedError) as raised:
-        await stage.ensure(fresh=False)
+    attempt = begin([], CREATE_GRACE - left)
+    with pytest.raises(PassEndedError) as raised:
+        await attempt.ensure(fresh=False)
     assert raised.value.outcome.retry_after == pytest.approx(retry_after)
 
 
 async def test_a_post_after_the_grace_has_a_new_intent_with_todays_name() -> None:
-    stage = begin([], CREATE_GRACE)
-    stage.wanted = replace(stage.wanted, name="Renamed")
-    seen = []
-
-    async def post() -> Created:
-        seen.append(creation.intents(stage.pass_)[Slot.CONNECTION])
-        return Created("posted", None)
-
-    await creation.ensure(stage.pass_, stage.wanted, post, fresh=False)
-    assert seen == [Intent(slot=Slot.CONNECTION, name="Renamed", time=stage.pass_.utcnow)]
+    attempt = begin([], CREATE_GRACE)
+    attempt.values = {**attempt.values, NAME: "Renamed"}
+    await attempt.ensure(fresh=False)
+    [intent] = attempt.resource.checkpoints[-1]["intents"]
+    assert intent["name"] == "Renamed"
+    assert datetime.fromisoformat(intent["time"]) == attempt.pass_.utcnow
 
 
 @pytest.mark.parametrize("fresh", [True, False])
 @pytest.mark.parametrize("maybe_applied", [True, False])
 async def test_an_intent_outlives_a_post_that_may_have_worked(fresh: bool, maybe_applied: bool) -> None:
-    stage = begin([], CREATE_GRACE)
-
-    async def post() -> Created:
-        raise remote_error(maybe_applied=maybe_applied)
-
+    attempt = begin([], CREATE_GRACE)
+    attempt.harness.platform.fail("connections.create", remote_error(maybe_applied=maybe_applied))
     with pytest.raises(RemoteError):
-        await creation.ensure(stage.pass_, stage.wanted, post, fresh=fresh)
-    assert stage.slots == ([Slot.CONNECTION] if maybe_applied else [])
+        await attempt.ensure(fresh=fresh)
+    assert attempt.slots == ([BASE_CONNECTION.slot] if maybe_applied else [])
 
 
 @pytest.mark.parametrize("fresh", [True, False])
 async def test_without_a_listing_nothing_is_created(fresh: bool) -> None:
     """A new intent goes too: nothing was sent, so nothing has to be looked for when listings are back."""
-    stage = begin([], age=0.0 if fresh else 10.0)
-    stage.world.inventory.covers_predecessors = False
-    stage.world.inventory.fail("look_up", remote_error())
+    attempt = begin([], age=0.0 if fresh else 10.0)
+    attempt.harness.inventory.covers_predecessors = False
+    attempt.harness.inventory.fail("look_up", remote_error())
     with pytest.raises(RemoteError):
-        await stage.ensure(fresh=fresh)
-    assert (stage.posts, stage.slots) == (0, [] if fresh else [Slot.CONNECTION])
+        await attempt.ensure(fresh=fresh)
+    assert (attempt.posts, attempt.slots) == (0, [] if fresh else [BASE_CONNECTION.slot])
 
 
 async def test_an_own_create_is_known_before_listings_show_it() -> None:
-    stage = begin([])
-    created: list[tuple[Collection, Any]] = []
-    stage.world.inventory.created = lambda collection, item: created.append((collection, item))  # type: ignore[method-assign]
-    await stage.ensure(fresh=True)
+    attempt = begin([])
+    created: list[tuple[AnyCollection, Any]] = []
+    attempt.harness.inventory.created = lambda collection, item: created.append((collection, item))  # type: ignore[method-assign]
+    await attempt.ensure(fresh=True)
     [(collection, item)] = created
-    assert collection is Collection.CONNECTIONS
-    assert (item.id, item.etag, item.name) == ("posted", "etag", stage.wanted.name)
-    assert (item.description, item.created_at) == (stage.wanted.description, stage.world.clock.time)
+    assert collection is CONNECTIONS
+    assert (item.etag, item.name) == (
+        attempt.harness.platform.connections[item.id].etag,
+        attempt.values[NAME],
+    )
+    assert (item.description, item.created_at) == (attempt.values[DESCRIPTION], attempt.harness.clock.time)
 
 
 # For deletion
@@ -219,38 +220,38 @@ async def test_an_own_create_is_known_before_listings_show_it() -> None:
 async def test_deletion_finds_all_that_a_lost_create_may_have_left(
     hits: str, found: list[str], age: float
 ) -> None:
-    stage = begin(HITS[hits], age)
-    unrecorded = await creation.find_unrecorded(stage.pass_, Slot.CONNECTION, Collection.CONNECTIONS)
+    attempt = begin(HITS[hits], age)
+    unrecorded = await creation.find_unrecorded(attempt.pass_, attempt.sandbox, BASE_CONNECTION)
     assert list(unrecorded) == found
-    assert stage.world.timeline == ["look_up"]
+    assert attempt.harness.timeline == ["look_up"]
 
 
 @pytest.mark.parametrize("hits", ["none", "foreign", "unsigned"])
 async def test_deletion_waits_for_the_grace_and_leaves_what_is_not_ours(hits: str) -> None:
-    stage = begin(HITS[hits], CREATE_GRACE - 1)
-    with pytest.raises(NotCreatedError) as held:
-        await creation.find_unrecorded(stage.pass_, Slot.CONNECTION, Collection.CONNECTIONS)
-    over = datetime.fromtimestamp(stage.world.clock.now() + 1, UTC)
+    attempt = begin(HITS[hits], CREATE_GRACE - 1)
+    with pytest.raises(PassEndedError) as held:
+        await creation.find_unrecorded(attempt.pass_, attempt.sandbox, BASE_CONNECTION)
+    over = datetime.fromtimestamp(attempt.harness.clock.now() + 1, UTC)
     assert f"looked for until {over:%Y-%m-%dT%H:%M:%SZ}" in held.value.outcome.message
     assert "goes on by itself" in held.value.outcome.message
-    stage = begin(HITS[hits], CREATE_GRACE)
-    assert await creation.find_unrecorded(stage.pass_, Slot.CONNECTION, Collection.CONNECTIONS) == ()
+    attempt = begin(HITS[hits], CREATE_GRACE)
+    assert await creation.find_unrecorded(attempt.pass_, attempt.sandbox, BASE_CONNECTION) == ()
 
 
 async def test_without_an_intent_nothing_is_looked_up_for_deletion() -> None:
-    stage = begin(HITS["own"])
-    stage.pass_.record(intents=None)
-    assert await creation.find_unrecorded(stage.pass_, Slot.CONNECTION, Collection.CONNECTIONS) == ()
-    assert stage.world.timeline == []
+    attempt = begin(HITS["own"])
+    attempt.pass_.record(intents=None)
+    assert await creation.find_unrecorded(attempt.pass_, attempt.sandbox, BASE_CONNECTION) == ()
+    assert attempt.harness.timeline == []
 
 
 # Duplicates
 
 
-async def remove_duplicates(stage: Stage, keep: str) -> list[str]:
+async def remove_duplicates(attempt: Attempt, keep: str) -> list[str]:
     """What is left."""
-    await creation.remove_duplicates(stage.pass_, Slot.CONNECTION, Collection.CONNECTIONS, keep)
-    return list(stage.world.platform.connections)
+    await creation.remove_duplicates(attempt.pass_, attempt.sandbox, BASE_CONNECTION, keep)
+    return list(attempt.harness.platform.connections)
 
 
 @pytest.mark.parametrize(
@@ -265,19 +266,19 @@ async def remove_duplicates(stage: Stage, keep: str) -> list[str]:
     ],
 )
 async def test_duplicates_are_removed_and_told(hits: list[str], keep: str, left: list[str]) -> None:
-    stage = begin(hits)
-    assert await remove_duplicates(stage, keep) == left
+    attempt = begin(hits)
+    assert await remove_duplicates(attempt, keep) == left
     gone = [f"bc-{number}" for number in range(1, len(hits) + 1) if f"bc-{number}" not in left]
-    assert stage.world.inventory.deletions == gone
-    assert [event.reason for event in stage.pass_.events] == ["DuplicateRemoved"] * len(gone)
-    assert all(name in event.note for name, event in zip(gone, stage.pass_.events, strict=True))
+    assert attempt.harness.inventory.deletions == gone
+    assert [event.reason for event in attempt.pass_.events] == ["DuplicateRemoved"] * len(gone)
+    assert all(name in event.note for name, event in zip(gone, attempt.pass_.events, strict=True))
 
 
 async def test_a_duplicate_that_something_is_built_on_stays() -> None:
-    stage = begin(["own", "own"])
-    stage.world.inventory.is_built_on = lambda remote_id: remote_id == "bc-2"  # type: ignore[method-assign]
-    assert await remove_duplicates(stage, "bc-1") == ["bc-1", "bc-2"]
-    assert stage.world.timeline == []
+    attempt = begin(["own", "own"])
+    attempt.harness.inventory.is_built_on = lambda remote_id: remote_id == "bc-2"  # type: ignore[method-assign]
+    assert await remove_duplicates(attempt, "bc-1") == ["bc-1", "bc-2"]
+    assert attempt.harness.timeline == []
 
 
 @pytest.mark.parametrize(
@@ -290,11 +291,11 @@ async def test_a_duplicate_that_something_is_built_on_stays() -> None:
     ],
 )
 async def test_a_duplicate_that_can_not_go_yet_is_left_for_later(error_class: ErrorClass, ends: bool) -> None:
-    stage = begin(["own", "own"])
-    stage.world.platform.fail("delete_connection", remote_error(error_class))
+    attempt = begin(["own", "own"])
+    attempt.harness.platform.fail("connections.delete", remote_error(error_class))
     if ends:
         with pytest.raises(RemoteError):
-            await remove_duplicates(stage, "bc-1")
+            await remove_duplicates(attempt, "bc-1")
     else:
-        assert await remove_duplicates(stage, "bc-1") == ["bc-1", "bc-2"]
-    assert stage.pass_.events == []
+        assert await remove_duplicates(attempt, "bc-1") == ["bc-1", "bc-2"]
+    assert attempt.pass_.events == []

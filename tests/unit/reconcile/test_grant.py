@@ -4,26 +4,26 @@ from __future__ import annotations
 
 import pytest
 
-from crmflow.reconcile.outcome import OutcomeClass
-from crmflow.transport.errors import ErrorClass
+from crmflow.http.errors import ErrorClass
+from crmflow.reconcile.core.outcome import OutcomeClass
 from crmflow.zoho.scopes import DEFAULT_SCOPES, SOURCE_SCOPES
-from tests.unit.reconcile.fakes import remote_error
-from tests.unit.reconcile.world import NAMESPACE, World
+from tests.fakes.failing import remote_error
+from tests.unit.reconcile.harness import NAMESPACE, Harness
 
 NO_ORG_SCOPE = remote_error(ErrorClass.TERMINAL, "ScopeMissing", "lacks a scope")
 
 
 @pytest.mark.parametrize("missing", SOURCE_SCOPES)
 async def test_a_missing_scope_for_data_is_named(missing: str) -> None:
-    world = World()
-    world.zoho.granted = tuple(scope for scope in DEFAULT_SCOPES if scope != missing)
-    resource = world.connection()
+    harness = Harness()
+    harness.zoho.granted = tuple(scope for scope in DEFAULT_SCOPES if scope != missing)
+    resource = harness.connection()
     result = await resource.visit()
     assert (result.outcome.outcome_class, result.outcome.reason) == (OutcomeClass.STALLED, "ScopeMissing")
     assert missing in result.outcome.message
     assert "kubectl crmflow authorize" in result.outcome.message
     assert all(scope not in result.outcome.message for scope in SOURCE_SCOPES if scope != missing)
-    world.zoho.granted = DEFAULT_SCOPES
+    harness.zoho.granted = DEFAULT_SCOPES
     assert (await resource.visit()).outcome.is_done
 
 
@@ -36,15 +36,15 @@ async def test_a_missing_scope_for_data_is_named(missing: str) -> None:
     ],
 )
 async def test_a_grant_that_is_wide_enough_is_used(granted: tuple[str, ...]) -> None:
-    world = World()
-    world.zoho.granted = granted
-    assert (await world.connection().visit()).outcome.is_done
+    harness = Harness()
+    harness.zoho.granted = granted
+    assert (await harness.connection().visit()).outcome.is_done
 
 
 async def test_the_spec_may_ask_for_more_scopes() -> None:
-    world = World()
-    world.zoho.granted = DEFAULT_SCOPES
-    resource = world.connection()
+    harness = Harness()
+    harness.zoho.granted = DEFAULT_SCOPES
+    resource = harness.connection()
     resource.spec["zoho"]["scopes"] = [*DEFAULT_SCOPES, "ZohoCRM.coql.READ"]
     result = await resource.visit()
     assert result.outcome.reason == "ScopeMissing"
@@ -52,10 +52,10 @@ async def test_the_spec_may_ask_for_more_scopes() -> None:
 
 
 async def test_a_missing_scope_for_verification_never_blocks() -> None:
-    world = World()
-    world.zoho.granted = SOURCE_SCOPES
-    world.zoho.fail("organization", NO_ORG_SCOPE)
-    resource = world.connection()
+    harness = Harness()
+    harness.zoho.granted = SOURCE_SCOPES
+    harness.zoho.fail("organization", NO_ORG_SCOPE)
+    resource = harness.connection()
     assert (await resource.visit()).outcome.is_done
     status, reason, message = resource.condition("Authorized")
     assert (status, reason) == ("True", "Succeeded")
@@ -64,29 +64,29 @@ async def test_a_missing_scope_for_verification_never_blocks() -> None:
 
 
 async def test_an_organization_stays_pinned_when_it_can_no_longer_be_verified() -> None:
-    world = World()
-    resource = world.connection()
+    harness = Harness()
+    resource = harness.connection()
     await resource.visit()
-    world.zoho.fail("organization", NO_ORG_SCOPE)
+    harness.zoho.fail("organization", NO_ORG_SCOPE)
     assert (await resource.visit()).outcome.is_done
     assert resource.status["zohoOrganization"]["id"] == "org-1"
 
 
 async def test_a_former_grant_is_dropped_once_the_new_one_is_tested() -> None:
-    world = World()
-    resource = world.connection()
+    harness = Harness()
+    resource = harness.connection()
     await resource.visit()
-    world.access.dropped.clear()
-    world.secrets.data[NAMESPACE, "zoho-oauth"]["refreshToken"] = "1000.new.new"
-    world.platform.test_succeeds = False
+    harness.access.dropped.clear()
+    harness.secrets.data[NAMESPACE, "zoho-oauth"]["refreshToken"] = "1000.new.new"
+    harness.platform.test_succeeds = False
     await resource.visit()
-    assert world.access.dropped == []
-    world.platform.test_succeeds = True
+    assert harness.access.dropped == []
+    harness.platform.test_succeeds = True
     await resource.visit(requested=True)
-    assert world.access.dropped == ["former grants of crm/zoho-eu"]
-    world.access.dropped.clear()
+    assert harness.access.dropped == ["former grants of crm/zoho-eu"]
+    harness.access.dropped.clear()
     await resource.visit()
-    assert world.access.dropped == []
+    assert harness.access.dropped == []
 
 
 @pytest.mark.parametrize(
@@ -97,74 +97,100 @@ async def test_a_former_grant_is_dropped_once_the_new_one_is_tested() -> None:
     ],
 )
 async def test_the_grant_goes_with_the_base_connection(policy: dict[str, str], dropped: str) -> None:
-    world = World()
-    resource = world.connection(**policy)
+    harness = Harness()
+    resource = harness.connection(**policy)
     await resource.visit()
-    world.access.dropped.clear()
+    harness.access.dropped.clear()
     assert (await resource.visit(deleting=True)).outcome.is_done
-    assert world.access.dropped == [dropped]
+    assert harness.access.dropped == [dropped]
 
 
 async def test_a_deletion_does_not_wait_for_zoho() -> None:
-    world = World()
-    resource = world.connection()
+    harness = Harness()
+    resource = harness.connection()
     await resource.visit()
-    world.access.dropped.clear()
-    world.access.fail("drop_grants", remote_error(message="not available"), times=1)
+    harness.access.dropped.clear()
+    harness.access.fail("drop_grants", remote_error(message="not available"), times=1)
     result = await resource.visit(deleting=True)
     assert result.outcome.is_done
     [event] = [event for event in result.events if event.reason == "RevocationFailed"]
     assert "Connected Apps" in event.note
-    assert world.access.dropped == ["grants of crm/zoho-eu"]
+    assert harness.access.dropped == ["grants of crm/zoho-eu"]
 
 
 async def test_a_refused_push_takes_nothing_from_a_connection_that_works() -> None:
-    world = World()
-    resource = world.connection()
+    harness = Harness()
+    resource = harness.connection()
     await resource.visit()
-    world.zoho.token = "1000.eeee.ffff"
-    refusal = remote_error(ErrorClass.TERMINAL, "SourceNotOffered", "invalid spec")
-    world.platform.fail("patch_connection", refusal)
+    harness.zoho.token = "1000.eeee.ffff"
+    refusal = remote_error(
+        ErrorClass.TERMINAL, "SourceNotOffered", "invalid spec", advice="Look at the condition Tested."
+    )
+    harness.platform.fail("connections.patch", refusal)
     result = await resource.visit(full=False)
     assert (result.step, result.outcome.is_done) == ("quiet", True)
     [event] = result.events
     assert event.reason == "TokenPushRefused"
+    assert 'does not take the new access token: "invalid spec". Platform refreshes' in event.note
     assert "OnCredentialChange" in event.note
+    assert "Tested" not in event.note, "which is True"
     assert (await resource.visit()).events == [], "once per token is enough"
+
+
+@pytest.mark.parametrize(
+    "reason", ["PermissionDenied", "PlatformTokenRejected", "PlatformCredentialsRejected"]
+)
+async def test_a_push_that_is_refused_to_the_operator_is_no_matter_of_the_token(reason: str) -> None:
+    """With Manage Sources withdrawn, listings may go on working while nothing can be written any more."""
+    harness = Harness()
+    resource = harness.connection()
+    await resource.visit()
+    harness.zoho.token = "1000.eeee.ffff"
+    harness.platform.fail("connections.patch", remote_error(ErrorClass.TERMINAL, reason, "no"))
+    result = await resource.visit(full=False)
+    assert (result.outcome.outcome_class, result.outcome.reason) == (OutcomeClass.STALLED, reason)
+    assert resource.condition("Synced")[:2] == resource.condition("Ready")[:2] == ("False", reason)
+    assert result.events == []
+    harness.platform.heal()
+    assert (await resource.visit()).outcome.is_done
+    assert harness.platform.arguments["connections.patch"], "and the token has arrived"
+    assert resource.condition("Ready")[0] == "True"
 
 
 @pytest.mark.parametrize("full", [True, False])
 async def test_where_no_push_was_noted_what_works_is_left_alone(full: bool) -> None:
-    world = World()
-    resource = world.connection()
+    harness = Harness()
+    resource = harness.connection()
     await resource.visit()
-    world.zoho.pushed = None
-    world.zoho.token = "1000.eeee.ffff"
+    harness.zoho.pushed = None
+    harness.zoho.token = "1000.eeee.ffff"
     visit = await resource.visit(full=full)
     assert visit.outcome.is_done
-    assert "test_connection" in visit.calls
-    assert "patch_connection" not in visit.calls
-    assert "test_connection" not in (await resource.visit(full=False)).calls, "once is enough"
-    world.zoho.token = "1000.gggg.hhhh"
-    assert "patch_connection" in (await resource.visit(full=False)).calls
+    assert "connections.test" in visit.calls
+    assert "connections.patch" not in visit.calls
+    assert "connections.test" not in (await resource.visit(full=False)).calls, "once is enough"
+    harness.zoho.token = "1000.gggg.hhhh"
+    assert "connections.patch" in (await resource.visit(full=False)).calls
 
 
 async def test_where_no_push_was_noted_what_does_not_work_gets_the_token() -> None:
-    world = World()
-    resource = world.connection()
+    harness = Harness()
+    resource = harness.connection()
     await resource.visit()
-    world.zoho.pushed = None
-    world.platform.fail("test_connection", remote_error(ErrorClass.TERMINAL, "SourceRefused", "no"), times=1)
-    assert "patch_connection" in (await resource.visit(full=False)).calls
-    assert world.zoho.pushed == world.zoho.token
+    harness.zoho.pushed = None
+    harness.platform.fail(
+        "connections.test", remote_error(ErrorClass.TERMINAL, "SourceRefused", "no"), times=1
+    )
+    assert "connections.patch" in (await resource.visit(full=False)).calls
+    assert harness.zoho.pushed == harness.zoho.token
 
 
 async def test_a_push_that_met_a_busy_platform_is_repeated() -> None:
-    world = World()
-    resource = world.connection()
+    harness = Harness()
+    resource = harness.connection()
     await resource.visit()
-    world.zoho.token = "1000.eeee.ffff"
-    world.platform.fail("patch_connection", remote_error(), times=1)
+    harness.zoho.token = "1000.eeee.ffff"
+    harness.platform.fail("connections.patch", remote_error(), times=1)
     assert not (await resource.visit(full=False)).outcome.is_done
     assert resource.condition("Ready")[0] == "True"
-    assert "patch_connection" in (await resource.visit(full=False)).calls
+    assert "connections.patch" in (await resource.visit(full=False)).calls

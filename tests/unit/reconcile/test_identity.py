@@ -9,10 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crmflow.reconcile.identity import REMOTE_NAME_LENGTH, Identity, Slot, mapping_set_name, plain_name
+from crmflow.reconcile.external.identity import (
+    REMOTE_NAME_LENGTH,
+    Identity,
+    Slot,
+    mapping_set_name,
+    plain_name,
+)
 
 IDENTITY = Identity("prod", "CRMDataflow", "crm", "contacts", "uid-1")
-SLOTS = (Slot.CONNECTION, Slot.SOURCE, Slot.TARGET, Slot.FLOW)
+SLOTS = tuple(map(Slot, ("connection", "source", "target", "flow")))
 KEY = re.compile(r"\[crmflow:[a-z0-9-]+:[0-9a-f]{16}\]")
 
 instances = st.from_regex(r"\A[a-z0-9]([a-z0-9-]{0,34}[a-z0-9])?\Z")
@@ -67,12 +73,12 @@ def test_every_part_of_the_identity_counts(field: str, value: str) -> None:
         "name": "contacts",
         "uid": "uid-1",
     }
-    assert Identity(**{**parts, field: value}).key(Slot.FLOW) != IDENTITY.key(Slot.FLOW)
+    assert Identity(**{**parts, field: value}).key(Slot("flow")) != IDENTITY.key(Slot("flow"))
 
 
 def test_the_key_never_changes_between_versions() -> None:
     """A changed key would lose every object that an earlier version created."""
-    assert IDENTITY.key(Slot.FLOW) == "[crmflow:prod:f1d6013b5985844e]"
+    assert IDENTITY.key(Slot("flow")) == "[crmflow:prod:f1d6013b5985844e]"
 
 
 @pytest.mark.parametrize(
@@ -95,8 +101,8 @@ def test_plain_names(text: str, expected: str) -> None:
 
 
 def test_without_a_display_name_it_is_namespace_and_name() -> None:
-    assert IDENTITY.remote_name(None, Slot.FLOW).startswith("crm.contacts [crmflow:prod:")
-    assert IDENTITY.remote_name("", Slot.FLOW).startswith("crm.contacts [")
+    assert IDENTITY.remote_name(None, Slot("flow")).startswith("crm.contacts [crmflow:prod:")
+    assert IDENTITY.remote_name("", Slot("flow")).startswith("crm.contacts [")
 
 
 @pytest.mark.parametrize(

@@ -7,12 +7,15 @@ from dataclasses import replace
 
 import pytest
 
-from crmflow.reconcile.offer import FLOW_SPEC_NAME, Offers
-from crmflow.reconcile.shared import MAX_AGE_SECONDS
-from crmflow.transport.errors import RemoteError
-from tests.unit.reconcile.fakes import FakeClock, FakePlatform, Timeline, remote_error
+from crmflow.http.errors import RemoteError
+from crmflow.reconcile.sources.offer import FLOW_SPEC_NAME
+from crmflow.reconcile.sources.platform_source import PlatformSource
+from crmflow.reconcile.sources.shared_reads import MAX_AGE_SECONDS
+from tests.fakes.failing import Timeline, remote_error
+from tests.fakes.platform import FakePlatform
+from tests.unit.reconcile.fakes import FakeClock
 
-ONE_READ = ["connection_spec", "flow_spec"]
+ONE_READ = ["connectionSpecs.get", "flowSpecs.list"]
 
 
 @pytest.fixture
@@ -26,49 +29,49 @@ def platform() -> FakePlatform:
 
 
 async def test_what_is_offered_is_remembered_for_a_while(clock: FakeClock, platform: FakePlatform) -> None:
-    offers = Offers(clock)
-    first = await offers.get(platform, "org", "prod")
+    source = PlatformSource(clock)
+    first = await source.offer(platform, "org", "prod")
     assert first.withdrawn is None
     clock.time += MAX_AGE_SECONDS
-    assert await offers.get(platform, "org", "prod") is first
+    assert await source.offer(platform, "org", "prod") is first
     assert platform.timeline == ONE_READ
     clock.time += 1
-    await offers.get(platform, "org", "prod")
+    await source.offer(platform, "org", "prod")
     assert platform.timeline == ONE_READ * 2
 
 
 async def test_each_sandbox_has_its_own_offer(clock: FakeClock, platform: FakePlatform) -> None:
-    offers = Offers(clock)
+    source = PlatformSource(clock)
     for organization, sandbox in (("org", "prod"), ("org", "dev"), ("other", "prod")):
-        await offers.get(platform, organization, sandbox)
+        await source.offer(platform, organization, sandbox)
     assert len(platform.timeline) == 6
 
 
 async def test_many_who_ask_at_once_cost_one_read(clock: FakeClock, platform: FakePlatform) -> None:
-    offers = Offers(clock)
-    await asyncio.gather(*(offers.get(platform, "org", "prod", fresh=True) for _ in range(50)))
+    source = PlatformSource(clock)
+    await asyncio.gather(*(source.offer(platform, "org", "prod", fresh=True) for _ in range(50)))
     assert platform.timeline == ONE_READ
 
 
 async def test_a_fresh_answer_is_asked_for_anew(clock: FakeClock, platform: FakePlatform) -> None:
-    offers = Offers(clock)
-    await offers.get(platform, "org", "prod")
+    source = PlatformSource(clock)
+    await source.offer(platform, "org", "prod")
     clock.time += 1
-    await offers.get(platform, "org", "prod", fresh=True)
+    await source.offer(platform, "org", "prod", fresh=True)
     assert platform.timeline == ONE_READ * 2
 
 
 async def test_a_failed_read_is_not_remembered(clock: FakeClock, platform: FakePlatform) -> None:
-    offers = Offers(clock)
-    platform.fail("flow_spec", remote_error(), times=1)
+    source = PlatformSource(clock)
+    platform.fail("flowSpecs.list", remote_error(), times=1)
     with pytest.raises(RemoteError):
-        await offers.get(platform, "org", "prod")
-    assert (await offers.get(platform, "org", "prod")).withdrawn is None
+        await source.offer(platform, "org", "prod")
+    assert (await source.offer(platform, "org", "prod")).withdrawn is None
 
 
 async def test_each_way_of_being_withdrawn_is_named(clock: FakeClock, platform: FakePlatform) -> None:
     async def withdrawn() -> tuple[str, str]:
-        found = (await Offers(clock).get(platform, "org", "prod")).withdrawn
+        found = (await PlatformSource(clock).offer(platform, "org", "prod")).withdrawn
         assert found is not None
         return found
 

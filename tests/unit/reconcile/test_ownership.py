@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crmflow.reconcile.identity import Identity, Slot
-from crmflow.reconcile.ownership import Owner, Verdict, judge, key_in, owner_in
+from crmflow.reconcile.core.ownership import Owner, Verdict, judge, key_in, owner_in
+from crmflow.reconcile.external.identity import Identity, Slot
 
 IDENTITY = Identity("prod", "CRMDataflow", "crm", "contacts", "uid-1")
 OWN_LINE = "managed by crmflow prod crm/contacts uid-1"
-SLOTS = st.sampled_from((Slot.CONNECTION, Slot.SOURCE, Slot.TARGET, Slot.FLOW))
+SLOTS = st.sampled_from(tuple(map(Slot, ("connection", "source", "target", "flow"))))
 
 user_texts = st.one_of(
     st.none(),

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.reconcile.world import World
+from tests.unit.reconcile.harness import Harness
 
 CREATED: dict[str, Any] = {}
 ADOPTED = {"connectionId": "bc-9"}
@@ -29,7 +29,7 @@ DELETE, ORPHAN = {"deletionPolicy": "Delete"}, {"deletionPolicy": "Orphan"}
     ],
 )
 def test_the_effective_deletion_policy(spec: dict[str, Any], recorded: str | None, effective: str) -> None:
-    resource = World().connection(**spec)
+    resource = Harness().connection(**spec)
     if recorded is not None:
         resource.status = {"baseConnection": {"id": recorded}}
     assert resource.begin().deletion_policy == effective

@@ -12,7 +12,7 @@ from crmflow.aep.models import Run, RunError, RunMetrics
 from crmflow.api.crmdataflow import Frequency, Schedule
 from crmflow.reconcile.dataflow.runs import RunRecord, last_run
 from tests.unit.reconcile.fakes import NOW
-from tests.unit.reconcile.world import Resource, World
+from tests.unit.reconcile.harness import Harness, Resource
 
 START = "1970-01-01T00:16:40Z"
 EPOCH = datetime.fromtimestamp(NOW, UTC)
@@ -28,20 +28,20 @@ def run(
     return Run("r1", "f1", state, NOW, NOW + 60 if ended else None, measured, errors)
 
 
-async def told(*runs: Run) -> tuple[World, Resource, list[str]]:
+async def told(*runs: Run) -> tuple[Harness, Resource, list[str]]:
     """A dataflow that is Ready, visited once for each run; the reasons of its events."""
-    world = World()
-    resource = world.dataflow()
+    harness = Harness()
+    resource = harness.dataflow()
     await resource.until_done()
-    [flow_id] = world.platform.flows
+    [flow_id] = harness.platform.flows
     events = []
     for last in runs:
-        world.inventory.runs[flow_id] = last
+        harness.inventory.runs[flow_id] = last
         result = await resource.visit(full=False)
         assert (result.step, result.calls) == ("quiet", [])
         assert resource.condition("Ready")[0] == "True"
         events += [event.reason for event in result.events]
-    return world, resource, events
+    return harness, resource, events
 
 
 ENDS = [
@@ -90,6 +90,131 @@ async def test_status_shows_counts_and_errors() -> None:
     )
 
 
+DATE = RunError("MAPPER-3700-400", "Not a date", 3)
+INGEST = RunError("INGEST-1212-400", "Odd")
+LOOK = "Look at the run in Platform under Sources, Dataflows."
+
+
+@pytest.mark.parametrize(
+    ("state", "counts", "errors", "reason", "message"),
+    [
+        (
+            "success",
+            (150, 150, 0, 0),
+            (DATE,),
+            "SucceededWithWarnings",
+            "Run r1 ingested all 150 records, but some values could not be transformed and are null: correct "
+            "them in Zoho CRM, or the mapping. MAPPER-3700-400: Not a date.",
+        ),
+        (
+            "partialSuccess",
+            (1, 1, 0, 0),
+            (INGEST,),
+            "SucceededWithWarnings",
+            "Run r1 ingested the only record, but reports errors. INGEST-1212-400: Odd.",
+        ),
+        (
+            "partialSuccess",
+            (150, 150, 0, 0),
+            (),
+            "SucceededWithWarnings",
+            f"Run r1 ingested all 150 records, but Platform calls it a partial success. {LOOK}",
+        ),
+        (
+            "success",
+            (0, 0, 0, 0),
+            (INGEST,),
+            "SucceededWithWarnings",
+            "Run r1 had no record to ingest, but reports errors. INGEST-1212-400: Odd.",
+        ),
+        (
+            "partialSuccess",
+            (100, 98, 2, 0),
+            (INGEST,),
+            "PartiallySucceeded",
+            "Run r1 ingested 98 records and skipped 2. INGEST-1212-400: Odd.",
+        ),
+        (
+            "partialSuccess",
+            (None, None, None, 1),
+            (INGEST, DATE),
+            "PartiallySucceeded",
+            "Run r1 ingested some records and refused 1. INGEST-1212-400: Odd. status.lastRun shows the "
+            "rest.",
+        ),
+        (
+            "partialSuccess",
+            (5, 0, 0, 5),
+            (INGEST,),
+            "NothingIngested",
+            "Run r1 read 5 records and refused 5, and ingested none. INGEST-1212-400: Odd.",
+        ),
+        (
+            "partialSuccess",
+            (None, 1, None, None),
+            (),
+            "PartiallySucceeded",
+            f"Run r1 ingested 1 record. {LOOK}",
+        ),
+        (
+            "success",
+            (1, 0, 1, 0),
+            (),
+            "NothingIngested",
+            f"Run r1 read 1 record and skipped 1, and ingested none. {LOOK}",
+        ),
+        (
+            "success",
+            (9, 0, 9, 0),
+            (INGEST,),
+            "NothingIngested",
+            "Run r1 read 9 records and skipped 9, and ingested none. INGEST-1212-400: Odd.",
+        ),
+        (
+            "success",
+            (9, 0, None, None),
+            (),
+            "NothingIngested",
+            f"Run r1 read 9 records and ingested none. {LOOK}",
+        ),
+        (
+            "success",
+            (0, 0, 0, 0),
+            (DATE,),
+            "SucceededWithWarnings",
+            "Run r1 had no record to ingest, but reports errors. MAPPER-3700-400: Not a date.",
+        ),
+        (
+            "success",
+            (2, 2, 0, 0),
+            (RunError("mapper-3700-400", "Not a date"),),
+            "SucceededWithWarnings",
+            "Run r1 ingested all 2 records, but some values could not be transformed and are null: correct "
+            "them in Zoho CRM, or the mapping. mapper-3700-400: Not a date.",
+        ),
+        ("failed", (9, 0, 0, 9), (INGEST,), "Failed", "Run r1 ended as failed. INGEST-1212-400: Odd."),
+        ("failed", (9, 0, 0, 9), (), "Failed", f"Run r1 ended as failed. {LOOK}"),
+        ("failed", (9, 0, 0, 9), (RunError("", "Odd."),), "Failed", "Run r1 ended as failed. Odd."),
+        ("failed", (9, 0, 0, 9), (RunError("X-1", ""),), "Failed", "Run r1 ended as failed. X-1."),
+    ],
+)
+async def test_no_sentence_contradicts_its_numbers_or_promises_what_is_not_there(
+    state: str, counts: Any, errors: tuple[RunError, ...], reason: str, message: str
+) -> None:
+    _, resource, _ = await told(Run("r1", "f1", state, NOW, NOW + 60, RunMetrics(*counts), errors))
+    assert resource.condition("RunsHealthy") == ("False", reason, message)
+
+
+async def test_a_long_cause_is_kept_and_the_rest_promised_where_it_is() -> None:
+    cause = "HybridDeliveryException GET https://www.zohoapis.eu/crm?$filter=" + "a" * 520 + " Unauthorized"
+    _, resource, _ = await told(run("failed", errors=(RunError("CONNECTOR-1001-500", cause),)))
+    text = resource.condition("RunsHealthy")[2]
+    assert "CONNECTOR-1001-500: HybridDeliveryException" in text
+    assert text.endswith("Unauthorized. status.lastRun shows the rest.")
+    assert len(text) < 400
+    assert resource.status["lastRun"]["errors"][0]["message"] == cause
+
+
 async def test_what_is_not_known_leaves_no_empty_object() -> None:
     """The API server would refuse it."""
     _, resource, _ = await told(run("failed"))
@@ -103,12 +228,12 @@ async def test_a_run_that_did_not_go_well_is_told_once() -> None:
 
 
 async def test_before_the_first_listing_a_flow_that_was_found_tells_of_its_run() -> None:
-    world = World()
-    resource = world.dataflow()
+    harness = Harness()
+    resource = harness.dataflow()
     await resource.until_done()
     assert resource.condition("RunsHealthy")[:2] == ("Unknown", "NoRunYet")
-    [flow] = world.platform.flows.values()
-    world.platform.flows[flow.id] = replace(flow, last_run=replace(SUCCESS, metrics=None))
+    [flow] = harness.platform.flows.values()
+    harness.platform.flows[flow.id] = replace(flow, last_run=replace(SUCCESS, metrics=None))
     await resource.visit()
     assert resource.status["lastRun"]["id"] == "r1"
     assert "records" not in resource.status["lastRun"]
@@ -116,10 +241,10 @@ async def test_before_the_first_listing_a_flow_that_was_found_tells_of_its_run()
 
 async def test_a_run_is_told_where_a_later_step_stops_the_visit() -> None:
     """The flow goes on as it was, whatever the spec asks for now."""
-    world, resource, _ = await told(SUCCESS)
+    harness, resource, _ = await told(SUCCESS)
     resource.edit(lambda spec: spec["source"].update(table="Leads"))
-    [flow_id] = world.platform.flows
-    world.inventory.runs[flow_id] = replace(run("failed"), id="r2")
+    [flow_id] = harness.platform.flows
+    harness.inventory.runs[flow_id] = replace(run("failed"), id="r2")
     await resource.visit()
     assert resource.condition("Stalled")[0] == "True"
     assert resource.condition("RunsHealthy")[:2] == ("False", "Failed")
@@ -127,9 +252,9 @@ async def test_a_run_is_told_where_a_later_step_stops_the_visit() -> None:
 
 
 async def test_the_runs_of_a_flow_that_is_lost_are_not_its_successors() -> None:
-    world, resource, _ = await told(SUCCESS)
-    world.platform.flows.clear()
-    world.inventory.runs.clear()
+    harness, resource, _ = await told(SUCCESS)
+    harness.platform.flows.clear()
+    harness.inventory.runs.clear()
     await resource.visit()
     assert "lastRun" not in resource.status
     assert resource.condition("RunsHealthy")[:2] == ("Unknown", "NoRunYet")
@@ -183,23 +308,23 @@ def test_a_run_is_overdue_a_while_after_it_was_due(case: RunRecord, overdue_afte
 
 
 async def test_an_overdue_run_is_told_once_and_heals_with_the_next_run() -> None:
-    world, resource, _ = await told(SUCCESS)
+    harness, resource, _ = await told(SUCCESS)
     reasons = []
     for _ in range(2):
-        world.clock.time += 9000
+        harness.clock.time += 9000
         reasons += [event.reason for event in (await resource.visit(full=False)).events]
     assert reasons == ["RunOverdue"]
     assert resource.condition("RunsHealthy")[:2] == ("False", "Overdue")
-    [flow_id] = world.platform.flows
-    world.inventory.runs[flow_id] = replace(SUCCESS, id="r2", started_at=world.clock.time)
+    [flow_id] = harness.platform.flows
+    harness.inventory.runs[flow_id] = replace(SUCCESS, id="r2", started_at=harness.clock.time)
     await resource.visit(full=False)
     assert resource.condition("RunsHealthy")[:2] == ("True", "Succeeded")
 
 
 async def test_a_visit_is_worth_while_only_when_it_tells_something_new() -> None:
-    world, resource, _ = await told(SUCCESS)
+    harness, resource, _ = await told(SUCCESS)
     mine = RunRecord.of_object(resource.spec, resource.status)
-    now = datetime.fromtimestamp(world.clock.time, UTC)
+    now = datetime.fromtimestamp(harness.clock.time, UTC)
     assert not mine.is_news(SUCCESS, now)
     assert not mine.is_news(None, now), "an earlier process has told of it"
     assert mine.is_news(replace(SUCCESS, id="r2"), now)

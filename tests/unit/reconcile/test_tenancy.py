@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from crmflow.reconcile.tenancy import TenancyList, everybody
+from crmflow.reconcile.core.tenancy import TenancyList, everybody
 
 LIST = TenancyList.model_validate(
     {

@@ -2,139 +2,210 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
-from crmflow.api.zohosourceconnection import IpAllowList, ZohoOrganization
-from crmflow.reconcile import reach
-from crmflow.reconcile.conditions import SUCCEEDED, TRUE
+from crmflow.aep.sandboxes import SANDBOXES
+from crmflow.api.zohosourceconnection import IpAllowListStatus, ZohoOrganization
+from crmflow.http.errors import ErrorClass, RemoteError
 from crmflow.reconcile.connection.conditions import AUTHORIZED
 from crmflow.reconcile.connection.state import ConnectionPass
-from crmflow.reconcile.credentials import ZohoCredentials
-from crmflow.reconcile.outcome import DONE, Outcome, stalled, waiting
-from crmflow.reconcile.ports import Zoho
-from crmflow.transport.errors import RemoteError
+from crmflow.reconcile.core import platform_access
+from crmflow.reconcile.core.conditions import SUCCEEDED, TRUE
+from crmflow.reconcile.core.engine import step
+from crmflow.reconcile.core.outcome import StalledError, WaitingError
+from crmflow.reconcile.core.refusals import OPTIONAL_REFUSALS, Proved
+from crmflow.reconcile.core.sandbox import SandboxClient
+from crmflow.reconcile.credentials import PlatformCredentials, ZohoCredentials
+from crmflow.reconcile.ports import Platform, Zoho
+from crmflow.reconcile.secret_values import Flaw
+from crmflow.sentences import every, naming, sentence
+from crmflow.zoho.crm import Organization
 from crmflow.zoho.scopes import SOURCE_SCOPES, VERIFICATION_SCOPES, missing_scopes
 
 
-async def check_tenancy(pass_: ConnectionPass) -> Outcome:
+@step(AUTHORIZED)
+async def check_tenancy(pass_: ConnectionPass) -> None:
     """The namespace may use the sandbox."""
-    return reach.refusal(pass_, pass_.spec) or DONE
+    platform_access.check_tenancy(pass_, pass_.spec)
 
 
-async def read_secrets(pass_: ConnectionPass) -> Outcome:
+@step(AUTHORIZED)
+async def read_secrets(pass_: ConnectionPass) -> tuple[ZohoCredentials, PlatformCredentials]:
     """Both Secrets exist and hold what is needed."""
-    zoho = await reach.read_secret(
+    zoho = await platform_access.read_secret(
         pass_,
         pass_.spec.zoho.credentials_secret_ref.name,
         "spec.zoho.credentialsSecretRef",
         "clientId, clientSecret and refreshToken (or grantToken)",
         ZohoCredentials.from_secret,
     )
-    if isinstance(zoho, Outcome):
-        return zoho
-    platform = await reach.platform_credentials(pass_, pass_.spec)
-    if isinstance(platform, Outcome):
-        return platform
-    pass_.zoho_credentials, pass_.platform_credentials = zoho, platform
-    return DONE
+    return zoho, await platform_access.platform_credentials(pass_, pass_.spec)
 
 
-async def authorize_at_zoho(pass_: ConnectionPass) -> Outcome:
+@step(AUTHORIZED)
+async def authorize_at_zoho(pass_: ConnectionPass, credentials: ZohoCredentials) -> Zoho:
     """Zoho gives an access token for the grant, and the grant has the scopes that data needs."""
-    if pass_.zoho_credentials is None:
-        raise RuntimeError("the Secrets are read first")
-    who = reach.holder(pass_.identity.namespace, pass_.identity.name)
-    pass_.zoho = pass_.services.access.zoho(who, pass_.spec.zoho.data_center, pass_.zoho_credentials)
-    await pass_.zoho.access_token()
-    granted = await pass_.zoho.scopes()
+    who = platform_access.connection_key(pass_.identity.namespace, pass_.identity.name)
+    zoho = pass_.services.access.zoho(who, pass_.spec.zoho.data_center, credentials)
+    with _advice(pass_, pass_.spec.zoho.credentials_secret_ref.name, credentials.suspicions):
+        await zoho.access_token()
+    granted = await zoho.scopes()
     lacking = missing_scopes(pass_.spec.zoho.scopes or SOURCE_SCOPES, granted) if granted else ()
     if lacking:
-        return stalled(
+        raise StalledError(
             "ScopeMissing",
-            f"The grant lacks {_scopes(lacking)}. Authorize again with kubectl crmflow authorize "
-            f"{pass_.identity.name}, or consent to these scopes and store the new refresh token.",
+            f"The grant lacks {_scopes(lacking)}. Authorize again with "
+            f'"{pass_.advisor.authorize}", or consent to these scopes and store the new refresh token. '
+            "Where narrower ones are enough, name them in spec.zoho.scopes.",
         )
-    return DONE
+    return zoho
 
 
-async def verify_organization(pass_: ConnectionPass) -> Outcome:
+@step(AUTHORIZED)
+async def verify_organization(pass_: ConnectionPass, credentials: ZohoCredentials, zoho: Zoho) -> None:
     """The grant belongs to the environment that the spec names, and still to the organization it first
-    belonged to. A grant that does not let us look is used unverified.
+    belonged to. Where Zoho does not let us look the grant is used unverified: data needs none of it.
     """
     try:
-        organization = await _zoho(pass_).organization(pass_.spec.zoho.environment)
+        with _advice(pass_):
+            organization = await _organization(pass_, zoho)
     except RemoteError as error:
-        if error.reason != "ScopeMissing":
+        if not _is_optional(pass_, credentials, error):
             raise
-        pass_.find(
-            AUTHORIZED,
-            TRUE,
-            SUCCEEDED,
-            f"{AUTHORIZED.description} To which organization the grant belongs was not verified: it lacks "
-            f"{_scopes(missing_scopes(VERIFICATION_SCOPES[:1], await _zoho(pass_).scopes()))}.",
-        )
-        return DONE
+        pass_.unverified["To which organization the grant belongs"] = await _why(zoho, error)
+        return
     pinned = pass_.status.zoho_organization
     if pinned is not None and pinned.id != organization.id:
-        return stalled(
+        raise StalledError(
             "OrganizationChanged",
-            f"The grant now belongs to Zoho organization {organization.id}, not to {pinned.id} as before. "
-            "Restore a grant of "
-            "that organization, or create another ZohoSourceConnection for the other one.",
+            f"The grant now belongs to Zoho organization {organization.id}, not to {pinned.id} as "
+            "before. Restore a grant of that organization, or create another ZohoSourceConnection for "
+            "the other one.",
         )
     wanted = pass_.spec.zoho.environment
     if organization.type and organization.type.casefold() != wanted.casefold():
-        return stalled(
+        raise StalledError(
             "EnvironmentMismatch",
             f"spec.zoho.environment is {wanted}, but the grant belongs to a {organization.type} "
-            "organization of Zoho CRM. "
-            f"Authorize again and choose the {wanted} environment, or create a ZohoSourceConnection with "
-            "the other environment.",
+            f"organization of Zoho CRM. Authorize again and choose the {wanted} environment, or create "
+            "a ZohoSourceConnection with the other environment.",
         )
     pass_.record(
         zoho_organization=ZohoOrganization(
-            id=organization.id, name=organization.name, type=organization.type, edition=organization.edition
+            id=organization.id,
+            name=organization.name,
+            type=organization.type,
+            edition=organization.edition,
+            time_zone=organization.time_zone or None,
         )
     )
-    return DONE
 
 
-async def authorize_at_adobe(pass_: ConnectionPass) -> Outcome:
+async def _organization(pass_: ConnectionPass, zoho: Zoho) -> Organization:
+    """What Zoho CRM tells of the grant's organization; that it answers is evidence for the rest of the pass.
+    Raises RemoteError.
+    """
+    try:
+        organization = await zoho.organization(pass_.spec.zoho.environment)
+    except RemoteError as error:
+        if error.reason != "ScopeMissing":  # Zoho accepts the grant, and says nothing of the source's scopes
+            pass_.own_call = error
+        raise
+    pass_.own_call = True
+    return organization
+
+
+def _is_optional(pass_: ConnectionPass, credentials: ZohoCredentials, error: RemoteError) -> bool:
+    """Whether the connection goes on without having looked. Before the first look an outage is waited for;
+    later on, the organization of the same grant is the same.
+    """
+    if error.error_class is not ErrorClass.TRANSIENT:
+        return error.reason in OPTIONAL_REFUSALS
+    return pass_.status.zoho_organization is not None and pass_.was_sent(credentials)
+
+
+async def _why(zoho: Zoho, error: RemoteError) -> str:
+    lacking = missing_scopes(VERIFICATION_SCOPES[:1], await zoho.scopes())
+    if error.reason == "ScopeMissing" and lacking:
+        return f"the grant lacks {_scopes(lacking)}."
+    return sentence(error.message)
+
+
+@step(AUTHORIZED)
+async def authorize_at_adobe(pass_: ConnectionPass, credentials: PlatformCredentials) -> SandboxClient:
     """IMS gives a token for the credential."""
-    return await reach.reach_platform(pass_, pass_.identity.name, pass_.spec)
+    secret = pass_.spec.platform.credentials_secret_ref.name
+    with _advice(pass_, secret, credentials.suspicions):
+        return await platform_access.reach_platform(pass_, pass_.identity.name, pass_.spec, credentials)
 
 
-async def verify_sandbox(pass_: ConnectionPass) -> Outcome:
-    """The sandbox exists for this credential, and is active."""
-    name = pass_.spec.platform.sandbox
-    sandboxes = await pass_.platform.sandboxes()
-    sandbox = next((sandbox for sandbox in sandboxes if sandbox.name == name), None)
-    if sandbox is None:
-        return stalled(
-            "SandboxNotFound",
-            f'Sandbox "{name}" does not exist in {pass_.spec.platform.organization}, or the credential\'s '
-            "role does not include "
-            "it. Check the name (not the title), and add the sandbox to the role of the technical account.",
+@step(AUTHORIZED)
+async def verify_sandbox(pass_: ConnectionPass, sandbox: SandboxClient) -> None:
+    """The sandbox exists for this credential, and is active. A credential that may not list sandboxes is used
+    all the same: each call names the sandbox.
+    """
+    try:
+        with _advice(pass_):
+            await _look_at_sandbox(pass_, sandbox.platform)
+    except RemoteError as error:
+        if error.reason not in OPTIONAL_REFUSALS:
+            raise
+        pass_.unverified["Whether the sandbox exists and is active"] = sentence(error.message)
+    if pass_.unverified:
+        not_known = " ".join(f"{what} was not verified: {why}" for what, why in pass_.unverified.items())
+        pass_.set_condition(
+            AUTHORIZED,
+            TRUE,
+            SUCCEEDED,
+            f"Zoho and Adobe accept the credentials. {not_known} Data needs none of it.",
         )
+
+
+async def _look_at_sandbox(pass_: ConnectionPass, client: Platform) -> None:
+    platform = pass_.spec.platform
+    sandboxes = await client.list(SANDBOXES)
+    sandbox = next((sandbox for sandbox in sandboxes if sandbox.name == platform.sandbox), None)
+    if sandbox is None:
+        others = [sandbox.name for sandbox in sandboxes]
+        raise StalledError("SandboxNotFound", _no_sandbox(pass_, others))
     pass_.record(ip_allow_list=_allow_list(pass_, sandbox.region))
     if (sandbox.state or "active") != "active":
-        return waiting(
-            "SandboxNotActive", f'Sandbox "{name}" is {sandbox.state}; waiting until it is active.'
+        text = f'Sandbox "{platform.sandbox}" is {sandbox.state}; waiting until it is active.'
+        raise WaitingError("SandboxNotActive", text)
+
+
+def _no_sandbox(pass_: ConnectionPass, others: Sequence[str]) -> str:
+    platform = pass_.spec.platform
+    if Proved.by(pass_.status).sandbox:
+        return (
+            f'Sandbox "{platform.sandbox}" no longer exists in {platform.organization}, or the role of the '
+            "technical account no longer includes it. Add it to the role; if it was deleted, have it made "
+            "again, or delete this resource."
         )
-    return DONE
+    listed = naming("It includes {}.", others, none="It includes no sandbox at all.")
+    return (
+        f'Sandbox "{platform.sandbox}" does not exist in {platform.organization}, or the credential\'s role '
+        f"does not include it. {listed} Check the name (not the title), and add the sandbox to the role of "
+        "the technical account. spec.platform.sandbox cannot change after creation: to name another one, "
+        "delete this resource and create it anew."
+    )
 
 
-def _allow_list(pass_: ConnectionPass, region: str) -> IpAllowList | None:
+@contextmanager
+def _advice(pass_: ConnectionPass, secret: str = "", suspicions: Sequence[Flaw] = ()) -> Iterator[None]:
+    """What is refused within is told with the advice that fits this connection."""
+    try:
+        yield
+    except RemoteError as error:
+        raise pass_.advisor.advised(error, secret, suspicions) from error
+
+
+def _allow_list(pass_: ConnectionPass, region: str) -> IpAllowListStatus | None:
     if not region:
         return None
-    return IpAllowList(region=region, ranges=pass_.services.allow_list().ranges_of(region) or None)
+    return IpAllowListStatus(region=region, ranges=pass_.services.allow_list().ranges_of(region) or None)
 
 
 def _scopes(names: Sequence[str]) -> str:
-    return ("the scope " if len(names) == 1 else "the scopes ") + ", ".join(names)
-
-
-def _zoho(pass_: ConnectionPass) -> Zoho:
-    if pass_.zoho is None:
-        raise RuntimeError("Zoho is reached first")
-    return pass_.zoho
+    return ("the scope " if len(names) == 1 else "the scopes ") + every(names)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from crmflow.reconcile.conditions import ConditionType
+from crmflow.reconcile.core.conditions import ConditionType
 
 AUTHORIZED = ConditionType(
     "Authorized", "Zoho and Adobe accept the credentials, and they lead where the spec says."

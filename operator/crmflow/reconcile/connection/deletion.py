@@ -6,113 +6,149 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from crmflow.aep.listings import Collection
-from crmflow.api.base import DeletionPolicy
+from crmflow.api.kinds import ZOHO_SOURCE_CONNECTION
+from crmflow.http.errors import ErrorClass, RemoteError
 from crmflow.observability.events import EventType
-from crmflow.reconcile import creation, reach
 from crmflow.reconcile.connection.state import ConnectionPass
-from crmflow.reconcile.identity import Slot
-from crmflow.reconcile.outcome import DONE, Outcome, explain, waiting
-from crmflow.reconcile.remote import delete_object, orphan_object
-from crmflow.transport.errors import ErrorClass, RemoteError
+from crmflow.reconcile.core import platform_access
+from crmflow.reconcile.core.conditions import READY
+from crmflow.reconcile.core.deletion import has_remote, orphan, orphans, reach_for_deletion, remote_ids
+from crmflow.reconcile.core.engine import step
+from crmflow.reconcile.core.outcome import PassEndedError, WaitingError, explain
+from crmflow.reconcile.core.reading import instant
+from crmflow.reconcile.core.sandbox import SandboxClient
+from crmflow.reconcile.external.base_connection import BASE_CONNECTION
+from crmflow.reconcile.ports import Referrer
+from crmflow.sentences import some
 
 NAMES_SHOWN = 5
+NAMESPACE_SECONDS = 5.0
+"""A namespace that is deleted deletes one kind after the other: so long after the connection, its dataflows
+are deleted, too, or stay.
+"""
 
 
-async def wait_for_dataflows(pass_: ConnectionPass) -> Outcome:
+@step()
+async def wait_for_dataflows(pass_: ConnectionPass) -> None:
     """No dataflow of the cluster uses the base connection any more, and none needs the access that it gives
     in order to be deleted.
     """
-    dataflows = pass_.services.peers.dataflows_of(pass_.identity.namespace, pass_.identity.name)
-    staying = [dataflow.name for dataflow in dataflows if not dataflow.deleting]
-    if staying and _has_remote(pass_) and not _orphans(pass_):
-        return waiting(
-            "InUse",
+    dataflows = _dataflows(pass_)
+    staying = _staying_dataflows(pass_)
+    if staying and has_remote(pass_, BASE_CONNECTION) and not orphans(pass_):
+        raise _in_use(
             f"Used by {_some(staying)}. Delete them first, or set spec.deletionPolicy to Orphan to leave the "
-            "base connection in place.",
+            "base connection in place."
         )
     going = [dataflow.name for dataflow in dataflows if dataflow.deleting]
     if going:
-        return waiting(
-            "InUse",
+        raise _in_use(
             f"{_some(going)}, being deleted, still needs the access that this resource gives. If it does not "
-            "go, its conditions say why.",
+            "go, its conditions say why."
         )
-    return DONE
+    left = _seconds_left(pass_)
+    if staying and has_remote(pass_, BASE_CONNECTION) and left > 0:
+        raise WaitingError(
+            "InUse",
+            f"Used by {_some(staying)}. The base connection is left in place in a moment, unless they are "
+            "being deleted, too.",
+            retry_after=left,
+        )
 
 
-async def reach_platform(pass_: ConnectionPass) -> Outcome:
-    """There is a way to Platform, unless nothing has to be done there."""
-    if not _has_remote(pass_) or pass_.observes:
-        return DONE
-    outcome = await reach.reach_platform_for_deletion(pass_, pass_.identity.name, pass_.spec)
-    return DONE if _orphans(pass_) else outcome
+@step()
+async def reach_platform(pass_: ConnectionPass) -> SandboxClient | None:
+    """The way to Platform; None if nothing has to be done there, or what is there may be left."""
+    if not has_remote(pass_, BASE_CONNECTION) or pass_.observes:
+        return None
+    return await reach_for_deletion(
+        pass_, platform_access.reach_platform_for_deletion(pass_, pass_.identity.name, pass_.spec)
+    )
 
 
-async def release_base_connection(pass_: ConnectionPass) -> Outcome:
-    """The base connection is gone, or left without our key in its name."""
-    if not _has_remote(pass_):
-        return DONE
-    recorded = pass_.base_connection_id
-    try:
-        lost = await creation.find_unrecorded(pass_, Slot.CONNECTION, Collection.CONNECTIONS)
-    except creation.NotCreatedError as not_found:
-        return not_found.outcome
-    for connection_id in {*lost, *([recorded] if recorded else [])}:
-        if _orphans(pass_):
-            await orphan_object(pass_, Slot.CONNECTION, Collection.CONNECTIONS, connection_id)
-            continue
-        try:
-            await delete_object(pass_, Collection.CONNECTIONS, connection_id)
-        except RemoteError as error:
-            if error.error_class is not ErrorClass.IN_USE:
-                raise
-            flows = await pass_.inventory.readers_of(connection_id)
-            users = f"flow {_listed(flows)} uses it." if flows else f"it is in use. {explain(error)}"
-            return waiting(
-                "InUse",
-                f"Platform does not delete base connection {connection_id} while {users} Delete that first, "
-                "or set spec.deletionPolicy to Orphan to leave the base connection in place.",
-                transition=True,
+@step()
+async def release_base_connection(pass_: ConnectionPass, sandbox: SandboxClient | None) -> None:
+    """The base connection is gone, or left without our key in its name. One that dataflows of the cluster go
+    on with keeps the key: they need a resource of the same name, which finds it by that.
+    """
+    staying = _staying_dataflows(pass_)
+    for connection_id in await remote_ids(pass_, sandbox, BASE_CONNECTION):
+        if sandbox is not None and not orphans(pass_):
+            await _delete(pass_, sandbox, connection_id)
+        elif staying:
+            pass_.record_event(
+                "Orphaned",
+                "Orphan",
+                f"Left the connection {connection_id} in place, with its lookup key, as {_some(staying)} "
+                f"{'goes' if len(staying) == 1 else 'go'} on through it: deletionPolicy is Orphan.",
             )
-        pass_.tell("Deleted", "Delete", f"Deleted base connection {connection_id}.")
-    return DONE
+        else:
+            await orphan(pass_, sandbox, BASE_CONNECTION, connection_id)
 
 
-async def release_grant(pass_: ConnectionPass) -> Outcome:
+@step()
+async def release_grant(pass_: ConnectionPass) -> None:
     """A grant that the operator obtained itself is revoked, unless something that is left needs it: a base
     connection that was let go, or another resource. Zoho does not hold the deletion up.
     """
-    who = reach.holder(pass_.identity.namespace, pass_.identity.name)
+    who = platform_access.connection_key(pass_.identity.namespace, pass_.identity.name)
     access = pass_.services.access
     try:
-        await access.drop_grants(who, revoke=not _orphans(pass_))
+        await access.drop_grants(who, revoke=not orphans(pass_))
     except RemoteError as error:
         if error.service == "Kubernetes":
             raise
         await access.drop_grants(who, revoke=False)
-        pass_.tell(
+        pass_.record_event(
             "RevocationFailed",
             "Delete",
             f"The grant was not revoked: {explain(error)} "
             "End it under Connected Apps in the user's Zoho account.",
             EventType.WARNING,
         )
-    return DONE
 
 
-def _orphans(pass_: ConnectionPass) -> bool:
-    return pass_.deletion_policy is DeletionPolicy.ORPHAN
+async def _delete(pass_: ConnectionPass, sandbox: SandboxClient, connection_id: str) -> None:
+    try:
+        await sandbox.delete(BASE_CONNECTION, connection_id)
+    except RemoteError as error:
+        if error.error_class is not ErrorClass.IN_USE:
+            raise
+        flows = await sandbox.inventory.readers_of(connection_id)
+        users = (
+            f"flow {some(sorted(flows), NAMES_SHOWN)} uses it."
+            if flows
+            else f"it is in use. {explain(error)}"
+        )
+        raise _in_use(
+            f"Platform does not delete base connection {connection_id} while {users} Delete that first, "
+            "or set spec.deletionPolicy to Orphan to leave the base connection in place.",
+            transition=True,
+        ) from error
+    pass_.record_event("Deleted", "Delete", f"Deleted base connection {connection_id}.")
 
 
-def _has_remote(pass_: ConnectionPass) -> bool:
-    return pass_.base_connection_id is not None or Slot.CONNECTION in creation.intents(pass_)
+def _in_use(text: str, *, transition: bool = False) -> PassEndedError:
+    return WaitingError("InUse", text, transition=transition)
+
+
+def _seconds_left(pass_: ConnectionPass) -> float:
+    """How long dataflows that stay may still turn out to be deleted, too: whatever wakes the connection
+    before, such as its Secrets being deleted, is no reason to go on.
+    """
+    ready = pass_.conditions.get(READY)
+    since = instant(ready.last_transition_time) if ready and ready.reason == "InUse" else None
+    return NAMESPACE_SECONDS if since is None else since.timestamp() + NAMESPACE_SECONDS - pass_.now
+
+
+def _staying_dataflows(pass_: ConnectionPass) -> list[str]:
+    return [dataflow.name for dataflow in _dataflows(pass_) if not dataflow.deleting]
+
+
+def _dataflows(pass_: ConnectionPass) -> Sequence[Referrer]:
+    own = pass_.identity
+    return pass_.services.lister.referrers(ZOHO_SOURCE_CONNECTION, own.namespace, own.name)
 
 
 def _some(names: Sequence[str]) -> str:
-    return ("CRMDataflow " if len(names) == 1 else "CRMDataflows ") + _listed(names)
-
-
-def _listed(names: Sequence[str]) -> str:
-    more = f" and {len(names) - NAMES_SHOWN} more" if len(names) > NAMES_SHOWN else ""
-    return ", ".join(sorted(names)[:NAMES_SHOWN]) + more
+    return ("CRMDataflow " if len(names) == 1 else "CRMDataflows ") + some(sorted(names), NAMES_SHOWN)

@@ -2,51 +2,52 @@
 
 from __future__ import annotations
 
-from crmflow.aep.models import PatchOperation
 from crmflow.api.zohosourceconnection import TokenPush
+from crmflow.http.errors import RemoteError
 from crmflow.observability.events import EventType
-from crmflow.reconcile.connection.auth_params import auth_params, auth_spec, problem_with
-from crmflow.reconcile.connection.state import ConnectionPass
-from crmflow.reconcile.connection.testing import works
-from crmflow.reconcile.connection.update import note_sent, patch
-from crmflow.reconcile.outcome import DONE, Outcome, explain
-from crmflow.transport.errors import ErrorClass, RemoteError
+from crmflow.reconcile.connection.conditions import SYNCED
+from crmflow.reconcile.connection.sending import auth_params, note_sent, send_params
+from crmflow.reconcile.connection.state import ConnectionPass, Reached
+from crmflow.reconcile.connection.testing import run_test
+from crmflow.reconcile.core.engine import step
+from crmflow.reconcile.core.outcome import is_refusal
+from crmflow.reconcile.external.base_connection import BASE_CONNECTION
+from crmflow.reconcile.sources.causes import quoted
+
+_OF_THE_CONNECTOR = frozenset({"SourceRefused", "SourceNotOffered", "RequestRefused", "PatchNotSupported"})
+"""What may be refused about a new token alone; any other refusal is that of the operator itself."""
 
 
-async def push_new_token(pass_: ConnectionPass) -> Outcome:
+@step(SYNCED)
+async def push_new_token(pass_: ConnectionPass, reached: Reached, connection_id: str) -> None:
     """The base connection has today's access token, if the spec wants it to have each.
 
-    A refusal takes nothing away from one that works: Platform has the refresh token, too.
+    Where the connector refuses it, that takes nothing away from one that works: Platform has the refresh
+    token, too.
     """
     if pass_.spec.token_push is not TokenPush.ON_REFRESH or pass_.observes or pass_.credentials_sent:
-        return DONE
-    zoho, connection_id = pass_.zoho, pass_.base_connection_id
-    if zoho is None or connection_id is None:
-        raise RuntimeError("Zoho is reached, and the base connection created, first")
+        return
+    zoho = reached.zoho
     pushed = await zoho.is_pushed()
-    if pushed is None and await works(pass_, connection_id):
+    if pushed is None and await run_test(pass_, reached, connection_id) is None:
         # It was made by a version that took no notes, or they are lost. What works is not written to; the
         # next token comes in less than an hour.
         await zoho.note_pushed(await zoho.access_token())
-        return DONE
+        return
     if pushed:
-        return DONE
-    remote = await pass_.platform.connection(connection_id)
-    params = await auth_params(pass_, remote)
-    problem = problem_with(pass_, auth_spec(pass_.offer, remote.auth_spec_name), params)
-    if problem is not None:
-        return problem
+        return
+    remote = await reached.sandbox.platform.get(BASE_CONNECTION.collection, connection_id)
+    params = await auth_params(pass_, reached, remote)
     try:
-        await patch(pass_, remote, lambda _: [PatchOperation("replace", "/auth/params", params)])
+        await send_params(pass_, reached, remote, params, "Zoho has given a new access token.")
     except RemoteError as error:
-        if error.error_class is not ErrorClass.TERMINAL:
+        if not is_refusal(error) or error.reason not in _OF_THE_CONNECTOR:
             raise
-        pass_.tell(
+        pass_.record_event(
             "TokenPushRefused",
             "Update",
-            f"Base connection {connection_id} does not take the new access token: {explain(error)} "
+            f"Base connection {connection_id} does not take the new access token: {quoted(error)} "
             "Platform refreshes tokens by itself, or set spec.tokenPush to OnCredentialChange.",
             EventType.WARNING,
         )
-    await note_sent(pass_, params)
-    return DONE
+    await note_sent(pass_, reached, params)

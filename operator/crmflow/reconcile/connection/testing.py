@@ -4,118 +4,123 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from crmflow.http.errors import ErrorClass, RemoteError
 from crmflow.observability.events import EventType
-from crmflow.reconcile import reach
-from crmflow.reconcile.conditions import FALSE, READY, UNKNOWN
 from crmflow.reconcile.connection import diagnosis
-from crmflow.reconcile.connection.conditions import SOURCE_OFFERED, TESTED
-from crmflow.reconcile.connection.diagnosis import Failure
-from crmflow.reconcile.connection.state import ConnectionPass
-from crmflow.reconcile.connection.update import resend_credentials
-from crmflow.reconcile.decide import FAILURES_BEFORE_NOT_READY, STALLED_NET_SECONDS
-from crmflow.reconcile.outcome import DONE, Outcome, degraded, stalled, transient
-from crmflow.transport.errors import RemoteError
+from crmflow.reconcile.connection.conditions import SOURCE_OFFERED, SYNCED, TESTED
+from crmflow.reconcile.connection.diagnosis import evidence_of
+from crmflow.reconcile.connection.sending import resend_credentials
+from crmflow.reconcile.connection.state import ConnectionPass, Reached
+from crmflow.reconcile.core import platform_access
+from crmflow.reconcile.core.conditions import FALSE, READY, UNKNOWN, Finding
+from crmflow.reconcile.core.decide import FAILURES_BEFORE_NOT_READY, STALLED_NET_SECONDS
+from crmflow.reconcile.core.engine import step
+from crmflow.reconcile.core.outcome import Outcome, PassEndedError, degraded, stalled, transient
+from crmflow.reconcile.external.base_connection import BASE_CONNECTION
+from crmflow.reconcile.sources.causes import concerns_source
 
 TEST_AGAIN_SECONDS = 150.0
 """Pause before the second and the third test: three that fail are five minutes in which Platform had no
 access.
 """
 EARLY = 0.1
-"""The part of a pause by which jitter may bring a visit forward: that early, a test is due."""
-_NO_RESULT = ("Timeout", "Unavailable")
+"""The part of a pause by which jitter may bring a pass forward: that early, a test is due."""
 
 
-async def test_base_connection(pass_: ConnectionPass) -> Outcome:
+@step(TESTED)
+async def test_base_connection(pass_: ConnectionPass, reached: Reached, connection_id: str) -> None:
     """Platform reaches Zoho: asked at creation, after each change of credentials, and at each complete check.
     What somebody may have changed unseen is sent again before a failure counts. A test that failed is
     repeated when it is due, whatever wakes the resource before.
     """
-    connection_id = _base_connection_id(pass_)
     known, seconds_left = _known_failure(pass_), _seconds_left(pass_)
-    if known is not None and seconds_left > 0:
-        return _outcome(pass_, known, seconds_left)
-    failure = await _test(pass_, connection_id)
-    if failure and _may_be_the_credentials(pass_, failure) and await resend_credentials(pass_, connection_id):
-        failure = await _test(pass_, connection_id)
+    if known is not None and seconds_left > 0 and not _was_of_an_update(pass_, known):
+        raise PassEndedError(_outcome(pass_, known, seconds_left))
+    failure = await run_test(pass_, reached, connection_id)
+    may_resend = failure is not None and _may_be_the_credentials(pass_, failure)
+    if may_resend and await resend_credentials(pass_, reached, connection_id):
+        failure = await run_test(pass_, reached, connection_id)
         if failure is None:
-            pass_.tell(
-                "Updated",
-                "Update",
-                f"Sent the authentication parameters of base connection {connection_id} again: its test had "
-                "failed, and now succeeds.",
-            )
+            what = f"the authentication parameters of base connection {connection_id}"
+            text = f"Sent {what} again: its test had failed, and now succeeds."
+            pass_.record_event("Updated", "Update", text)
     if failure is not None:
-        return _failed(pass_, failure)
+        raise PassEndedError(_failed(pass_, failure))
     if pass_.credentials_sent or not pass_.conditions.is_true(TESTED.name):
         # Only now: until here the former grant might have been needed again.
-        who = reach.holder(pass_.identity.namespace, pass_.identity.name)
+        who = platform_access.connection_key(pass_.identity.namespace, pass_.identity.name)
         await pass_.services.access.drop_former_grants(who)
-    return DONE
 
 
-async def explore(pass_: ConnectionPass) -> Outcome:
-    """Platform lists Zoho's modules as tables; if it is refused there, the test has failed after all."""
-    connection_id = _base_connection_id(pass_)
+@step(TESTED)
+async def explore(pass_: ConnectionPass, reached: Reached, connection_id: str) -> None:
+    """Platform lists Zoho's modules as tables; if it is refused there, the test has failed after all. That
+    the test itself has just succeeded says what can't be the cause.
+    """
+    platform = reached.sandbox.platform
     try:
-        tables = await pass_.services.explored.tables(pass_.platform, connection_id, fresh=True)
+        tables = await pass_.services.source.tables(platform, connection_id, fresh=True)
     except RemoteError as error:
-        failure = _refusal(pass_, error)
-        if failure is None:
+        if error.reason == "SourceNotOffered":
+            failure = diagnosis.test_failed(evidence_of(pass_, reached), error)
+        elif await _is_of_the_source(reached, connection_id, error):
+            failure = diagnosis.listing_refused(evidence_of(pass_, reached), error)
+        else:
             raise
-        return _failed(pass_, failure)
+        raise PassEndedError(_failed(pass_, failure)) from error
     if pass_.status.test_failures:
-        pass_.tell("TestSucceeded", "Test", "Platform reaches Zoho CRM through the base connection again.")
+        text = "Platform reaches Zoho CRM through the base connection again."
+        pass_.record_event("TestSucceeded", "Test", text)
     pass_.record(tables=len(tables), test_failures=None, next_test_time=None)
     pass_.checked = True
-    return DONE
 
 
-async def works(pass_: ConnectionPass, connection_id: str) -> bool:
-    """Whether Platform reaches Zoho with what the base connection has. May raise RemoteError."""
-    return await _test(pass_, connection_id) is None
-
-
-def refusal(pass_: ConnectionPass, error: RemoteError) -> Outcome | None:
-    """The outcome of a create or an update that Platform refuses because of the source; None for any other
-    error.
+def refusal(pass_: ConnectionPass, reached: Reached, error: RemoteError) -> Outcome | None:
+    """The outcome of a create or an update that Platform refuses because of the source, which it tried by the
+    way: as much as a test that fails. None for any other error.
     """
-    failure = _refusal(pass_, error)
-    if failure is None:
+    if error.reason not in ("SourceNotOffered", "SourceRefused"):
         return None
-    if failure.reason == "SourceNotOffered" and SOURCE_OFFERED.name not in pass_.findings:
-        pass_.find(SOURCE_OFFERED, FALSE, failure.reason, failure.message)  # else the specifications said it
-    return stalled(failure.reason, failure.message)
-
-
-async def _test(pass_: ConnectionPass, connection_id: str) -> Failure | None:
-    try:
-        succeeded = await pass_.platform.test_connection(connection_id)
-    except RemoteError as error:
-        failure = _refusal(pass_, error)
-        if failure is not None:
-            return failure
-        if error.reason == "RequestRefused":
-            return diagnosis.source_refused(pass_, error)
-        if error.reason in _NO_RESULT:
-            return diagnosis.test_had_no_result(pass_, error)
-        raise
-    return None if succeeded else diagnosis.test_was_negative(pass_)
-
-
-def _refusal(pass_: ConnectionPass, error: RemoteError) -> Failure | None:
-    """What an error says about the source, which any call that needs it may be answered with."""
+    failure, seconds_left = diagnosis.test_failed(evidence_of(pass_, reached), error), _seconds_left(pass_)
     if error.reason == "SourceNotOffered":
-        return diagnosis.source_not_offered(error)
-    return diagnosis.source_refused(pass_, error) if error.reason == "SourceRefused" else None
+        if SOURCE_OFFERED.name not in pass_.findings:  # else the specifications said it
+            pass_.set_condition(SOURCE_OFFERED, FALSE, failure.reason, failure.message)
+        return stalled(failure.reason, failure.message)
+    return _outcome(pass_, failure, seconds_left) if seconds_left > 0 else _failed(pass_, failure)
 
 
-def _may_be_the_credentials(pass_: ConnectionPass, failure: Failure) -> bool:
+async def run_test(pass_: ConnectionPass, reached: Reached, connection_id: str) -> Finding | None:
+    """Why Platform does not reach Zoho with what the base connection has; None if it does. May raise
+    RemoteError.
+    """
+    refused = None
+    try:
+        if await reached.sandbox.platform.test_connection(connection_id):
+            return None
+    except RemoteError as error:
+        says_it = error.reason in ("SourceNotOffered", *diagnosis.NO_RESULT)
+        if not says_it and not await _is_of_the_source(reached, connection_id, error):
+            raise
+        refused = error
+    return diagnosis.test_failed(evidence_of(pass_, reached), refused)
+
+
+async def _is_of_the_source(reached: Reached, connection_id: str, error: RemoteError) -> bool:
+    """Whether a refusal to test or to list is that of the source. A 404 may be the base connection's, which
+    is asked for itself. May raise RemoteError.
+    """
+    if error.error_class is ErrorClass.NOT_FOUND:
+        return await reached.sandbox.read(BASE_CONNECTION, connection_id) is not None
+    return concerns_source(error)
+
+
+def _may_be_the_credentials(pass_: ConnectionPass, failure: Finding) -> bool:
     if pass_.credentials_sent or pass_.observes:
         return False
     return failure.reason in ("ConnectionTestFailed", "SourceRefused")
 
 
-def _failed(pass_: ConnectionPass, failure: Failure) -> Outcome:
+def _failed(pass_: ConnectionPass, failure: Finding) -> Outcome:
     """Count a failure, say when the test is repeated, and have the first one of a Ready connection told."""
     failures = min((pass_.status.test_failures or 0) + 1, FAILURES_BEFORE_NOT_READY)
     pass_.record(test_failures=failures)
@@ -123,15 +128,15 @@ def _failed(pass_: ConnectionPass, failure: Failure) -> Outcome:
     again = None if pause is None else pass_.utcnow + timedelta(seconds=pause)
     pass_.record(next_test_time=again)
     if _stays_ready(pass_) and pass_.conditions.is_true(TESTED.name):
-        pass_.tell(failure.reason, "Test", failure.message, EventType.WARNING)
+        pass_.record_event(failure.reason, "Test", failure.message, EventType.WARNING)
     return _outcome(pass_, failure, pause)
 
 
-def _outcome(pass_: ConnectionPass, failure: Failure, seconds: float | None) -> Outcome:
+def _outcome(pass_: ConnectionPass, failure: Finding, seconds: float | None) -> Outcome:
     """What a failure does to the resource until its test is repeated after so many ``seconds``."""
-    pass_.find(TESTED, failure.status, failure.reason, failure.message)
+    pass_.set_condition(TESTED, failure.status, failure.reason, failure.message)
     if failure.reason == "SourceNotOffered":
-        pass_.find(SOURCE_OFFERED, FALSE, failure.reason, failure.message)
+        pass_.set_condition(SOURCE_OFFERED, FALSE, failure.reason, failure.message)
     if seconds is None:
         return transient(failure.reason, failure.message)
     if _stays_ready(pass_):
@@ -139,7 +144,7 @@ def _outcome(pass_: ConnectionPass, failure: Failure, seconds: float | None) -> 
     return stalled(failure.reason, failure.message, retry_after=seconds)
 
 
-def _pause(pass_: ConnectionPass, failure: Failure) -> float | None:
+def _pause(pass_: ConnectionPass, failure: Finding) -> float | None:
     """Seconds until the test is repeated; None where it is tried again like anything that may pass soon."""
     if failure.status == UNKNOWN and not _stays_ready(pass_):
         return None
@@ -158,9 +163,17 @@ def _stays_ready(pass_: ConnectionPass) -> bool:
     return is_ready and _is_early(pass_)
 
 
-def _known_failure(pass_: ConnectionPass) -> Failure | None:
+def _known_failure(pass_: ConnectionPass) -> Finding | None:
     known = pass_.conditions.get(TESTED.name)
-    return None if known is None else Failure(known.status, known.reason, known.message)
+    return None if known is None else Finding(known.status, known.reason, known.message)
+
+
+def _was_of_an_update(pass_: ConnectionPass, known: Finding) -> bool:
+    """True if it was an update that failed, which now was taken or is no longer wanted: nothing is known of
+    what the base connection has.
+    """
+    synced = pass_.conditions.get(SYNCED.name)
+    return synced is not None and synced.reason == known.reason
 
 
 def _seconds_left(pass_: ConnectionPass) -> float:
@@ -171,9 +184,3 @@ def _seconds_left(pass_: ConnectionPass) -> float:
     pause = TEST_AGAIN_SECONDS if _is_early(pass_) else STALLED_NET_SECONDS
     left = due.timestamp() - pass_.now
     return left if EARLY * pause < left <= pause else 0.0  # more is left only if the clock was put back
-
-
-def _base_connection_id(pass_: ConnectionPass) -> str:
-    if pass_.base_connection_id is None:
-        raise RuntimeError("the base connection is created first")
-    return pass_.base_connection_id

@@ -2,38 +2,34 @@
 
 from __future__ import annotations
 
-from crmflow.aep.listings import Collection
-from crmflow.aep.models import Flow, SourceConnection
+from crmflow.aep.models import Flow
 from crmflow.api.crmdataflow import FlowStatus
-from crmflow.reconcile.adoption import Adoption, discard_begun, find_adopted, not_adoptable, refused
-from crmflow.reconcile.dataflow.state import SLOTS, DataflowPass, recorded_ids
-from crmflow.reconcile.identity import Slot
-from crmflow.reconcile.offer import FLOW_SPEC_ID, FLOW_SPEC_NAME, ZOHO_CONNECTION_SPEC_ID
-from crmflow.reconcile.outcome import DONE, Outcome
-from crmflow.reconcile.remote import read_object
+from crmflow.reconcile.core.adoption import Adoption, check_claim, discard_begun, find_adopted, not_adoptable
+from crmflow.reconcile.core.engine import step
+from crmflow.reconcile.dataflow.conditions import SYNCED
+from crmflow.reconcile.dataflow.state import OBJECTS, DataflowPass, Upstream
+from crmflow.reconcile.external.flow import FLOW
+from crmflow.reconcile.external.source_connection import SOURCE_CONNECTION
 
-ADOPTION = Adoption(Slot.FLOW, Collection.FLOWS, "flow", "spec.flowId")
+ADOPTION = Adoption(FLOW, "spec.flowId")
 
 
-async def adopt(pass_: DataflowPass) -> Outcome:
+@step(SYNCED)
+async def adopt(pass_: DataflowPass, upstream: Upstream) -> None:
     """The flow that the spec names, if it names one, stands for the resource."""
-    if pass_.spec.flow_id is None:
-        return DONE
-    if pass_.flow_id is not None:
-        outcome = refused(pass_, ADOPTION)
-        if outcome is None:
-            pass_.record(adopted=True)
-        return outcome or DONE
-    flow: Flow | Outcome = await find_adopted(pass_, ADOPTION)
-    if isinstance(flow, Outcome):
-        return flow
-    why = await _unfit(pass_, flow)
+    flow_id, sandbox = pass_.spec.flow_id, upstream.sandbox
+    if flow_id is None:
+        return
+    if pass_.recorded_id is not None:
+        check_claim(pass_, ADOPTION, flow_id)
+        pass_.record(adopted=True)
+        return
+    flow = await find_adopted(pass_, sandbox, ADOPTION, flow_id)
+    why = await _unfit(pass_, upstream, flow)
     if why is not None:
-        return not_adoptable(ADOPTION, flow.id, why)
+        raise not_adoptable(ADOPTION, flow.id, why)
     kept = {flow.id, *flow.source_connection_ids, *flow.target_connection_ids}
-    pending = await discard_begun(pass_, SLOTS, recorded_ids(pass_), kept)
-    if pending is not None:
-        return pending
+    await discard_begun(pass_, sandbox, OBJECTS, kept)
     pass_.record(
         flow=FlowStatus(id=flow.id),
         source_connection_id=flow.source_connection_ids[0],
@@ -45,23 +41,19 @@ async def adopt(pass_: DataflowPass) -> Outcome:
         schedule=None,
         columns=(),
     )
-    pass_.tell("Adopted", "Adopt", f"Adopted flow {flow.id} with its source and target connection.")
-    return DONE
+    pass_.record_event("Adopted", "Adopt", f"Adopted flow {flow.id} with its source and target connection.")
 
 
-async def _unfit(pass_: DataflowPass, flow: Flow) -> str | None:
+async def _unfit(pass_: DataflowPass, upstream: Upstream, flow: Flow) -> str | None:
     """Why the flow is not one that a CRMDataflow can stand for."""
-    platform = pass_.connection.spec.platform
-    offer = await pass_.services.offers.get(pass_.platform, platform.organization, platform.sandbox)
-    if flow.flow_spec_id != (offer.flow_spec.id if offer.flow_spec else FLOW_SPEC_ID):
-        return f"its flow specification {flow.flow_spec_id} is not {FLOW_SPEC_NAME}."
+    offer = await upstream.offer(pass_)
+    source_connector = pass_.services.source
+    if (mismatch := source_connector.flow_mismatch(flow.flow_spec_id, offer)) is not None:
+        return mismatch
     if (len(flow.source_connection_ids), len(flow.target_connection_ids)) != (1, 1):
         return "it does not have exactly one source and one target connection."
-    source: SourceConnection | None = await read_object(
-        pass_, Collection.SOURCE_CONNECTIONS, flow.source_connection_ids[0]
-    )
+    source = await upstream.sandbox.read(SOURCE_CONNECTION, flow.source_connection_ids[0])
     if source is None:
         return f"its source connection {flow.source_connection_ids[0]} is gone."
-    if source.connection_spec_id != ZOHO_CONNECTION_SPEC_ID:
-        return f"it reads from another source, connection specification {source.connection_spec_id}."
-    return None
+    other = source_connector.mismatch(source.connection_spec_id)
+    return None if other is None else f"it reads from {other}"

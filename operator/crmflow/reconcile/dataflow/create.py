@@ -2,182 +2,99 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import Any, cast
+from collections.abc import Set
+from dataclasses import dataclass
 
-from crmflow.aep.models import Created, MappingSetRef
-from crmflow.api.crmdataflow import Frequency, ScheduleStatus
-from crmflow.reconcile import creation
-from crmflow.reconcile.dataflow import desired, values
-from crmflow.reconcile.dataflow.compare import compare, discard_outdated
-from crmflow.reconcile.dataflow.mapping_sets import doubt_mapping_set, ensure_mapping_set
-from crmflow.reconcile.dataflow.schedule import effective_start, schedule_params
-from crmflow.reconcile.dataflow.state import SLOTS, DataflowPass, Named, record_id, recorded_ids
-from crmflow.reconcile.engine import together
-from crmflow.reconcile.identity import Slot
-from crmflow.reconcile.offer import ZOHO_CONNECTION_SPEC_ID, Offer
-from crmflow.reconcile.outcome import DONE, Outcome, stalled, waiting
-from crmflow.transport.errors import RemoteError
+from crmflow.aep.models import Column
+from crmflow.http.errors import RemoteError
+from crmflow.reconcile.core import creation
+from crmflow.reconcile.core.act import act
+from crmflow.reconcile.core.engine import step
+from crmflow.reconcile.core.outcome import StalledError, WaitingError
+from crmflow.reconcile.core.plan import Effect, Plan
+from crmflow.reconcile.dataflow.conditions import SYNCED
+from crmflow.reconcile.dataflow.creation_plan import flow_creation, plan_creation
+from crmflow.reconcile.dataflow.mapping_sets import doubt_mapping_set
+from crmflow.reconcile.dataflow.observe import declare, observe_begun, replacement_required
+from crmflow.reconcile.dataflow.state import OBJECTS, DataflowPass, Upstream
+from crmflow.reconcile.external.flow import FLOW
+from crmflow.reconcile.external.mapping_set import MAPPING_SET
+from crmflow.reconcile.sources.offer import Offer
 
-SPEC_VERSION = "1.0"
-"""Version of Zoho's connection specification, should it not say (platform.md 0)."""
 
-
-async def create(pass_: DataflowPass) -> Outcome:
-    """Mapping set, source and target connection side by side, then the flow."""
-    if not pass_.creates:
-        return DONE
-    offer = await _offer(pass_)
-    if offer.withdrawn:
-        reason, message = offer.withdrawn
-        return stalled(reason, f"{message} So no dataflow is created.")
-    missing = [slot for slot in SLOTS if slot not in recorded_ids(pass_)]
-    fresh = await creation.announce(pass_, {slot: Named.desired(pass_, slot).name for slot in missing})
+@step(SYNCED)
+async def create(pass_: DataflowPass, upstream: Upstream, columns: tuple[Column, ...]) -> bool:
+    """Mapping set, source and target connection side by side, then the flow. True if the flow was created;
+    one that was found need not be what the spec says.
+    """
+    creating = _Creation(pass_, upstream, columns, await upstream.offer(pass_))
+    plan = await creating.discard_unfit()
+    if creating.offer.withdrawn:
+        reason, message = creating.offer.withdrawn
+        raise StalledError(reason, f"{message} So no dataflow is created.")
+    fresh = await creation.announce(pass_, plan)
     try:
-        mapping_set = await _prerequisites(pass_, offer, fresh)
-        if not pass_.posted.issuperset({Slot.SOURCE, Slot.TARGET} & set(missing)):
-            outcome = await _fit_in(pass_)
-            if not outcome.is_done:
-                return outcome
-        await _ensure(pass_, Slot.FLOW, fresh, lambda: _post_flow(pass_, offer, mapping_set))
-    except creation.NotCreatedError as not_created:
-        return not_created.outcome
+        return await creating.create(plan, fresh)
     except RemoteError as error:
         if error.reason in ("MappingInvalid", "MappingVersionConflict"):  # what is remembered may be gone
-            doubt_mapping_set(pass_)
+            doubt_mapping_set(pass_, upstream)
         raise
-    if Slot.FLOW not in pass_.posted:  # taken over: it need not be what the spec says
-        outcome = await compare(pass_)
-        if not outcome.is_done:
-            return outcome
-    pass_.checked = True
-    return DONE
 
 
-async def _fit_in(pass_: DataflowPass) -> Outcome:
-    """Source or target connection was found, not made: one that does not fit the spec is discarded."""
-    outcome = await discard_outdated(pass_)
-    if outcome.is_done and not {Slot.SOURCE, Slot.TARGET} <= set(recorded_ids(pass_)):
-        text = "Objects of an earlier resource of this name did not fit the spec; they are made anew."
-        return waiting("CreatePending", text, transition=True)
-    return outcome
+@dataclass(frozen=True)
+class _Creation:
+    """A flow that is being made, and what it is made of."""
+
+    pass_: DataflowPass
+    upstream: Upstream
+    columns: tuple[Column, ...]
+    offer: Offer
+
+    async def discard_unfit(self) -> Plan:
+        """The plan for what is missing, once what does not fit is gone. A flow that is still to be taken over
+        keeps what it is built on: raises PassEndedError.
+        """
+        pass_, sandbox = self.pass_, self.upstream.sandbox
+        begun = await observe_begun(pass_, sandbox)
+        declared = declare(pass_, self.upstream, self.columns)
+        plan = plan_creation(declared, pass_.status, self.offer, begun)
+        if plan.needs_replacement:
+            raise replacement_required(plan.needs_replacement)
+        await act(pass_, sandbox, plan.of(Effect.DELETE))
+        if begun.source and pass_.status.source_connection_id and not pass_.status.columns:
+            pass_.record(columns=begun.source.column_names)
+        return plan
+
+    async def create(self, plan: Plan, fresh: Set[str]) -> bool:
+        """What ``plan`` creates, whose intents are written; True if the flow was created, not found."""
+        pass_, upstream = self.pass_, self.upstream
+        creations = [action for action in plan.of(Effect.CREATE) if action.kind is not FLOW]
+        parts = [*plan.of(Effect.RECORD), *plan.of(Effect.SHARE), *creations]
+        nothing_there = {*fresh, MAPPING_SET.slot} if _is_new(pass_, upstream, fresh) else fresh
+        try:
+            created = await act(pass_, upstream.sandbox, parts, nothing_there)
+        except Exception:
+            if FLOW.slot in fresh:  # without its parts it is not posted, so its intent stands for nothing
+                creation.forget(pass_, FLOW.slot)
+            raise
+        if len(created) < len(creations):  # what was found instead need not fit
+            missing = (await self.discard_unfit()).of(Effect.CREATE)
+            if [action.kind for action in missing] != [FLOW]:
+                text = "Objects of an earlier resource of this name did not fit the spec; they are made anew."
+                raise WaitingError("CreatePending", text, transition=True)
+        flow = flow_creation(declare(pass_, upstream), pass_.status, self.offer)
+        if not await act(pass_, upstream.sandbox, [flow], fresh):
+            return False
+        text = f"Created flow {pass_.recorded_id} with its source and target connection."
+        pass_.record_event("Created", "Create", text)
+        return True
 
 
-async def _prerequisites(pass_: DataflowPass, offer: Offer, fresh: set[str]) -> MappingSetRef:
-    """What the flow refers to. Without it the flow is not posted, so its new intent has nothing to stand
-    for.
-    """
-    try:
-        mapping_set, *_ = await together(
-            ensure_mapping_set(pass_, is_new=_is_new(pass_, fresh)),
-            _ensure(pass_, Slot.SOURCE, fresh, lambda: _post_source(pass_, offer)),
-            _ensure(pass_, Slot.TARGET, fresh, lambda: _post_target(pass_)),
-        )
-    except Exception:
-        if Slot.FLOW in fresh:
-            creation.forget(pass_, Slot.FLOW)
-        raise
-    return cast(MappingSetRef, mapping_set)
-
-
-def _is_new(pass_: DataflowPass, fresh: set[str]) -> bool:
+def _is_new(pass_: DataflowPass, upstream: Upstream, fresh: Set[str]) -> bool:
     """No resource of this name, now or before, has begun to create anything."""
-    inventory, keys = pass_.inventory, {slot: pass_.identity.key(slot) for slot in SLOTS}
+    inventory = upstream.sandbox.inventory
     return (
-        fresh == set(SLOTS)
+        fresh == {kind.slot for kind in OBJECTS}
         and inventory.covers_predecessors
-        and not any(inventory.with_key(SLOTS[slot], key) for slot, key in keys.items())
+        and not any(inventory.with_key(kind.collection, pass_.identity.key(kind.slot)) for kind in OBJECTS)
     )
-
-
-async def _ensure(
-    pass_: DataflowPass, slot: str, fresh: set[str], post: Callable[[], Awaitable[Created]]
-) -> None:
-    if slot in recorded_ids(pass_):
-        return
-    named = Named.desired(pass_, slot)
-
-    async def post_and_note() -> Created:
-        created = await post()
-        pass_.posted.add(slot)
-        return created
-
-    wanted = creation.Wanted(slot, SLOTS[slot], named.name, named.description)
-    record_id(pass_, slot, await creation.ensure(pass_, wanted, post_and_note, fresh=slot in fresh))
-
-
-async def _post_source(pass_: DataflowPass, offer: Offer) -> Created:
-    named = Named.desired(pass_, Slot.SOURCE)
-    created = await pass_.platform.create_source_connection(
-        named.name,
-        named.description,
-        pass_.base_connection_id,
-        pass_.spec.source.table,
-        [column.raw for column in pass_.columns],
-        ZOHO_CONNECTION_SPEC_ID,
-        offer.connection_spec.version if offer.connection_spec else SPEC_VERSION,
-    )
-    pass_.record(source=desired.source_of(pass_), columns=tuple(column.name for column in pass_.columns))
-    return created
-
-
-async def _post_target(pass_: DataflowPass) -> Created:
-    named = Named.desired(pass_, Slot.TARGET)
-    schema, dataset = pass_.status.schema_, pass_.status.dataset
-    if schema is None or dataset is None:
-        raise RuntimeError("schema and dataset are looked up first")
-    return await pass_.platform.create_target_connection(
-        named.name, named.description, schema.id, schema.version, dataset.id
-    )
-
-
-async def _post_flow(pass_: DataflowPass, offer: Offer, mapping_set: MappingSetRef) -> Created:
-    spec, named, flow_spec = pass_.spec, Named.desired(pass_, Slot.FLOW), offer.flow_spec
-    source_id, target_id = pass_.status.source_connection_id, pass_.status.target_connection_id
-    if flow_spec is None or source_id is None or target_id is None:
-        raise RuntimeError("offer, source and target connection come first")
-    start = effective_start(spec.schedule, pass_.now)
-    params = schedule_params(spec.schedule, start)
-    gap = pass_.status.gap
-    if gap is not None and gap.until is None and "backfill" in params:
-        params["backfill"] = False  # the successor of a flow that was deleted from outside
-    created = await pass_.platform.create_flow(
-        named.name,
-        named.description,
-        flow_spec.id,
-        flow_spec.version,
-        source_id,
-        target_id,
-        _transformations(pass_, mapping_set),
-        _options(pass_),
-        params,
-    )
-    pass_.record(
-        source=desired.source_of(pass_),
-        schedule=ScheduleStatus(
-            start_time=spec.schedule.start_time, backfill=spec.schedule.backfill, effective_start_time=start
-        ),
-    )
-    if gap is not None and gap.until is None:
-        pass_.record(gap=gap.model_copy(update={"until": start}))
-    pass_.tell("Created", "Create", f"Created flow {created.id} with its source and target connection.")
-    return created
-
-
-def _transformations(pass_: DataflowPass, mapping_set: MappingSetRef) -> list[dict[str, Any]]:
-    """``Copy`` names a recurring flow's delta column; ``once`` must not have it (platform.md 6.1)."""
-    mapping = values.mapping_transformation(mapping_set)
-    delta = pass_.spec.delta_column
-    if delta is None or pass_.spec.schedule.frequency is Frequency.ONCE:
-        return [mapping]
-    return [{"name": "Copy", "params": {"deltaColumn": {"name": delta.name}}}, mapping]
-
-
-def _options(pass_: DataflowPass) -> dict[str, Any]:
-    found = values.options(pass_.spec.ingestion)
-    return {path.rpartition("/")[2]: value for path, value in found.items()}
-
-
-async def _offer(pass_: DataflowPass) -> Offer:
-    platform = pass_.connection.spec.platform
-    return await pass_.services.offers.get(pass_.platform, platform.organization, platform.sandbox)

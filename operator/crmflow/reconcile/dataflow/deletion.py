@@ -2,76 +2,58 @@
 
 from __future__ import annotations
 
-from crmflow.api.base import DeletionPolicy
-from crmflow.reconcile import creation, reach
-from crmflow.reconcile.dataflow.state import SLOTS, DataflowPass, record_id, recorded_ids
-from crmflow.reconcile.identity import Slot
-from crmflow.reconcile.outcome import DONE, Outcome, explain, stalled, waiting
-from crmflow.reconcile.remote import delete_object, orphan_object
-from crmflow.transport.errors import ErrorClass, RemoteError
+from typing import Any
+
+from crmflow.api.kinds import ZOHO_SOURCE_CONNECTION
+from crmflow.http.errors import ErrorClass, RemoteError
+from crmflow.reconcile.core import creation, platform_access
+from crmflow.reconcile.core.deletion import has_remote, orphan, orphans, reach_for_deletion, remote_ids
+from crmflow.reconcile.core.engine import step
+from crmflow.reconcile.core.outcome import StalledError, WaitingError, explain
+from crmflow.reconcile.core.sandbox import SandboxClient
+from crmflow.reconcile.dataflow.state import OBJECTS, DataflowPass
+from crmflow.reconcile.external.remote_object import RemoteObject
 
 
-async def reach_platform(pass_: DataflowPass) -> Outcome:
-    """There is a way to Platform, unless nothing has to be done there."""
-    if pass_.observes or not (recorded_ids(pass_) or creation.intents(pass_)):
-        return DONE
-    name = pass_.spec.connection_ref.name
-    view = pass_.services.peers.connection(pass_.identity.namespace, name)
-    if view is not None:
-        outcome = await reach.reach_platform_for_deletion(pass_, name, view.spec)
-    else:
-        outcome = (
-            DONE
-            if await reach.use_held_platform(pass_, name, None)
-            else stalled(
-                "ConnectionMissing",
-                f'The remote objects can\'t be deleted without ZohoSourceConnection "{name}", which is '
-                "gone. Create it again, or "
-                "set spec.deletionPolicy to Orphan to leave them where they are.",
-            )
-        )
-    return DONE if _orphans(pass_) else outcome
+@step()
+async def reach_platform(pass_: DataflowPass) -> SandboxClient | None:
+    """The way to Platform; None if nothing has to be done there, or what is there may be left."""
+    begun = creation.intents(pass_) or any(has_remote(pass_, kind) for kind in OBJECTS)
+    if pass_.observes or not begun:
+        return None
+    return await reach_for_deletion(pass_, _reach(pass_))
 
 
-async def release_flow(pass_: DataflowPass) -> Outcome:
-    """The flow is gone, or left without our key in its name."""
-    return await _release(pass_, Slot.FLOW)
-
-
-async def release_source_connection(pass_: DataflowPass) -> Outcome:
-    """The source connection is gone, or left without our key in its name."""
-    return await _release(pass_, Slot.SOURCE)
-
-
-async def release_target_connection(pass_: DataflowPass) -> Outcome:
-    """The target connection is gone, or left without our key in its name."""
-    return await _release(pass_, Slot.TARGET)
-
-
-async def _release(pass_: DataflowPass, slot: str) -> Outcome:
-    collection = SLOTS[slot]
-    recorded = recorded_ids(pass_).get(slot)
-    if recorded is None and slot not in creation.intents(pass_):
-        return DONE
-    try:
-        lost = await creation.find_unrecorded(pass_, slot, collection)
-    except creation.NotCreatedError as not_found:
-        return not_found.outcome
-    for remote_id in {*lost, *([recorded] if recorded else [])}:
-        if _orphans(pass_):
-            await orphan_object(pass_, slot, collection, remote_id)
+@step()
+async def release(pass_: DataflowPass, sandbox: SandboxClient | None, kind: RemoteObject[Any]) -> None:
+    """The object is gone, or left without our key in its name."""
+    if not has_remote(pass_, kind):
+        return
+    for remote_id in await remote_ids(pass_, sandbox, kind):
+        if sandbox is None or orphans(pass_):
+            await orphan(pass_, sandbox, kind, remote_id)
             continue
         try:
-            await delete_object(pass_, collection, remote_id)
+            await sandbox.delete(kind, remote_id)
         except RemoteError as error:
             if error.error_class is not ErrorClass.IN_USE:
                 raise
-            text = f"Waiting until Platform lets the {slot} go: {explain(error)}"
-            return waiting("InUse", text, transition=True)
-    creation.forget(pass_, slot)
-    record_id(pass_, slot, None)
-    return DONE
+            text = f"Waiting until Platform lets the {kind.slot} go: {explain(error)}"
+            raise WaitingError("InUse", text, transition=True) from error
+    creation.forget(pass_, kind.slot)
+    pass_.record(**kind.record(None))
 
 
-def _orphans(pass_: DataflowPass) -> bool:
-    return pass_.deletion_policy is DeletionPolicy.ORPHAN
+async def _reach(pass_: DataflowPass) -> SandboxClient:
+    name = pass_.spec.connection_ref.name
+    view = pass_.services.lister.get(ZOHO_SOURCE_CONNECTION, pass_.identity.namespace, name)
+    if view is not None:
+        return await platform_access.reach_platform_for_deletion(pass_, name, view.spec)
+    held = await platform_access.cached_platform(pass_, name, None)
+    if held is None:
+        raise StalledError(
+            "ConnectionMissing",
+            f'The remote objects can\'t be deleted without ZohoSourceConnection "{name}", which is '
+            "gone. Create it again, or set spec.deletionPolicy to Orphan to leave them where they are.",
+        )
+    return held

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from crmflow.aep.models import Flow
 from crmflow.api.crmdataflow import FlowStatus
-from crmflow.observability.redaction import sanitise
-from crmflow.reconcile.dataflow.state import DataflowPass
-from crmflow.reconcile.outcome import DONE, Outcome, stalled, waiting
+from crmflow.observability.redaction import sanitize
+from crmflow.reconcile.core.act import carry_out
+from crmflow.reconcile.core.engine import step
+from crmflow.reconcile.core.outcome import PassEndedError, StalledError, WaitingError
+from crmflow.reconcile.dataflow.conditions import SYNCED
+from crmflow.reconcile.dataflow.plan import plan_state, wanted_state
+from crmflow.reconcile.dataflow.state import DataflowPass, Upstream
+from crmflow.reconcile.external.flow import DISABLED, ENABLED, FLOW
 
-SETTLED_STATES = frozenset({"enabled", "disabled"})
 TRANSITIONAL_STATES = frozenset(
     {
         "initializing",
@@ -20,40 +24,60 @@ TRANSITIONAL_STATES = frozenset(
         "delete-finalizing",
     }
 )
+GONE_SECONDS = 1.0
+"""Pause before a flow that was gone while it settled is looked for with everything else."""
 UNKNOWN_STATE_SECONDS = 600.0
 """How long a state that no contract names counts as one that passes."""
 
 
-def settled(pass_: DataflowPass, flow: Flow) -> Outcome:
-    """Done once the flow is enabled or disabled, and can be changed."""
+@step(SYNCED)
+async def settle(pass_: DataflowPass, upstream: Upstream, known: Flow | None) -> Flow:
+    """The flow is enabled, or disabled if the spec says so; one that is only observed is in either state.
+    ``known``: the flow, if nothing has changed since it was read.
+    """
+    flow = known or await upstream.sandbox.read(FLOW, pass_.recorded_id)
+    if flow is None:
+        raise flow_gone(pass_.recorded_id or "")
+    check_settled(pass_, flow)
+    plan = plan_state(pass_.spec, flow)
+    if pass_.observes or not plan.actions:
+        return flow
+    await carry_out(pass_, upstream.sandbox, plan)
+    raise transition(pass_)
+
+
+def check_settled(pass_: DataflowPass, flow: Flow) -> None:
+    """The flow is enabled or disabled, and can be changed; raises PassEndedError if not."""
     note_state(pass_, flow.id, flow.state)
     state = flow.state.lower()
-    if state in SETTLED_STATES:
-        return DONE
+    if state in (ENABLED, DISABLED):
+        return
     if state == "draft":
-        return stalled(
+        raise StalledError(
             "FlowIsDraft",
             f"Flow {flow.id} is a draft, which does not run. Publish it in Platform under Sources, "
             "Dataflows, or delete it there so that it is made anew.",
         )
     if state not in TRANSITIONAL_STATES and _is_old(pass_):
-        return stalled(
+        raise StalledError(
             "FlowStateUnknown",
-            f'Flow {flow.id} has been in the state "{sanitise(flow.state, 64)}", which crmflow does not '
+            f'Flow {flow.id} has been in the state "{sanitize(flow.state, 64)}", which crmflow does not '
             "know, for more than 10 minutes. Look at it in Platform under Sources, Dataflows; nothing is "
             "changed until it is enabled or disabled.",
         )
-    return transition(pass_)
+    raise transition(pass_)
 
 
-def transition(pass_: DataflowPass) -> Outcome:
+def transition(pass_: DataflowPass) -> PassEndedError:
     """Waiting until the flow is as it should be."""
-    return waiting("FlowSettling", f"Waiting for Platform to have the flow {wanted(pass_)}.", transition=True)
+    text = f"Waiting for Platform to have the flow {wanted_state(pass_.spec)}."
+    return WaitingError("FlowSettling", text, transition=True)
 
 
-def wanted(pass_: DataflowPass) -> str:
-    """The state that the spec asks for."""
-    return "enabled" if pass_.spec.ingestion.enabled else "disabled"
+def flow_gone(flow_id: str) -> PassEndedError:
+    """A flow that was there a moment ago can't be read."""
+    text = f"Flow {flow_id} is gone; it is looked into."
+    return WaitingError("FlowSettling", text, retry_after=GONE_SECONDS)
 
 
 def note_state(pass_: DataflowPass, flow_id: str, state: str) -> None:
@@ -61,7 +85,7 @@ def note_state(pass_: DataflowPass, flow_id: str, state: str) -> None:
     known = pass_.status.flow
     is_same = known is not None and known.id == flow_id and known.state == state
     since = known.state_since if known is not None and is_same else None
-    if since is None and (not is_same or state.lower() not in SETTLED_STATES):
+    if since is None and (not is_same or state.lower() not in (ENABLED, DISABLED)):
         since = pass_.utcnow
     pass_.record(flow=FlowStatus(id=flow_id, state=state, state_since=since))
 

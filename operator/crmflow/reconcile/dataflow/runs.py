@@ -11,26 +11,40 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from crmflow.aep.models import Run, RunMetrics, RunState
-from crmflow.aep.models import RunError as AepRunError
+from pydantic import ValidationError
+
+from crmflow.aep.models import Flow, Run, RunError, RunMetrics, RunState
 from crmflow.api.crmdataflow import (
     CRMDataflowStatus,
     Ingestion,
     LastRun,
     RunBytes,
-    RunError,
+    RunErrorStatus,
     RunRecords,
     Schedule,
 )
+from crmflow.http.errors import RemoteError
 from crmflow.observability.events import EventType
-from crmflow.reconcile.conditions import FALSE, READY, TRUE, UNKNOWN, Conditions, Finding
+from crmflow.observability.redaction import shorten
+from crmflow.reconcile.core.conditions import FALSE, READY, TRUE, UNKNOWN, Conditions, Finding
+from crmflow.reconcile.core.engine import step
+from crmflow.reconcile.core.outcome import explain
+from crmflow.reconcile.core.reading import instant, text_at
 from crmflow.reconcile.dataflow.conditions import RUNS_HEALTHY
 from crmflow.reconcile.dataflow.schedule import period_seconds
 from crmflow.reconcile.dataflow.state import DataflowPass
+from crmflow.reconcile.ports import Inventory
 
 LATE_SHARE, LEAST_LATE_SECONDS = 0.1, 900.0
 """A run counts as overdue when it is late by this share of the schedule's period, and by no less than that:
 it is queued, begins, and shows in listings a little later.
+"""
+
+ERROR_SHOWN = 256
+"""Characters of an error's text in the condition; ``status.lastRun`` has more."""
+_MAPPER = "MAPPER"
+"""What the codes of transformations begin with: a value that can't be transformed is left out of its record
+(platform.md 2.4).
 """
 
 
@@ -48,22 +62,26 @@ class RunRecord:
     said: Finding | None
 
     @classmethod
-    def of_object(cls, spec: Mapping[str, Any], status: Mapping[str, Any]) -> RunRecord:
-        """As the API server gives it. Only what is needed is read: every poll does that for every flow."""
+    def of_object(cls, spec: Mapping[str, Any], status: Mapping[str, Any]) -> RunRecord | None:
+        """As the API server gives it; None of what this version can't read, which a pass says. Only what is
+        needed is read: every poll does that for every flow.
+        """
         conditions, last = Conditions.from_status(status), status.get("lastRun")
-        begun = (status.get("schedule") or {}).get("effectiveStartTime")
-        return cls(
-            schedule=Schedule.model_validate(spec["schedule"]),
-            enabled=Ingestion.model_validate(spec.get("ingestion") or {}).enabled,
-            first_start=datetime.fromisoformat(begun) if begun else None,
-            ready_since=_ready_since(conditions),
-            last=LastRun.model_validate(last) if last else None,
-            said=_said(conditions),
-        )
+        try:
+            return cls(
+                schedule=Schedule.model_validate(spec.get("schedule")),
+                enabled=Ingestion.model_validate(spec.get("ingestion") or {}).enabled,
+                first_start=instant(text_at(status, "schedule", "effectiveStartTime")),
+                ready_since=_ready_since(conditions),
+                last=LastRun.model_validate(last) if last else None,
+                said=_said(conditions),
+            )
+        except ValidationError:
+            return None
 
     @classmethod
     def of_pass(cls, pass_: DataflowPass) -> RunRecord:
-        """As a visit found it."""
+        """As a pass found it."""
         status: CRMDataflowStatus = pass_.status
         return cls(
             schedule=pass_.spec.schedule,
@@ -74,17 +92,21 @@ class RunRecord:
             said=_said(pass_.conditions),
         )
 
-    def is_news(self, run: Run | None, now: datetime) -> bool:
-        """True if a visit would write something else, since ``run`` is the last one now."""
+    def is_news(self, run: Run | None, now: datetime, unread: RemoteError | None = None) -> bool:
+        """True if a pass would write something else, since ``run`` is the last one now, or since runs can't
+        be read any more.
+        """
         last = last_run(run) if run else self.last
-        return last != self.last or self.judge(last, now) != self.said
+        return last != self.last or self.judge(last, now, unread) != self.said
 
     def known(self, flow_id: str) -> Run | None:
         """The run that status tells of."""
         return _run(flow_id, self.last) if self.last else None
 
-    def judge(self, last: LastRun | None, now: datetime) -> Finding:
-        """``RunsHealthy``."""
+    def judge(self, last: LastRun | None, now: datetime, unread: RemoteError | None = None) -> Finding:
+        """``RunsHealthy``; while runs are ``unread``, nothing is claimed of them."""
+        if unread is not None:
+            return unread_runs(unread, last)
         if last is not None and not _run("", last).is_final:
             return Finding(UNKNOWN, "Running", f"Run {last.id} is under way.")
         due = self._due(last)
@@ -115,20 +137,23 @@ class RunRecord:
         return timedelta(seconds=max(share, LEAST_LATE_SECONDS))
 
 
-def tell(pass_: DataflowPass) -> None:
-    """Record the last run and find ``RunsHealthy``; an event once, when the runs are not healthy."""
-    if pass_.flow_id is None:
+@step(RUNS_HEALTHY)
+async def record_runs(pass_: DataflowPass, inventory: Inventory, flow: Flow | None = None) -> None:
+    """Record the last run and say whether runs are healthy; an event once, when they are not. ``flow`` is the
+    flow, if it was read in this pass.
+    """
+    if pass_.recorded_id is None:
         return
-    known = pass_.inventory.last_run(pass_.flow_id)
-    if known is None and pass_.status.last_run is None and pass_.flow is not None:
-        known = pass_.flow.last_run  # a flow that was found, before the first listing of runs
+    known = inventory.last_run(pass_.recorded_id)
+    if known is None and pass_.status.last_run is None and flow is not None:
+        known = flow.last_run  # a flow that was found, before the first listing of runs
     record = RunRecord.of_pass(pass_)
     last = last_run(known) if known else record.last
-    finding = record.judge(last, pass_.utcnow)
+    finding = record.judge(last, pass_.utcnow, inventory.unread_runs)
     pass_.record(last_run=last)
     if finding.status == FALSE and finding != record.said and RUNS_HEALTHY.name not in pass_.findings:
-        pass_.tell(f"Run{finding.reason}", "Run", finding.message, EventType.WARNING)
-    pass_.find(RUNS_HEALTHY, finding.status, finding.reason, finding.message)
+        pass_.record_event(f"Run{finding.reason}", "Run", finding.message, EventType.WARNING)
+    pass_.set_condition(RUNS_HEALTHY, finding.status, finding.reason, finding.message)
 
 
 def last_run(run: Run) -> LastRun:
@@ -150,7 +175,7 @@ def last_run(run: Run) -> LastRun:
         records=records if records != RunRecords() else None,
         bytes=size if size != RunBytes() else None,
         errors=tuple(
-            RunError(code=error.code, message=error.message, records=error.record_count)
+            RunErrorStatus(code=error.code, message=error.message, records=error.record_count)
             for error in run.errors
         )
         or None,
@@ -171,28 +196,66 @@ def _run(flow_id: str, last: LastRun) -> Run:
         )
         if last.records or last.bytes
         else None,
-        errors=tuple(AepRunError(error.code, error.message, error.records) for error in last.errors or ()),
+        errors=tuple(RunError(error.code, error.message, error.records) for error in last.errors or ()),
     )
 
 
 def _result(last: LastRun) -> Finding:
-    records = last.records or RunRecords()
+    run, metrics = f"Run {last.id}", _run("", last).metrics or RunMetrics()
+    read, written = metrics.records_read, metrics.records_written
+    counts = ((metrics.records_skipped, "skipped"), (metrics.records_failed, "refused"))
+    left = "".join(f" and {what} {count}" for count, what in counts if count)
     match last.state:
-        case RunState.SUCCESS if records.written == 0 and records.read:
-            text = f"Run {last.id} read {records.read} records and ingested none."
+        case RunState.SUCCESS | RunState.PARTIAL_SUCCESS if written == 0 and read:
+            text = f"{run} read {_records(read)}{left}{',' if left else ''} and ingested none.{_errors(last)}"
             return Finding(FALSE, "NothingIngested", text)
-        case RunState.SUCCESS if records.written == 0:
-            text = f"Run {last.id} succeeded; there was nothing new to read."
-            return Finding(TRUE, "NothingIngested", text)
-        case RunState.SUCCESS:
-            return Finding(TRUE, "Succeeded", f"Run {last.id} succeeded.")
-        case RunState.PARTIAL_SUCCESS:
-            refused = "" if records.failed is None else f" and refused {records.failed}"
-            text = f"Run {last.id} ingested {_number(records.written)} records{refused}.{_first_error(last)}"
+        case RunState.SUCCESS if not last.errors:
+            if written == 0:
+                text = f"{run} succeeded; there was nothing new to read."
+                return Finding(TRUE, "NothingIngested", text)
+            return Finding(TRUE, "Succeeded", f"{run} succeeded.")
+        case RunState.SUCCESS | RunState.PARTIAL_SUCCESS if metrics.lost_none:
+            text = f"{run} {_all(metrics)}{_although(last)}.{_errors(last)}"
+            return Finding(FALSE, "SucceededWithWarnings", text)
+        case RunState.SUCCESS | RunState.PARTIAL_SUCCESS:
+            text = f"{run} ingested {_records(written)}{left}.{_errors(last)}"
             return Finding(FALSE, "PartiallySucceeded", text)
         case _:
-            text = f"Run {last.id} ended as {last.state or 'unknown'}.{_first_error(last)}"
-            return Finding(FALSE, "Failed", text)
+            return Finding(FALSE, "Failed", f"{run} ended as {last.state or 'unknown'}.{_errors(last)}")
+
+
+def _all(metrics: RunMetrics) -> str:
+    """That a run ingested everything, in words that fit the number."""
+    match metrics.records_written:
+        case None:
+            return "refused no record"
+        case 0:
+            return "had no record to ingest"
+        case 1:
+            return "ingested the only record"
+        case count:
+            return f"ingested all {count} records"
+
+
+def _although(last: LastRun) -> str:
+    """Why that is not all."""
+    if not last.errors:
+        return ", but Platform calls it a partial success"
+    codes = {error.code.partition("-")[0].upper() for error in last.errors}
+    if codes == {_MAPPER} and (last.records is None or last.records.written != 0):
+        return (
+            ", but some values could not be transformed and are null: correct them in Zoho CRM, or the "
+            "mapping"
+        )
+    return ", but reports errors"
+
+
+def unread_runs(error: RemoteError, last: LastRun | None) -> Finding:
+    """Runs can't be listed, while the flow goes on."""
+    known = f" The last run that is known is {last.id}, {last.state or 'unknown'}." if last else ""
+    return Finding(
+        UNKNOWN, "RunsUnreadable", f"The runs of the flow can't be listed. {explain(error)}{known}"
+    )
 
 
 def _overdue(last: LastRun | None, due: datetime) -> str:
@@ -203,15 +266,21 @@ def _overdue(last: LastRun | None, due: datetime) -> str:
     )
 
 
-def _first_error(last: LastRun) -> str:
+def _errors(last: LastRun) -> str:
+    """Why, as far as it is known here, and where there is more."""
     if not last.errors:
-        return " Its errors stand in Platform under Sources, Dataflows."
+        return " Look at the run in Platform under Sources, Dataflows."
     error = last.errors[0]
-    return f" {error.code}: {error.message.rstrip('.')}. status.lastRun shows the rest."
+    shown = shorten(error.message, ERROR_SHOWN)
+    has_more = len(last.errors) > 1 or shown != error.message
+    text = ": ".join(filter(None, (error.code, shown.rstrip("."))))
+    return f" {text}.{' status.lastRun shows the rest.' if has_more else ''}"
 
 
-def _number(count: int | None) -> str:
-    return "some" if count is None else str(count)
+def _records(count: int | None) -> str:
+    if count is None:
+        return "some records"
+    return "no record" if count == 0 else "1 record" if count == 1 else f"{count} records"
 
 
 def _said(conditions: Conditions) -> Finding | None:
@@ -223,7 +292,7 @@ def _ready_since(conditions: Conditions) -> datetime | None:
     ready = conditions.get(READY)
     if ready is None or ready.status != TRUE:
         return None
-    return datetime.fromisoformat(ready.last_transition_time)
+    return instant(ready.last_transition_time)
 
 
 def _time(seconds: float | None) -> datetime | None:

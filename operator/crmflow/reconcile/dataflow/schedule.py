@@ -1,12 +1,18 @@
-"""When a flow starts, and its schedule as Flow Service wants it (platform.md 6.1)."""
+"""When a flow starts, its schedule as Flow Service wants it (platform.md 6.1), and how many runs that makes a
+day.
+"""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from crmflow.api.crmdataflow import Frequency, Schedule
+from pydantic import ValidationError
+
+from crmflow.api.crmdataflow import Frequency, Ingestion, Schedule
+from crmflow.reconcile.core.reading import at
 
 START_MARGIN_SECONDS = 60.0
 """A start in the past is refused (1360), and the request takes its time: never start sooner than this."""
@@ -44,3 +50,19 @@ def schedule_params(schedule: Schedule, start: datetime) -> dict[str, Any]:
         params["interval"] = schedule.interval
         params["backfill"] = True if schedule.backfill is None else schedule.backfill
     return params
+
+
+def profile_runs_per_day(spec: Mapping[str, Any], status: Mapping[str, Any]) -> float:
+    """Runs per day of a dataflow into a Profile-enabled dataset, each of which is at least one batch. A flow
+    that is disabled, runs once or does not exist yet takes none, and none is known of one that this version
+    can't read, whose own pass says so.
+    """
+    if not status.get("flow") or not at(status, "dataset", "profileEnabled"):
+        return 0.0
+    try:
+        if not Ingestion.model_validate(spec.get("ingestion") or {}).enabled:
+            return 0.0
+        period = period_seconds(Schedule.model_validate(spec.get("schedule")))
+    except ValidationError:
+        return 0.0
+    return _UNIT_SECONDS[Frequency.DAY] / period if period else 0.0

@@ -8,138 +8,133 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from crmflow.aep.collection import Named
+from crmflow.aep.errors import found
 from crmflow.aep.models import Schema
+from crmflow.aep.schema_registry import DESCRIPTORS, SCHEMAS
 from crmflow.api.crmdataflow import SchemaCreation, SchemaStatus
-from crmflow.reconcile import creation, named
-from crmflow.reconcile.dataflow.mapping import content_type
-from crmflow.reconcile.dataflow.state import DataflowPass
-from crmflow.reconcile.outcome import DONE, Outcome, stalled
-from crmflow.reconcile.ownership import Verdict, judge
-from crmflow.reconcile.remote import found
-from crmflow.transport.errors import RemoteError
+from crmflow.reconcile.core import creation, named_objects
+from crmflow.reconcile.core.engine import step
+from crmflow.reconcile.core.outcome import PassEndedError, StalledError
+from crmflow.reconcile.core.ownership import Verdict, judge
+from crmflow.reconcile.core.prefetch import Result
+from crmflow.reconcile.dataflow.conditions import TARGET_READY
+from crmflow.reconcile.dataflow.state import DataflowPass, Upstream
+from crmflow.reconcile.external.schema import JOIN_UNION, SLOT, content_type, primary_identity
+from crmflow.reconcile.external.schema import creation as created_with
+from crmflow.reconcile.ports import Platform
 
-SLOT = "schema"
 
-
-async def find(pass_: DataflowPass) -> Sequence[Schema]:
+async def find(pass_: DataflowPass, upstream: Upstream) -> Sequence[Schema]:
     """The schemas that the spec may mean. Raises RemoteError."""
-    wanted, platform = pass_.spec.target.schema_, pass_.platform
+    wanted, platform = pass_.spec.target.schema_, upstream.sandbox.platform
     if wanted.title is None:
-        schema = await found(platform.schema(wanted.id or ""))
+        schema = await found(platform.get(SCHEMAS, wanted.id or ""))
         return (schema,) if schema else ()
-    hits = await platform.schemas_titled(wanted.title) or await _made_here(pass_)
+    hits = await platform.list(SCHEMAS, Named(wanted.title))
+    if not hits:
+        key = upstream.key(SLOT, wanted.title)
+        hits = await named_objects.made_here(pass_, platform, SCHEMAS, key)
     if len(hits) != 1:
         return hits
-    whole = await found(platform.schema(hits[0].id))  # a listing shows the latest version, and no tags
+    whole = await found(platform.get(SCHEMAS, hits[0].id))  # a listing shows the latest version, and no tags
     return (whole,) if whole else ()
 
 
-async def check_schema(pass_: DataflowPass) -> Outcome:
-    """The schema exists."""
-    if not pass_.creates:
-        return DONE
-    wanted = pass_.spec.target.schema_
-    hits = pass_.schemas_answer.get()
+@step(TARGET_READY)
+async def check_schema(
+    pass_: DataflowPass, upstream: Upstream, schemas: Result[Sequence[Schema]]
+) -> tuple[Schema, SchemaStatus]:
+    """The schema exists; it, and what status records of it."""
+    wanted, hits = pass_.spec.target.schema_, schemas.get()
     name = wanted.title or ""
-    try:
-        is_unmade = not hits or (len(hits) == 1 and _may_be_half_made(pass_, name))
-        if wanted.create is not None and is_unmade:
-            hits = await _create(pass_, name, wanted.create)
-    except creation.NotCreatedError as not_created:
-        return not_created.outcome
+    is_unmade = not hits or (len(hits) == 1 and _may_be_half_made(pass_, name))
+    if wanted.create is not None and is_unmade:
+        hits = await _create(pass_, upstream, name, wanted.create)
     if len(hits) > 1:
-        return named.ambiguous(SLOT, name, [hit.id for hit in hits], "spec.target.schema.id")
+        raise named_objects.ambiguous(SLOT, name, [hit.id for hit in hits], "spec.target.schema.id")
     if not hits:
-        return _not_found(pass_)
+        raise _not_found(pass_, upstream)
     creation.forget(pass_, SLOT)
-    pass_.schema = schema = hits[0]
-    pass_.record(schema_=SchemaStatus(id=schema.id, version=content_type(schema), title=wanted.title))
-    return DONE
+    schema = hits[0]
+    status = SchemaStatus(id=schema.id, version=content_type(schema), title=wanted.title)
+    pass_.record(schema_=status)
+    return schema, status
 
 
-async def resolve(pass_: DataflowPass) -> str | None:
+async def resolve(pass_: DataflowPass, upstream: Upstream) -> str | None:
     """The id of the schema that the spec names, None if it names none or several. Raises RemoteError."""
     wanted, known = pass_.spec.target.schema_, pass_.status.schema_
     if wanted.title is None:
         return wanted.id
     if known is not None and known.title == wanted.title:
         return known.id
-    hits = await pass_.platform.schemas_titled(wanted.title)
+    hits = await upstream.sandbox.platform.list(SCHEMAS, Named(wanted.title))
     return hits[0].id if len(hits) == 1 else None
 
 
-async def _create(pass_: DataflowPass, title: str, wanted: SchemaCreation) -> Sequence[Schema]:
+async def _create(
+    pass_: DataflowPass, upstream: Upstream, title: str, wanted: SchemaCreation
+) -> Sequence[Schema]:
     """The schema with its identity and its place in the union, created or found. Until all of that is done
     the intent stays, so that another pass goes on with it.
     """
-    key, names = pass_.sandbox_key(SLOT, title), pass_.services.created_names
+    platform, names = upstream.sandbox.platform, pass_.services.created_names
+    key = upstream.key(SLOT, title)
     async with names.lock(key):
-        hits = await find(pass_)
+        hits = await find(pass_, upstream)
         if len(hits) > 1:
             return hits
         if hits:
             schema, is_new = hits[0], False
-            if not named.has_intent(pass_, SLOT, title):
-                named.await_others(pass_, SLOT, title)
+            if not named_objects.has_intent(pass_, SLOT, title):
+                named_objects.await_others(pass_, SLOT, title)
                 return hits
         else:
-            named.await_others(pass_, SLOT, title)
-            await named.announce(pass_, SLOT, title)
-            schema, is_new = await _post(pass_, title, wanted), True
+            named_objects.await_others(pass_, SLOT, title)
+            await named_objects.announce(pass_, SLOT, title)
+            owner, parts = pass_.identity.description(None), wanted.field_groups
+            body = created_with(title, owner, wanted.class_, parts)
+            made = await named_objects.post(pass_, platform, SCHEMAS, SLOT, body)
+            schema, is_new = Schema(made.id, "", title, str(made.version or 1)), True
             names.created(key, schema.id)
-            pass_.tell("Created", "Create", f'Created schema "{title}", {schema.id}.')
+            pass_.record_event("Created", "Create", f'Created schema "{title}", {schema.id}.')
         if is_new or judge(pass_.identity, schema.description) is not Verdict.FOREIGN:
-            await _complete(pass_, schema, wanted, is_new=is_new)
+            await _complete(platform, schema, wanted, is_new=is_new)
         creation.forget(pass_, SLOT)
-        whole = await found(pass_.platform.schema(schema.id))
+        whole = await found(platform.get(SCHEMAS, schema.id))
         return (whole,) if whole else ()
 
 
-async def _post(pass_: DataflowPass, title: str, wanted: SchemaCreation) -> Schema:
-    try:
-        return await pass_.platform.create_schema(
-            title, pass_.identity.description(None), wanted.class_, wanted.field_groups
-        )
-    except RemoteError as error:
-        if not error.maybe_applied:
-            creation.forget(pass_, SLOT)
-        raise
-
-
-async def _complete(pass_: DataflowPass, schema: Schema, wanted: SchemaCreation, *, is_new: bool) -> None:
-    identity, platform = wanted.primary_identity, pass_.platform
-    if identity is not None and (is_new or not await platform.has_primary_identity(schema.id)):
-        path = "/" + identity.path.replace(".", "/")
-        await platform.set_primary_identity(schema, path, identity.namespace)
+async def _complete(platform: Platform, schema: Schema, wanted: SchemaCreation, *, is_new: bool) -> None:
+    identity = wanted.primary_identity
+    if identity is not None and (is_new or not await _has_primary_identity(platform, schema)):
+        await platform.create(DESCRIPTORS, primary_identity(schema, identity.path, identity.namespace))
     if wanted.enable_for_profile_irreversibly and not schema.profile_enabled:
-        await platform.enable_schema_for_profile(schema.id)
+        await platform.patch(SCHEMAS, schema.id, None, [JOIN_UNION])
 
 
-async def _made_here(pass_: DataflowPass) -> Sequence[Schema]:
-    key = pass_.sandbox_key(SLOT, pass_.spec.target.schema_.title or "")
-    schema_id = pass_.services.created_names.known(key)
-    schema = await found(pass_.platform.schema(schema_id)) if schema_id else None
-    if schema_id and schema is None:
-        pass_.services.created_names.forget(key)
-    return (schema,) if schema else ()
+async def _has_primary_identity(platform: Platform, schema: Schema) -> bool:
+    descriptors = await platform.list(DESCRIPTORS)
+    return any(known.is_primary and known.schema_id == schema.id for known in descriptors)
 
 
 def _may_be_half_made(pass_: DataflowPass, title: str) -> bool:
     """Somebody, perhaps this resource, has begun to create the schema and not said that it is complete."""
-    others = pass_.services.peers.intents_of_others(str(pass_.identity), SLOT, title)
-    return named.has_intent(pass_, SLOT, title) or bool(others)
+    others = pass_.services.lister.intents_of_others(str(pass_.identity), SLOT, title)
+    return named_objects.has_intent(pass_, SLOT, title) or bool(others)
 
 
-def _not_found(pass_: DataflowPass) -> Outcome:
-    wanted, sandbox = pass_.spec.target.schema_, pass_.connection.spec.platform.sandbox
+def _not_found(pass_: DataflowPass, upstream: Upstream) -> PassEndedError:
+    wanted, sandbox = pass_.spec.target.schema_, upstream.spec.platform.sandbox
     if wanted.title is None:
-        return stalled(
+        return StalledError(
             "SchemaNotFound",
             f'Schema {wanted.id} does not exist in sandbox "{sandbox}". Check spec.target.schema.id; ids '
             "differ between sandboxes.",
         )
-    return stalled(
+    return StalledError(
         "SchemaNotFound",
-        f'No schema of sandbox "{sandbox}" has the title "{wanted.title}". Correct spec.target.schema.title, '
-        "or say in spec.target.schema.create how to create it.",
+        f'No schema of sandbox "{sandbox}" has the title "{wanted.title}". Correct '
+        "spec.target.schema.title, or say in spec.target.schema.create how to create it.",
     )

@@ -1,0 +1,173 @@
+"""The CRMDataflow kind: which steps, in which order, speak for which condition."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from crmflow.aep.models import Flow
+from crmflow.api.kinds import CRM_DATAFLOW
+from crmflow.reconcile.core.kind import ManagedKind
+from crmflow.reconcile.core.reading import text_at
+from crmflow.reconcile.dataflow import deletion, steps
+from crmflow.reconcile.dataflow.adopt import adopt
+from crmflow.reconcile.dataflow.conditions import (
+    CONDITIONS,
+    MAPPING_VALID,
+    RUNS_HEALTHY,
+    SOURCE_READY,
+    SYNCED,
+    TARGET_READY,
+    carry_over_all,
+    check_losses,
+)
+from crmflow.reconcile.dataflow.create import create
+from crmflow.reconcile.dataflow.dataset import check_dataset, create_dataset, look_at_dataset
+from crmflow.reconcile.dataflow.flow_state import note_state, settle
+from crmflow.reconcile.dataflow.mapping_sets import check_mapping, check_moved_mapping, observe_mapping
+from crmflow.reconcile.dataflow.observe import Lost, give_up, observe, recognize
+from crmflow.reconcile.dataflow.plan import Existing, unpatchable, wanted_state
+from crmflow.reconcile.dataflow.runs import RunRecord, record_runs
+from crmflow.reconcile.dataflow.schedule import profile_runs_per_day
+from crmflow.reconcile.dataflow.schema import check_schema
+from crmflow.reconcile.dataflow.source import check_source, look_at_source
+from crmflow.reconcile.dataflow.state import OBJECTS, DataflowPass, Upstream
+from crmflow.reconcile.dataflow.update import update
+from crmflow.reconcile.external.flow import FLOW
+from crmflow.reconcile.external.remote_object import differing, observed_name
+from crmflow.reconcile.external.source_connection import SOURCE_CONNECTION
+from crmflow.reconcile.external.target_connection import TARGET_CONNECTION
+
+
+async def _reconcile(pass_: DataflowPass) -> None:
+    upstream = await steps.find_connection(pass_)
+    inventory = upstream.sandbox.inventory
+    await record_runs(pass_, inventory)  # also where a later step stops the pass: the flow goes on
+    flow = None
+    if pass_.full:
+        flow = await _sync(pass_, upstream)
+    else:  # only the state of the flow is looked at again
+        carry_over_all(pass_)
+        pass_.fulfill(SOURCE_READY)
+    flow = await settle(pass_, upstream, flow)
+    pass_.fulfill(SYNCED)
+    await record_runs(pass_, inventory, flow)
+    pass_.fulfill(RUNS_HEALTHY)
+    await check_losses(pass_)
+
+
+async def _sync(pass_: DataflowPass, upstream: Upstream) -> Flow | None:
+    """The remote objects are what the spec says, whatever state the flow is in; the flow, if nothing has
+    changed since it was read.
+    """
+    await steps.confirm_listing(pass_, upstream)
+    await adopt(pass_, upstream)
+    existing = await observe(pass_, upstream)
+    if isinstance(existing, Lost):
+        await give_up(pass_, upstream, existing)
+        existing = None
+    return await (_keep(pass_, upstream, existing) if existing else _make(pass_, upstream))
+
+
+async def _keep(pass_: DataflowPass, upstream: Upstream, existing: Existing) -> Flow | None:
+    """A flow that exists is what the spec says."""
+    declared = await recognize(pass_, upstream, existing)
+    explored, used = await steps.look_at_used(pass_, upstream)
+    columns = await look_at_source(pass_, upstream, explored)
+    pass_.fulfill(SOURCE_READY)
+    await look_at_dataset(pass_, used)
+    if pass_.observes:
+        needs_replacement = unpatchable(declared, pass_.status, existing.flow)
+        await observe_mapping(pass_, upstream, needs_replacement)
+    else:
+        await check_moved_mapping(pass_, upstream)
+    pass_.fulfill(MAPPING_VALID)
+    pass_.fulfill(TARGET_READY)
+    return await update(pass_, upstream, existing, declared, columns)
+
+
+async def _make(pass_: DataflowPass, upstream: Upstream) -> Flow | None:
+    """A flow that does not exist yet is made, after everything that it is made of was found in order."""
+    explored, schemas, datasets = await steps.look_for_parts(pass_, upstream)
+    columns = await check_source(pass_, upstream, explored)
+    pass_.fulfill(SOURCE_READY)
+    schema, recorded = await check_schema(pass_, upstream, schemas)
+    is_there = await check_dataset(pass_, upstream, schema, datasets)
+    await check_mapping(pass_, upstream, recorded, {column.name for column in columns})
+    pass_.fulfill(MAPPING_VALID)
+    if not is_there:
+        await create_dataset(pass_, upstream, schema)
+    pass_.fulfill(TARGET_READY)
+    if await create(pass_, upstream, columns):
+        # now, so that no look before it has settled has news
+        await record_runs(pass_, upstream.sandbox.inventory)
+        pass_.checked = True
+        return None
+    existing = await observe(pass_, upstream)  # it was found: it need not be what the spec says
+    if not isinstance(existing, Existing):
+        return None
+    declared = await recognize(pass_, upstream, existing)
+    return await update(pass_, upstream, existing, declared, columns)
+
+
+async def _finalize(pass_: DataflowPass) -> None:
+    sandbox = await deletion.reach_platform(pass_)
+    for kind in OBJECTS:
+        await deletion.release(pass_, sandbox, kind)
+
+
+async def _quiet(pass_: DataflowPass) -> bool:
+    """The listing shows flow, source and target connection as they should be, and hanging together; adopted
+    ones may be called anything.
+    """
+    upstream = await steps.find_connection(pass_)
+    carry_over_all(pass_)
+    inventory = upstream.sandbox.inventory
+    await inventory.ensure()
+    items = {kind: inventory.item(kind.collection, kind.id_in(pass_.status) or "") for kind in OBJECTS}
+    flow, source, target = items[FLOW], items[SOURCE_CONNECTION], items[TARGET_CONNECTION]
+    if flow is None or source is None or target is None:
+        return False
+    for kind, item in ((FLOW, flow), (SOURCE_CONNECTION, source), (TARGET_CONNECTION, target)):
+        if pass_.adopts:
+            continue
+        named = kind.named(pass_.identity, pass_.spec.display_name, pass_.spec.description)
+        if differing(named, observed_name(item)):
+            return False
+        if len(inventory.with_key(kind.collection, pass_.identity.key(kind.slot))) > 1:
+            return False
+    if flow.state.lower() != wanted_state(pass_.spec):
+        return False
+    if source.parents != (upstream.base_connection_id,) or set(flow.parents) != {source.id, target.id}:
+        return False
+    note_state(pass_, flow.id, flow.state)
+    await record_runs(pass_, inventory)
+    return True
+
+
+def _references(spec: Mapping[str, Any]) -> list[tuple[str, str]]:
+    name = text_at(spec, "connectionRef", "name")
+    return [("ZohoSourceConnection", name)] if name else []
+
+
+def _ready_message(pass_: DataflowPass) -> str:
+    state = "runs" if pass_.spec.ingestion.enabled else "is disabled, as spec.ingestion.enabled asks"
+    if pass_.observes:
+        return f"Flow {pass_.recorded_id} is only observed: Synced tells whether it is what the spec says."
+    return f"Flow {pass_.recorded_id} {state} and is what the spec says."
+
+
+KIND = ManagedKind(
+    api=CRM_DATAFLOW,
+    conditions=CONDITIONS,
+    make_pass=DataflowPass,
+    reconcile=_reconcile,
+    finalize=_finalize,
+    ready_message=_ready_message,
+    references=_references,
+    remote_objects=OBJECTS,
+    adopted_id=lambda spec: text_at(spec, "flowId"),
+    quiet=_quiet,
+    run_record=RunRecord.of_object,
+    profile_runs_per_day=profile_runs_per_day,
+)

@@ -1,0 +1,108 @@
+"""What is seen of a dataflow's extraction: Jobs, files of its folder, runs of its flow."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from crmflow.reconcile.extraction.names import FileKey
+from crmflow.transfer.report import ExitCode, Result
+
+CLEAR_OF_BOUNDS = timedelta(seconds=10)
+"""Whose clock Platform's bounds are on is not documented (landing-zone.md E.3)."""
+
+
+class JobState(StrEnum):
+    """How far a Job is. A Job whose pod is being ended still runs."""
+
+    RUNNING = "Running"
+    SUCCEEDED = "Succeeded"
+    FAILED = "Failed"
+
+
+@dataclass(frozen=True, slots=True)
+class TransferJob:
+    """A Job, with what its pod's termination message says; a pod that is gone has left none."""
+
+    state: JobState
+    result: Result | None = None
+    exit_code: ExitCode | None = None
+    retry_after: timedelta | None = None
+    """From now on, where a service has named it."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFile:
+    """A file of the landing zone, by its name and metadata."""
+
+    key: FileKey
+    committed: datetime
+    """Its last-modified time, by which Platform picks files (landing-zone.md E.3)."""
+    rows: int
+    deleted: int = 0
+    """Rows that mark deletions, beside ``rows``."""
+    bytes: int = 0
+    count_before: int | None = None
+    """``COUNT(id)`` of the window before and after its extraction."""
+    count_after: int | None = None
+
+    @classmethod
+    def of_blob(cls, name: str, last_modified: datetime, metadata: Mapping[str, str]) -> StoredFile | None:
+        """None of a file that no transfer wrote (``ForeignFiles``)."""
+        key = FileKey.of(name)
+        numbers = {field: _number(metadata, field) for field in ("rows", "deleted", "bytes")}
+        if key is None or any(number is None for number in numbers.values()):
+            return None
+        return cls(
+            key=key,
+            committed=last_modified,
+            rows=numbers["rows"] or 0,
+            deleted=numbers["deleted"] or 0,
+            bytes=numbers["bytes"] or 0,
+            count_before=_number(metadata, "countbefore"),
+            count_after=_number(metadata, "countafter"),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class FileRun:
+    """A run of a flow of files (landing-zone.md K.4). A retry is a run of its own with the same window."""
+
+    id: str
+    succeeded: bool | None
+    """True also if it refused some records; None while more may come of it."""
+    window: tuple[datetime, datetime] | None
+    """Files that were committed in it were taken. Which of its bounds belong to it is not documented."""
+    files: frozenset[FileKey] | None = None
+    """Those of its manifest that are ours; None if it shows none."""
+    records_read: int | None = None
+    records_skipped: int | None = None
+    records_failed: int | None = None
+
+    @property
+    def is_final(self) -> bool:
+        """Whether nothing more comes of it."""
+        return self.succeeded is not None
+
+    def may_take(self, file: StoredFile) -> bool:
+        """Whether it took ``file``, for all that is known."""
+        if self.files is not None:
+            return file.key in self.files
+        return self.may_cover(file.committed)
+
+    def may_cover(self, committed: datetime) -> bool:
+        """Whether that instant lies in its window or on a bound of it."""
+        return self.window is not None and self.window[0] <= committed <= self.window[1]
+
+    def surely_covers(self, committed: datetime) -> bool:
+        """Whether it lies between the bounds, and clear of them."""
+        return self.window is not None and (
+            self.window[0] + CLEAR_OF_BOUNDS < committed < self.window[1] - CLEAR_OF_BOUNDS
+        )
+
+
+def _number(metadata: Mapping[str, str], name: str) -> int | None:
+    value = metadata.get(name, "")
+    return int(value) if value.isdecimal() else None

@@ -1,0 +1,150 @@
+"""Platform's own Zoho CRM source: Platform reads Zoho through a base connection, table by table (platform.md
+0, 5, 6). What it shows is shared by all that read through the same base connection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from crmflow.aep.collection import AnyCollection, OfSpec
+from crmflow.aep.errors import found
+from crmflow.aep.flow_service import CONNECTIONS, FLOWS, SOURCE_CONNECTIONS, TARGET_CONNECTIONS
+from crmflow.aep.models import Column, Flow, Table
+from crmflow.api.crmdataflow import CRMDataflowSpec, Frequency
+from crmflow.api.zohosourceconnection import ZohoSourceConnectionSpec
+from crmflow.http.errors import ErrorClass, RemoteError
+from crmflow.reconcile.credentials import ZohoCredentials
+from crmflow.reconcile.external.base_connection import AUTH_PARAMS
+from crmflow.reconcile.external.remote_object import Values
+from crmflow.reconcile.external.source_connection import BASE_CONNECTION_ID, COLUMNS, TABLE, Columns
+from crmflow.reconcile.external.target_connection import DATA_LAKE_CONNECTION_SPEC_ID
+from crmflow.reconcile.ports import Platform, TimeSource
+from crmflow.reconcile.sources.causes import concerns_source
+from crmflow.reconcile.sources.offer import (
+    FLOW_SPEC_ID,
+    FLOW_SPEC_NAME,
+    ZOHO_CONNECTION_SPEC_ID,
+    Offer,
+    read_offer,
+)
+from crmflow.reconcile.sources.shared_reads import Shared
+from crmflow.reconcile.sources.sign_in import Params, SignIn, auth_spec
+from crmflow.reconcile.sources.view import SourceView
+
+DELTA_COLUMN = "spec.deltaColumn"
+
+
+class PlatformSource:
+    """A :class:`~crmflow.reconcile.sources.connector.SourceConnector`."""
+
+    def __init__(self, clock: TimeSource) -> None:
+        self._offers: Shared[Offer] = Shared(clock)
+        self._tables: Shared[Sequence[Table]] = Shared(clock)
+        self._columns: Shared[Sequence[Column]] = Shared(clock)
+
+    def listed(self, organization: str, sandbox: str) -> Mapping[AnyCollection, OfSpec]:
+        known = self._offers.known((organization, sandbox))
+        return {
+            CONNECTIONS: OfSpec(ZOHO_CONNECTION_SPEC_ID),
+            SOURCE_CONNECTIONS: OfSpec(ZOHO_CONNECTION_SPEC_ID),
+            TARGET_CONNECTIONS: OfSpec(DATA_LAKE_CONNECTION_SPEC_ID),
+            FLOWS: OfSpec(known.flow_spec_ref["id"] if known else FLOW_SPEC_ID),
+        }
+
+    async def offer(
+        self, platform: Platform, organization: str, sandbox: str, *, fresh: bool = False
+    ) -> Offer:
+        return await self._offers.get((organization, sandbox), partial(read_offer, platform), fresh=fresh)
+
+    def mismatch(self, connection_spec_id: str) -> str | None:
+        if connection_spec_id == ZOHO_CONNECTION_SPEC_ID:
+            return None
+        return f"another source, connection specification {connection_spec_id}."
+
+    def flow_mismatch(self, flow_spec_id: str, offer: Offer) -> str | None:
+        if flow_spec_id == offer.flow_spec_ref["id"]:
+            return None
+        return f"its flow specification {flow_spec_id} is not {FLOW_SPEC_NAME}."
+
+    async def tables(self, platform: Platform, connection_id: str, *, fresh: bool = False) -> Sequence[Table]:
+        return await self._tables.get(connection_id, partial(platform.tables, connection_id), fresh=fresh)
+
+    async def look(
+        self, platform: Platform, connection_id: str, name: str, *, fresh: bool
+    ) -> SourceView | None:
+        try:
+            table = await self._table(platform, connection_id, name)
+            if table is None:
+                return SourceView(name, None, await self.tables(platform, connection_id))
+            return await self._view(platform, connection_id, name, table, fresh=fresh)
+        except RemoteError as error:
+            if error.error_class is not ErrorClass.NOT_FOUND:
+                raise
+            # A child's 404 says nothing of its parent: that is asked for itself.
+            gone = await found(platform.get(CONNECTIONS, connection_id)) is None
+            return None if gone else SourceView(name, None, refusal=error)
+
+    async def _table(self, platform: Platform, connection_id: str, name: str) -> Table | None:
+        """One that is missing may be newer than the last answer."""
+        for fresh in (False, True):
+            for table in await self.tables(platform, connection_id, fresh=fresh):
+                if name in (table.name, table.path):
+                    return table
+        return None
+
+    async def _view(
+        self, platform: Platform, connection_id: str, name: str, table: Table, *, fresh: bool
+    ) -> SourceView:
+        """What there is of a table; if just this one is refused, how. Raises RemoteError for what concerns
+        the source as a whole, as a listing of its tables fails alike, and for a refusal that may pass of what
+        a flow reads already: the connection's resource tells of it.
+        """
+        ask = partial(platform.columns, connection_id, table.path)
+        try:
+            columns = await self._columns.get((connection_id, table.path), ask, fresh=fresh)
+        except RemoteError as error:
+            if error.error_class is not ErrorClass.NOT_FOUND and not (fresh and concerns_source(error)):
+                raise
+            tables = await self.tables(platform, connection_id, fresh=True)
+            if table.path not in {listed.path for listed in tables}:
+                return SourceView(name, None, tables)
+            return SourceView(name, table, tables, refusal=error)
+        return SourceView(name, table, columns={column.name: column for column in columns})
+
+    def sign_in(self, spec: ZohoSourceConnectionSpec, credentials: ZohoCredentials) -> SignIn:
+        return SignIn(spec, credentials)
+
+    def base_connection(self, named: Values, offer: Offer, params: Params) -> Values:
+        auth = {"/auth/specName": auth_spec(offer).name, AUTH_PARAMS: params}
+        return {**named, "/connectionSpec": offer.connection_spec_ref, **auth}
+
+    def source_connection(
+        self,
+        named: Values,
+        base_connection_id: str,
+        table: str,
+        names: Sequence[str],
+        columns: Sequence[Column],
+    ) -> Values:
+        values: Values = {**named, BASE_CONNECTION_ID: base_connection_id, TABLE: table}
+        shown = [column.raw for column in columns]
+        return {**values, COLUMNS: Columns(frozenset(names), shown)} if names else values
+
+    def source_creation(self, desired: Values, offer: Offer) -> Values:
+        return {**desired, "/data/format": "tabular", "/connectionSpec": offer.connection_spec_ref}
+
+    def transformations(self, spec: CRMDataflowSpec) -> Sequence[Mapping[str, Any]]:
+        """``Copy`` names a recurring flow's delta column; ``once`` must not have it (platform.md 6.1)."""
+        delta = spec.delta_column
+        if delta is None or spec.schedule.frequency is Frequency.ONCE:
+            return []
+        return [{"name": "Copy", "params": {"deltaColumn": {"name": delta.name}}}]
+
+    def made_for(self, spec: CRMDataflowSpec) -> Mapping[str, Any]:
+        """A one-time flow gets a delta column from its first run on demand (platform.md 7.2)."""
+        return {DELTA_COLUMN: spec.delta_column.name} if spec.delta_column else {}
+
+    def was_made_for(self, remote: Flow) -> Mapping[str, Any]:
+        return {DELTA_COLUMN: remote.delta_column}

@@ -1,0 +1,288 @@
+"""The way through the landing zone: what is made in Platform, what fits, and what Zoho shows of a module."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import httpx
+import pytest
+
+from crmflow.aep.flow_service import FLOWS, SOURCE_CONNECTIONS, TARGET_CONNECTIONS
+from crmflow.aep.models import LandingZone as Zone
+from crmflow.aep.models import LandingZoneProvider, SourceConnection, SourceFiles
+from crmflow.api.crmdataflow import CRMDataflowSpec
+from crmflow.http.errors import RemoteError
+from crmflow.reconcile.external import flow as flows
+from crmflow.reconcile.external.identity import Identity
+from crmflow.reconcile.external.remote_object import DESCRIPTION, NAME, body, differing
+from crmflow.reconcile.external.source_connection import FORM, PLACE, observed
+from crmflow.reconcile.sources.landing_zone import LandingZoneSource, folder, header_difference, unfit
+from crmflow.reconcile.sources.landing_zone_offer import FLOW_SPEC_NAME
+from crmflow.reconcile.sources.module_view import ModuleView
+from crmflow.zoho.api import CrmApi
+from tests.fakes.failing import Timeline, remote_error
+from tests.fakes.platform import LANDING_ZONE_SPEC_ID, FakePlatform
+from tests.unit.reconcile.fakes import FakeClock
+from tests.unit.zoho.crm_api import FakeCrm, refusal
+
+SPEC_ID = "26f526f2-58f4-4712-961d-e41bf1ccc0e8"
+FLOW_SPEC_ID = "9753525b-82c7-4dce-8a9b-5ccfce2b9876"
+PATH = "dlz-user-container/crmflow/eu/sales/contacts/0-d55ebbf0"
+NAMED = {NAME: "Contacts [crmflow:eu:0]", DESCRIPTION: "managed by crmflow"}
+FILES = SourceFiles(PATH, "folder", "delimited", ",", "UTF-8", "")
+
+
+@pytest.fixture
+def platform() -> FakePlatform:
+    return FakePlatform(Timeline())
+
+
+@pytest.fixture
+def way() -> LandingZoneSource:
+    return LandingZoneSource(FakeClock())
+
+
+# What is made
+
+
+async def test_the_body_of_a_source_connection(way: LandingZoneSource, platform: FakePlatform) -> None:
+    offer = await way.offer(platform, "org", "prod")
+    assert body(way.source_creation(way.source_connection(NAMED, PATH), offer)) == {
+        "name": "Contacts [crmflow:eu:0]",
+        "description": "managed by crmflow",
+        "data": {"format": "delimited", "properties": {"columnDelimiter": ",", "encoding": "UTF-8"}},
+        "params": {"path": PATH, "type": "folder", "recursive": True},
+        "connectionSpec": {"id": SPEC_ID, "version": "1.0"},
+    }
+
+
+async def test_the_body_of_a_flow(way: LandingZoneSource, platform: FakePlatform) -> None:
+    offer = await way.offer(platform, "org", "prod")
+    spec = CRMDataflowSpec.model_construct()
+    mapping = {"name": "Mapping", "params": {"mappingId": "ms", "mappingVersion": 0}}
+    transformations = [*way.transformations(spec), mapping]
+    schedule = {
+        flows.FREQUENCY: "hour",
+        flows.INTERVAL: 1,
+        flows.START_TIME: 1760000400,
+        flows.BACKFILL: True,
+    }
+    assert body(flows.creation(NAMED, offer.flow_spec_ref, "sc", "tc", transformations, schedule)) == {
+        "name": "Contacts [crmflow:eu:0]",
+        "description": "managed by crmflow",
+        "flowSpec": {"id": FLOW_SPEC_ID, "version": "1.0"},
+        "sourceConnectionIds": ["sc"],
+        "targetConnectionIds": ["tc"],
+        "transformations": [mapping],
+        "scheduleParams": {"frequency": "hour", "interval": 1, "startTime": 1760000400, "backfill": True},
+    }
+
+
+def test_each_flow_has_a_folder_of_its_own() -> None:
+    identity = Identity("eu", "CRMDataflow", "sales", "contacts", "0b5c2c7e")
+    first = folder("dlz-user-container", identity, 0)
+    assert first.startswith("dlz-user-container/crmflow/eu/sales/contacts/0-")
+    others = {
+        folder("dlz-user-container", replace(identity, uid="another"), 0),
+        folder("dlz-user-container", identity, 1),
+        folder("dlz-user-container", replace(identity, namespace="support"), 0),
+    }
+    assert len({first, *others}) == 4
+    assert folder("dlz-user-container", identity, 0) == first
+
+
+# What differs
+
+
+def connection(files: SourceFiles | None = FILES) -> SourceConnection:
+    return SourceConnection("sc", "e", NAMED[NAME], NAMED[DESCRIPTION], "enabled", "", SPEC_ID, "", (), files)
+
+
+@pytest.mark.parametrize(
+    ("files", "paths"),
+    [
+        (FILES, []),
+        (SourceFiles(f"{PATH}/", "", "delimited", "", "utf-8", ""), []),
+        (replace(FILES, path="dlz-user-container/elsewhere"), [PLACE]),
+        (replace(FILES, type="file"), [PLACE]),
+        (replace(FILES, column_delimiter=";"), [FORM]),
+        (replace(FILES, format="json", compression="gzip"), [FORM]),
+    ],
+)
+def test_what_is_equal_gets_no_patch(way: LandingZoneSource, files: SourceFiles, paths: list[str]) -> None:
+    assert differing(way.source_connection(NAMED, PATH), observed(connection(files))) == paths
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        (FILES, ()),
+        (None, ("it reads no files",)),
+        (
+            replace(FILES, format="parquet", compression="gzip"),
+            ("its format is parquet, not delimited", "its compression is gzip, not none"),
+        ),
+        (replace(FILES, encoding="iso-8859-1"), ("its encoding is ISO-8859-1, not UTF-8",)),
+        (replace(FILES, path=f"{PATH}/*.csv"), (f"it reads {PATH}/*.csv, which is not a folder",)),
+    ],
+)
+def test_what_our_files_can_not_go_to(files: SourceFiles | None, expected: tuple[str, ...]) -> None:
+    assert unfit(connection(files)) == expected
+
+
+def test_files_with_other_columns() -> None:
+    assert header_difference(["id", "Email"], ["id", "Email"]) is None
+    assert header_difference(["Email", "id"], ["id", "Email"]) == (
+        "its files have the columns Email, id, in this order"
+    )
+
+
+async def test_objects_of_other_ways(way: LandingZoneSource, platform: FakePlatform) -> None:
+    offer = await way.offer(platform, "org", "prod")
+    assert way.mismatch(SPEC_ID) is None
+    assert way.mismatch("929e4450") == "another source, connection specification 929e4450."
+    assert way.flow_mismatch(FLOW_SPEC_ID, offer) is None
+    assert way.flow_mismatch("x", offer) == "its flow specification x is not CloudStorageToAEP."
+    specs = {collection: found.id for collection, found in way.listed("org", "prod").items()}
+    assert set(specs) == {SOURCE_CONNECTIONS, TARGET_CONNECTIONS, FLOWS}
+    assert (specs[SOURCE_CONNECTIONS], specs[FLOWS]) == (SPEC_ID, FLOW_SPEC_ID)
+
+
+# What Platform offers
+
+
+def without_zone(platform: FakePlatform) -> None:
+    platform.zone = None
+
+
+def without_connection_spec(platform: FakePlatform) -> None:
+    del platform.connection_specs[LANDING_ZONE_SPEC_ID]
+
+
+def without_flow_spec(platform: FakePlatform) -> None:
+    del platform.flow_specs[FLOW_SPEC_NAME]
+
+
+def not_in_the_flow_spec(platform: FakePlatform) -> None:
+    spec = platform.flow_specs[FLOW_SPEC_NAME]
+    platform.flow_specs[FLOW_SPEC_NAME] = replace(spec, source_connection_spec_ids=("other",))
+
+
+def on_aws(platform: FakePlatform) -> None:
+    platform.zone = Zone(LandingZoneProvider.AWS, "bucket/folder", 7)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason", "words"),
+    [
+        (without_zone, "LandingZoneNotOffered", "no Data Landing Zone"),
+        (without_connection_spec, "LandingZoneNotOffered", SPEC_ID),
+        (without_flow_spec, "LandingZoneNotOffered", "named CloudStorageToAEP"),
+        (not_in_the_flow_spec, "LandingZoneNotOffered", "does not list"),
+        (on_aws, "LandingZoneProviderUnsupported", "Use a sandbox whose landing zone is on Azure"),
+    ],
+)
+async def test_obstacles(
+    way: LandingZoneSource, platform: FakePlatform, change: Any, reason: str, words: str
+) -> None:
+    assert (await way.offer(platform, "org", "prod")).obstacle is None
+    change(platform)
+    obstacle = (await LandingZoneSource(FakeClock()).offer(platform, "org", "prod")).obstacle
+    assert obstacle is not None
+    assert obstacle[0] == reason
+    assert words in obstacle[1]
+
+
+async def test_a_failed_probe_decides_nothing(way: LandingZoneSource, platform: FakePlatform) -> None:
+    platform.fail("landingZone.get", remote_error(), times=1)
+    with pytest.raises(RemoteError):
+        await way.offer(platform, "org", "prod")
+    assert (await way.offer(platform, "org", "prod")).obstacle is None
+
+
+# What Zoho shows
+
+
+class Crm:
+    """Modules with their fields, as the settings API shows them."""
+
+    def __init__(self) -> None:
+        self.modules = ["Contacts", "Leads"]
+        self.fields: list[dict[str, Any]] = [
+            {"api_name": "Email", "data_type": "email"},
+            {"api_name": "Owner", "data_type": "ownerlookup"},
+            {"api_name": "Modified_Time", "data_type": "datetime"},
+            {"api_name": "Birthday", "data_type": "date"},
+            {"api_name": "Due", "data_type": "formula", "formula": {"return_type": "datetime"}},
+            {"api_name": "Lines", "data_type": "subform"},
+        ]
+        self.is_refused = False
+        self.crm = FakeCrm(self._answer)
+
+    @property
+    def api(self) -> CrmApi:
+        return self.crm.api
+
+    def _answer(self, request: httpx.Request) -> httpx.Response:
+        if request.url.path.endswith("/settings/modules"):
+            shown = [{"api_name": name, "api_supported": True, "status": "visible"} for name in self.modules]
+            return httpx.Response(
+                200, json={"modules": [*shown, {"api_name": "Notes", "api_supported": True}]}
+            )
+        if self.is_refused:
+            return refusal(400, "INVALID_MODULE")
+        return httpx.Response(200, json={"fields": self.fields})
+
+
+async def look(
+    way: LandingZoneSource, crm: Crm, name: str = "Contacts", *, fresh: bool = False
+) -> ModuleView:
+    return await way.look(crm.api, "sales/eu", name, fresh=fresh)
+
+
+async def test_columns_are_the_fields_that_are_delivered(way: LandingZoneSource) -> None:
+    view = await look(way, Crm())
+    assert list(view.columns) == ["id", "Email", "Owner", "Modified_Time", "Birthday", "Due"]
+    assert view.not_delivered == ["Lines"]
+    assert view.formulas == ["Due"]
+    assert [name for name in view.columns if view.is_date(name)] == ["Modified_Time"]
+    assert view.columns["Email"].raw == {"name": "Email", "type": "string"}
+
+
+async def test_modules_are_asked_for_once(way: LandingZoneSource) -> None:
+    crm = Crm()
+    for _ in range(3):
+        await look(way, crm)
+    assert [path for _, path, _ in crm.crm.asked] == [
+        "v8/settings/modules",
+        "v8/settings/fields?module=Contacts",
+    ]
+
+
+async def test_a_module_that_is_new_is_found(way: LandingZoneSource) -> None:
+    crm = Crm()
+    missing = await look(way, crm, "Deals")
+    assert missing.table is None
+    assert missing.no_table == (
+        'Zoho CRM shows no module "Deals" whose records its API delivers. There are Contacts, Leads.'
+    )
+    crm.modules.append("Deals")
+    assert (await look(LandingZoneSource(FakeClock()), crm, "Deals")).table is not None
+
+
+async def test_what_is_said_of_columns_that_are_none(way: LandingZoneSource) -> None:
+    view = await look(way, Crm())
+    said = view.no_columns(["Owner.name", "Lines"], None)
+    assert '"Owner.name": use Owner, which is the id' in said
+    assert '"Lines": a field of the type subform is not delivered: leave it out' in said
+    assert "It has the date-time columns Modified_Time." in view.no_delta("Due")
+
+
+async def test_a_module_that_is_refused(way: LandingZoneSource) -> None:
+    crm = Crm()
+    crm.is_refused = True
+    view = await look(way, crm)
+    assert view.table is not None
+    assert view.refusal is not None
+    assert 'authorize ZohoSourceConnection "eu"' in view.not_readable(view.refusal, "eu", "")
