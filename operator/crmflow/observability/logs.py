@@ -54,7 +54,7 @@ def context(**fields: str) -> AbstractContextManager[None]:
 
 
 def _without_secrets(_: Any, __: str, fields: EventDict) -> EventDict:
-    """The last hand on a record: whatever got into it, no secret leaves. Done before it is rendered, since
+    """Redact every field of a record. Done before it is rendered, since
     cutting something out of a JSON text would break it. Fields without a value go.
     """
     return {

@@ -16,7 +16,7 @@ from prometheus_client import (
 )
 
 from crmflow import __version__
-from crmflow.observability import tally
+from crmflow.observability import call_counter
 
 _SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 _MINUTES = (1, 2.5, 5, 10, 30, 60, 300, 900, 3600)
@@ -90,6 +90,11 @@ class Metrics:
         self.kubernetes_writes = self._counter(
             "crmflow_kubernetes_writes", "Writes to the API server that were accepted.", ["kind", "write"]
         )
+        self.kubernetes_refusals = self._counter(
+            "crmflow_kubernetes_refusals",
+            "Writes that the API server refused for want of a right, by a policy, a webhook or a quota.",
+            ["kind", "write"],
+        )
         self.token_expiry = self._gauge(
             "crmflow_token_expiry_timestamp_seconds",
             "When the access token of a credential ends; the credential is a hash.",
@@ -128,8 +133,45 @@ class Metrics:
         self.ready_objects = self._gauge(
             "crmflow_ready_objects", "Those of them whose condition Ready is True.", ["kind"]
         )
+        self.namespace_served = self._gauge(
+            "crmflow_namespace_served",
+            "1 while the operator may list, watch and read what it serves in the namespace (* is all of "
+            "them), 0 while the API server refuses one of these.",
+            ["namespace"],
+        )
+        self.events_dropped = self._counter(
+            "crmflow_events_dropped",
+            "Events that were not written, since too many waited for the API server.",
+            ["kind"],
+        )
+        self.deletions_forbidden = self._gauge(
+            "crmflow_deletions_forbidden",
+            "Resources being deleted that can't go, since the operator may not write them; the log names "
+            "what they have in Platform.",
+            ["kind"],
+        )
+        self.objects_left = self._gauge(
+            "crmflow_resources_served_by_another",
+            "Resources that this installation leaves alone, since another one serves them.",
+            ["kind"],
+        )
         self.event_loop_lag_seconds = self._gauge(
             "crmflow_event_loop_lag_seconds", "How late the event loop runs what is due."
+        )
+        self.file_usable = self._gauge(
+            "crmflow_mounted_file_usable",
+            "1 while what a mounted file holds can be used, 0 while what was in force before stays.",
+            ["file"],
+        )
+        self.definition_differences = self._gauge(
+            "crmflow_definition_differences",
+            "Fields of a kind that the API server's definition lacks (missing), or that this version does "
+            "not know (unknown).",
+            ["kind", "difference"],
+        )
+        self.clock_ahead_seconds = self._gauge(
+            "crmflow_clock_ahead_seconds",
+            "By how much the operator's count of time is ahead since the system's clock was set back.",
         )
         self.secret_watch_age_seconds = self._gauge(
             "crmflow_secret_watch_age_seconds", "Time since the watch of Secrets last connected."
@@ -145,7 +187,7 @@ class Metrics:
 
     def remote_call(self, service: str, operation: str, status: str, seconds: float) -> None:
         """Count one remote call; handed to the HTTP client as its observer."""
-        tally.count(operation)
+        call_counter.count(operation)
         self.remote_calls.labels(service, operation, status).inc()
         self.remote_call_seconds.labels(service).observe(seconds)
 

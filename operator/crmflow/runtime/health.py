@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from crmflow.clock import Clock
-from crmflow.runtime.queue import WorkQueue
-from crmflow.runtime.secrets import WATCH_SECONDS, SecretWatch
+from crmflow.runtime.controller.queue import WorkQueue
+from crmflow.runtime.controller.secrets import WATCH_SECONDS, SecretWatch
 
 Check = Callable[[], str | None]
 """None while all is well, else what is wrong, for the person who reads why a Pod was restarted."""

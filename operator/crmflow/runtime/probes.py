@@ -10,6 +10,7 @@ from pathlib import Path
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST
 
+from crmflow.environment import SettingError, reason
 from crmflow.runtime.health import Check
 
 BACKLOG = 128
@@ -47,6 +48,7 @@ class ProbeServer:
         """``metrics`` gives them as text; ``is_ready`` None, or what is still waited for. ``checks`` may
         grow.
         """
+        self._listen = listen
         host, _, port = listen.rpartition(":")
         self._host, self._port = host.strip("[]"), int(port)
         self._text = metrics
@@ -55,7 +57,7 @@ class ProbeServer:
         self._runner: web.AppRunner | None = None
 
     async def start(self, address_file: str | None = None) -> None:
-        """Listen; write the bound address into ``address_file`` if there is one. Raises OSError."""
+        """Listen; write the bound address into ``address_file`` if there is one. Raises SettingError."""
         app = web.Application()
         app.add_routes(
             [
@@ -66,14 +68,22 @@ class ProbeServer:
         )
         self._runner = web.AppRunner(app, access_log=None)
         await self._runner.setup()
-        listener = listening_socket(self._host, self._port)
+        try:
+            listener = listening_socket(self._host, self._port)
+        except (OSError, UnicodeError) as error:  # UnicodeError: a name that can't be one of a host
+            raise SettingError("CRMFLOW_LISTEN", self._listen, *_explain(error)) from None
         await web.SockSite(self._runner, listener, backlog=BACKLOG).start()
         if address_file:
             host, port = listener.getsockname()[:2]
-            temporary = Path(f"{address_file}.tmp")
-            shown = f"[{host}]" if ":" in host else host
-            temporary.write_text(f"{shown}:{port}")  # noqa: ASYNC240 - a few bytes, once
-            temporary.rename(address_file)  # noqa: ASYNC240
+            try:
+                _replace(Path(address_file), f"[{host}]:{port}" if ":" in host else f"{host}:{port}")
+            except OSError as error:
+                raise SettingError(
+                    "CRMFLOW_LISTEN_FILE",
+                    address_file,
+                    f"the address can't be written there: {reason(error)}",
+                    "Name a file in a directory that exists and can be written, or leave it out",
+                ) from None
 
     async def stop(self) -> None:
         """Close the listener."""
@@ -90,3 +100,21 @@ class ProbeServer:
 
     async def _metrics(self, _: web.Request) -> web.Response:
         return web.Response(body=self._text(), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+
+def _replace(path: Path, text: str) -> None:
+    temporary = path.with_name(f"{path.name}.tmp")
+    temporary.write_text(text)
+    temporary.rename(path)
+
+
+def _explain(error: OSError | UnicodeError) -> tuple[str, str]:
+    """Why there is no listening there, and what to do."""
+    # No errno, or a negative one: a name that DNS does not know, or that can't be one.
+    if isinstance(error, UnicodeError) or (error.errno or -1) < 0 or error.errno == errno.EADDRNOTAVAIL:
+        return "this machine has no such address", "Give one that it has, or :PORT for all of them"
+    if error.errno == errno.EADDRINUSE:
+        return "another process listens there", "Stop it, or choose another port"
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return "this process may not listen there", "Choose a port above 1023"
+    return reason(error), "Choose another address"

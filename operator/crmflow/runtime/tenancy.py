@@ -7,8 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from crmflow.clock import Clock
-from crmflow.mounted import MountedFile
-from crmflow.reconcile.tenancy import TenancyList
+from crmflow.reconcile.core.tenancy import TenancyList
+from crmflow.reloading import ReloadedFile
 
 LOOK_SECONDS = 5.0
 """How often the file is looked at; a kubelet brings a changed ConfigMap within about a minute."""
@@ -20,7 +20,7 @@ class Tenancy:
     """The list in force. A file that never was usable allows nothing: a typing error must not open doors."""
 
     def __init__(self, path: Path, clock: Clock, changed: Callable[[], None]) -> None:
-        self._file = MountedFile(path, TenancyList, "tenancy list", log)
+        self._file = ReloadedFile(path, TenancyList, "tenancy list (CRMFLOW_TENANCY)", log)
         self._clock = clock
         self._changed = changed
 
@@ -28,6 +28,11 @@ class Tenancy:
         """Whether ``namespace`` may use the sandbox, as the file says now."""
         current = self._file.current()
         return current is not None and current.allows(namespace, organization, sandbox)
+
+    @property
+    def usable(self) -> bool:
+        """False while the file can't be used."""
+        return self._file.usable
 
     async def run(self) -> None:
         """Look at the file for ever, and tell when another list is in force."""

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 import pytest
 
+from crmflow.http.errors import ErrorClass, RemoteError
 from crmflow.observability import logs, redaction
 from crmflow.observability.redaction import register
 
@@ -65,7 +66,7 @@ def test_json_is_one_object_a_line(capture: Capture) -> None:
     assert second["event"] == "second"
 
 
-def test_text_is_for_people_and_has_no_colours(capture: Capture) -> None:
+def test_text_is_for_people_and_has_no_colors(capture: Capture) -> None:
     stream = capture("text")
     logging.getLogger("crmflow.test").warning("a line", extra={"step": "settle"})
     line = stream.getvalue()
@@ -196,6 +197,25 @@ def test_a_redacted_json_line_is_still_json(capture: Capture, way: Callable[[str
     way(f'client_secret="{SECRET}"')
     for line in stream.getvalue().splitlines():
         assert json.loads(line)["logger"] == "t"
+
+
+@pytest.mark.parametrize("log_format", ["json", "text"])
+def test_status_and_code_of_a_refused_token_stay(capture: Capture, log_format: str) -> None:
+    stream = capture(log_format)
+    error = RemoteError(
+        "IMS",
+        "token",
+        ErrorClass.TERMINAL,
+        "PlatformCredentialsRejected",
+        "Adobe does not accept the client id or secret",
+        status=400,
+        code="invalid_client",
+    )
+    logging.getLogger("t").warning("%s", error)
+    logging.getLogger("t").warning("IMS token: answered %d %s", 400, "invalid_client")
+    assert "IMS token: 400 invalid_client: Adobe does not accept" in stream.getvalue()
+    assert "IMS token: answered 400 invalid_client" in stream.getvalue()
+    assert redaction.MASK not in stream.getvalue()
 
 
 async def test_what_is_worked_on_is_named_in_every_record_meanwhile(capture: Capture) -> None:

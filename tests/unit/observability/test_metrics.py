@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from crmflow.observability import tally
+from crmflow.observability import call_counter
 from crmflow.observability.metrics import Metrics
 from hack.generators.metrics import metrics_page
 
@@ -41,9 +41,9 @@ async def test_a_tally_counts_its_own_calls_and_those_of_its_tasks() -> None:
         metrics.remote_call("FlowService", operation, "200", 0.1)
 
     await call("before")
-    with tally.counting() as outer:
+    with call_counter.counting() as outer:
         await asyncio.gather(call("flows.list"), asyncio.create_task(call("flows.list")))
-        with tally.counting() as inner:
+        with call_counter.counting() as inner:
             await call("sandboxes")
     await call("after")
     assert outer == {"flows.list": 2}

@@ -7,13 +7,19 @@ from __future__ import annotations
 import asyncio
 import copy
 from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from typing import Any, cast
 
 from crmflow.api.kinds import Kind
 from crmflow.clock import Clock
-from crmflow.runtime.kube import FINALIZER, Kubernetes, NotFoundError, StaleError, StoredSecret
+from crmflow.observability.metrics import Metrics
+from crmflow.runtime.controller.served_namespaces import ServedNamespaces
+from crmflow.runtime.kubernetes.client import FINALIZER, Kubernetes, LeaseSnapshot, StoredSecret
+from crmflow.runtime.kubernetes.errors import NotFoundError, StaleError
+from crmflow.runtime.kubernetes.events import EventRecorder
 
 START = 1_760_000_000.0
+INSTALLATION = "crmflow-system/crmflow"
 
 
 class JumpingClock(Clock):
@@ -56,6 +62,18 @@ async def settle() -> None:
         await asyncio.sleep(0)
 
 
+@asynccontextmanager
+async def recording(events: EventRecorder) -> AsyncIterator[None]:
+    """While what is recorded is written."""
+    task = asyncio.create_task(events.run())
+    try:
+        yield
+        await settle()
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
 def make_object(
     kind: str = "CRMDataflow",
     name: str = "contacts",
@@ -88,8 +106,9 @@ def make_object(
 
 
 def ready(status: str, generation: int = 1) -> dict[str, Any]:
-    """A status with that Ready condition."""
+    """A status with that Ready condition, as this installation writes it."""
     return {
+        "servedBy": INSTALLATION,
         "observedGeneration": generation,
         "conditions": [
             {
@@ -104,6 +123,11 @@ def ready(status: str, generation: int = 1) -> dict[str, Any]:
     }
 
 
+def serving(*names: str) -> ServedNamespaces:
+    """Namespaces to serve, all of them if none is named."""
+    return ServedNamespaces(names, Metrics(), lambda _: None)
+
+
 class FakeKubernetes:
     """One object and some Secrets. ``errors`` are raised by the next calls of that name, in order; None lets
     a call through.
@@ -113,11 +137,18 @@ class FakeKubernetes:
         self.stored = copy.deepcopy(obj)
         self.secrets: dict[tuple[str, str], tuple[str, dict[str, str]]] = {}
         self.own_secrets: dict[tuple[str, str], dict[str, Any]] = {}
+        self.leases: dict[str, LeaseSnapshot] = {}
+        """Holder and version."""
         self.errors: dict[str, list[Exception | None]] = {}
         self.calls: list[str] = []
         self.statuses: list[dict[str, Any]] = []
         self.written_events: list[tuple[str, str, dict[str, Any]]] = []
         self.watch_events: list[list[tuple[str, dict[str, Any]] | Exception]] = []
+        self.kept: dict[str, Any] = {}
+        """What another field manager owns in status: an apply leaves it there."""
+        self.events_pass = asyncio.Event()
+        """While it is not set, no Event is answered."""
+        self.events_pass.set()
         self.on_apply: Callable[[], None] | None = None
         """Called while a status is on its way."""
 
@@ -125,6 +156,10 @@ class FakeKubernetes:
     def port(self) -> Kubernetes:
         """As the code under test wants it."""
         return cast(Kubernetes, self)
+
+    async def read_lease(self, namespace: str, name: str) -> LeaseSnapshot | None:
+        self._call("read_lease")
+        return self.leases.get(f"{namespace}/{name}")
 
     async def get(self, kind: Kind, namespace: str, name: str) -> dict[str, Any]:
         self._call("get")
@@ -137,6 +172,15 @@ class FakeKubernetes:
         if self.on_apply is not None:
             self.on_apply()
         self.statuses.append(copy.deepcopy(dict(status)))
+        kept = copy.deepcopy(self.kept)
+        conditions = [*status["conditions"], *kept.pop("conditions", ())]
+        return self._store(status={**kept, **status, "conditions": conditions})
+
+    async def replace_status(
+        self, kind: Kind, obj: Mapping[str, Any], status: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        self._call("replace_status")
+        self.kept = {}
         return self._store(status=dict(status))
 
     async def add_finalizer(self, kind: Kind, obj: Mapping[str, Any]) -> dict[str, Any]:
@@ -146,6 +190,12 @@ class FakeKubernetes:
     async def remove_finalizer(self, kind: Kind, obj: Mapping[str, Any]) -> dict[str, Any]:
         self._call("remove_finalizer")
         return self._store(finalizers=[])
+
+    async def delete(self, kind: Kind, obj: Mapping[str, Any]) -> None:
+        self._call("delete")
+        if self._object()["metadata"]["resourceVersion"] != obj["metadata"]["resourceVersion"]:
+            raise StaleError("409", 409)
+        self.stored = None
 
     async def read_secret(self, namespace: str, name: str) -> tuple[str, dict[str, str]]:
         self._call("read_secret")
@@ -206,6 +256,7 @@ class FakeKubernetes:
             yield event
 
     async def apply_event(self, namespace: str, name: str, body: Mapping[str, Any]) -> None:
+        await self.events_pass.wait()
         self._call("apply_event")
         self.written_events.append((namespace, name, copy.deepcopy(dict(body))))
 

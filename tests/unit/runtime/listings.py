@@ -8,21 +8,22 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from crmflow.aep.listings import Collection, Listed
-from crmflow.aep.models import Run, Sandbox
+from crmflow.aep.collection import AnyCollection, OfSpec, Selection, StartedAfter, WithIds
+from crmflow.aep.flow_service import FLOWS, INVENTORIED, RUNS
+from crmflow.aep.models import Listed, Run, Sandbox
+from crmflow.aep.sandboxes import SANDBOXES
 from crmflow.api.crmdataflow import Frequency, Schedule
-from crmflow.observability import tally
+from crmflow.http.errors import RemoteError
+from crmflow.observability import call_counter
 from crmflow.reconcile.dataflow.runs import RunRecord, last_run
-from crmflow.reconcile.identity import Identity
-from crmflow.reconcile.offer import FLOW_SPEC_ID
-from crmflow.runtime.claims import Claim, Known
-from crmflow.runtime.inventory import SandboxInventory
-from crmflow.runtime.keys import Key
-from crmflow.transport.errors import RemoteError
+from crmflow.reconcile.external.identity import Identity
+from crmflow.reconcile.sources.platform_source import PlatformSource
+from crmflow.runtime.controller.keys import Key
+from crmflow.runtime.inventory.ownership import OwnedObject, Ownership, Recorded
+from crmflow.runtime.inventory.sandbox import SandboxInventory
 from tests.unit.runtime.fakes import START, JumpingClock
 
 GRACE = 60.0
-FLOWS, CONNECTIONS = Collection.FLOWS, Collection.CONNECTIONS
 IDENTITY = Identity("test", "CRMDataflow", "crm", "contacts", "uid-1")
 KEY = Key("CRMDataflow", "crm", "contacts")
 
@@ -31,59 +32,58 @@ class FakeListings:
     """Answers with what it holds; counts what it is asked for, and can be held up or made to fail."""
 
     def __init__(self) -> None:
-        self.held: dict[Collection, dict[str, Listed]] = {collection: {} for collection in Collection}
+        self.held: dict[AnyCollection, dict[str, Listed]] = {collection: {} for collection in INVENTORIED}
         self.unlisted: set[str] = set()
         """Ids that exist and that listings by specification lack."""
         self.sandbox_list = [Sandbox("prod", "active", "production", "VA7", START - 1_000_000.0)]
         self.runs: list[Run] = []
         self.runs_error: RemoteError | None = None
+        self.ids_error: RemoteError | None = None
         self.asked: list[tuple[str, Any]] = []
-        self.errors: dict[Collection, RemoteError] = {}
+        self.errors: dict[AnyCollection, RemoteError] = {}
         self.open = asyncio.Event()
         self.open.set()
 
-    async def list_by_spec(self, collection: Collection, spec_id: str) -> Sequence[Listed]:
-        self._ask(collection.value, spec_id, "flows.list")
-        await self.open.wait()
-        if collection in self.errors:
-            raise self.errors[collection]
-        return [item for item in self.held[collection].values() if item.id not in self.unlisted]
-
-    async def list_by_ids(self, collection: Collection, ids: tuple[str, ...]) -> Sequence[Listed]:
-        self._ask("ids", ids, "flows.list")
-        return [item for item in self.held[collection].values() if item.id in ids]
-
-    async def runs_since(self, since: float) -> Sequence[Run]:
-        self._ask("runs", since, "runs.list")
-        if self.runs_error is not None:
-            raise self.runs_error
-        return [run for run in reversed(self.runs) if (run.started_at or 0.0) > since]
-
-    async def runs_by_ids(self, ids: tuple[str, ...]) -> Sequence[Run]:
-        self._ask("runs by ids", ids, "runs.list")
-        return [run for run in self.runs if run.id in ids]
-
-    async def sandboxes(self) -> Sequence[Sandbox]:
-        self._ask("sandboxes", None, "sandboxes")
+    async def list(self, collection: AnyCollection, selection: Selection = None) -> Sequence[Any]:
+        call_counter.count(f"{collection}.list")
+        match selection:
+            case StartedAfter(since):
+                self.asked.append(("runs", since))
+                if self.runs_error is not None:
+                    raise self.runs_error
+                return [run for run in reversed(self.runs) if (run.started_at or 0.0) > since]
+            case WithIds(ids) if collection is RUNS:
+                self.asked.append(("runs by ids", ids))
+                return [run for run in self.runs if run.id in ids]
+            case WithIds(ids):
+                self.asked.append(("ids", ids))
+                if self.ids_error is not None:
+                    error, self.ids_error = self.ids_error, None
+                    raise error
+                return [item for item in self.held[collection].values() if item.id in ids]
+            case OfSpec(spec_id):
+                self.asked.append((collection.name, spec_id))
+                await self.open.wait()
+                if collection in self.errors:
+                    raise self.errors[collection]
+                return [item for item in self.held[collection].values() if item.id not in self.unlisted]
+        assert collection is SANDBOXES
+        self.asked.append(("sandboxes", None))
         return self.sandbox_list
 
-    def _ask(self, what: str, about: Any, operation: str) -> None:
-        self.asked.append((what, about))
-        tally.count(operation)
-
-    def hold(self, collection: Collection, item: Listed) -> Listed:
+    def hold(self, collection: AnyCollection, item: Listed) -> Listed:
         """Have the sandbox hold ``item``."""
         self.held[collection][item.id] = item
         return item
 
-    def change(self, collection: Collection, remote_id: str, **fields: Any) -> None:
+    def change(self, collection: AnyCollection, remote_id: str, **fields: Any) -> None:
         """Have an object change."""
         self.held[collection][remote_id] = replace(self.held[collection][remote_id], **fields)
 
     @property
     def listings(self) -> int:
         """How many complete listings were begun."""
-        return sum(1 for what, _ in self.asked if what == FLOWS.value)
+        return sum(1 for what, _ in self.asked if what == FLOWS.name)
 
 
 def listed(remote_id: str, slot: str = "flow", *, identity: Identity = IDENTITY, **fields: Any) -> Listed:
@@ -107,38 +107,47 @@ def record(run: Run | None) -> RunRecord:
     return replace(fresh, said=fresh.judge(last, datetime.fromtimestamp(START, UTC)))
 
 
-class Stage:
+class Harness:
     """An inventory over a fake sandbox, and what the cluster knows of it."""
 
     def __init__(self) -> None:
         self.clock = JumpingClock()
         self.client = FakeListings()
-        self.known = Known()
+        self.owned = Ownership()
+        self.all_there_at: float | None = None
+        self.accepted: frozenset[str] = frozenset()
+        members: Any = self
+        source = PlatformSource(self.clock)
         self.inventory = SandboxInventory(
-            "prod",
-            self.client,
-            self.clock,
-            START,
-            GRACE,
-            lambda: self.known,
-            self.claimant,
-            lambda: FLOW_SPEC_ID,
+            "prod", self.client, self.clock, members, START, GRACE, lambda: source.listed("org", "prod")
         )
 
-    def claimant(self, remote_id: str) -> Key | None:
-        """The resource that records the object."""
-        return next((claim.key for claim in self.known.claims if claim.id == remote_id), None)
+    # As ``ScopeMembers`` answers
 
-    def claim(self, *ids: str, collection: Collection = FLOWS, run: Run | None = None) -> None:
+    def ownership(self) -> Ownership:
+        return self.owned
+
+    def recorded(self) -> Recorded:
+        return Recorded(self.owned.objects, self.all_there_at)
+
+    def accepted_losses(self) -> frozenset[str]:
+        return self.accepted
+
+    def owner_of(self, remote_id: str) -> Key | None:
+        return next((owned.owner for owned in self.owned.objects if owned.id == remote_id), None)
+
+    # What happens
+
+    def own(self, *ids: str, collection: AnyCollection = FLOWS, run: Run | None = None) -> None:
         """The sandbox holds flows, and a resource of its own records each of them."""
-        claims, owners = list(self.known.claims), dict(self.known.owners)
+        objects, lookup_keys = list(self.owned.objects), dict(self.owned.lookup_keys)
         for remote_id in ids:
             identity = replace(IDENTITY, name=remote_id)
             key = Key("CRMDataflow", "crm", remote_id)
             self.client.hold(collection, listed(remote_id, identity=identity, last_run=run))
-            claims.append(Claim(key, collection, remote_id, record(run)))
-            owners[identity.key("flow")] = key
-        self.known = replace(self.known, claims=tuple(claims), owners=owners)
+            objects.append(OwnedObject(key, collection, remote_id, record(run)))
+            lookup_keys[identity.key("flow")] = key
+        self.owned = replace(self.owned, objects=tuple(objects), lookup_keys=lookup_keys)
 
     def lose(self, *ids: str) -> None:
         """Somebody deletes flows."""
@@ -146,9 +155,10 @@ class Stage:
             del self.client.held[FLOWS][remote_id]
 
     async def poll(self) -> tuple[dict[str, bool], list[str]]:
-        """Name of each resource that is woken, and whether it is to compare everything; ids of objects that
-        nobody knows.
+        """Name of each resource that is to be reconciled, and whether it is to compare everything; ids of
+        objects that nobody owns.
         """
         self.clock.jump(300.0)
-        findings, unknown = await self.inventory.poll()
-        return {finding.key.name: finding.recheck for finding in findings}, [item.id for item in unknown]
+        changes = await self.inventory.poll()
+        requests = {request.key.name: request.recheck for request in changes.requests}
+        return requests, [item.id for item in changes.unowned]

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
+from crmflow.runtime import app
 from crmflow.runtime.app import Application
-from crmflow.runtime.kube import Kubernetes, KubernetesError
+from crmflow.runtime.controller.initial_sync import InitialSync
+from crmflow.runtime.controller.served_namespaces import Operation, ServedNamespaces
+from crmflow.runtime.kubernetes.client import Kubernetes
+from crmflow.runtime.kubernetes.errors import KubernetesError
 from crmflow.settings import Settings
-from tests.unit.runtime.fakes import JumpingClock
+from tests.unit.runtime.fakes import JumpingClock, serving, settle
 
 
 class Cluster(Kubernetes):
@@ -50,3 +56,37 @@ async def test_where_that_may_not_be_read_the_setting_is_asked_for() -> None:
 async def test_an_api_server_that_does_not_answer_is_waited_for() -> None:
     with pytest.raises(KubernetesError):
         await application().instance(Cluster(KubernetesError("timed out")))
+
+
+class Shelves(InitialSync):
+    """An initial sync of one namespace, which may or may not be listed."""
+
+    def __init__(self, served: ServedNamespaces) -> None:
+        self.served = served
+        self.refused = True
+        self.taken = 0
+
+    async def run(self) -> None:
+        self.taken += 1
+        if self.refused:
+            self.served.note_refused("crm", Operation.LIST, KubernetesError("403 Forbidden: no", 403))
+        else:
+            self.served.note_allowed("crm", Operation.LIST)
+
+
+async def test_a_standby_that_comes_to_lead_while_nothing_can_be_listed_is_ready_again_afterwards(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(app, "RETRY_SECONDS", 0.0)
+    operator, served = application(), serving("crm")
+    initial_sync = Shelves(served)
+    assert operator.waiting_for == "the API server"
+    for _ in ("at the start", "once elected"):
+        filling = asyncio.create_task(operator.fill(initial_sync, served))
+        await settle()
+        assert initial_sync.taken > 1
+        assert "403 Forbidden: no" in (operator.waiting_for or "")
+        initial_sync.refused = False
+        assert await filling
+        assert operator.waiting_for is None
+        initial_sync.refused, initial_sync.taken = True, 0

@@ -10,7 +10,10 @@ import httpx
 import pytest
 
 from crmflow.observability.metrics import Metrics
-from crmflow.reconcile.decide import Priority
+from crmflow.reconcile.core.decide import Priority
+from crmflow.runtime.controller.keys import Key
+from crmflow.runtime.controller.queue import WorkQueue
+from crmflow.runtime.controller.secrets import RECONNECT_SECONDS, SecretReader, SecretWatch
 from crmflow.runtime.health import (
     LAG_LIMIT_SECONDS,
     QUEUE_LIMIT_SECONDS,
@@ -21,12 +24,9 @@ from crmflow.runtime.health import (
     queue_moves,
     watches_connect,
 )
-from crmflow.runtime.keys import Key
-from crmflow.runtime.kube import KubernetesError
+from crmflow.runtime.kubernetes.errors import KubernetesError
 from crmflow.runtime.probes import ProbeServer
-from crmflow.runtime.queue import WorkQueue
-from crmflow.runtime.secrets import RECONNECT_SECONDS, SecretReader, SecretWatch
-from tests.unit.runtime.fakes import FakeKubernetes, JumpingClock, settle
+from tests.unit.runtime.fakes import FakeKubernetes, JumpingClock, serving, settle
 
 FLOW, LEADS = Key("CRMDataflow", "crm", "contacts"), Key("CRMDataflow", "crm", "leads")
 
@@ -45,6 +45,7 @@ class Patient:
             self.clock,
             self.watching,
             None,
+            serving(),
             lambda *_: None,
         )
         self.waiting_for: str | None = None

@@ -86,3 +86,20 @@ async def test_it_tells_of_another_list_and_of_nothing_else(tmp_path: Path) -> N
     assert told == [1]
     assert set(clock.asked) == {LOOK_SECONDS}
     running.cancel()
+
+
+def test_whether_the_file_can_be_used_shows(tmp_path: Path) -> None:
+    path = tmp_path / "tenancy.json"
+    _exchange(path, {"tenants": [ENTRY]})
+    tenancy = _tenancy(path)
+    for content, usable in (
+        ({"tenants": [ENTRY]}, True),
+        ({"tenants": [{}]}, False),
+        ({"tenants": []}, True),
+    ):
+        _exchange(path, content)
+        tenancy.allows(*WHAT)
+        assert tenancy.usable is usable
+    path.unlink()
+    tenancy.allows(*WHAT)
+    assert not tenancy.usable

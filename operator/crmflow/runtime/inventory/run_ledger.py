@@ -1,0 +1,105 @@
+"""The last run of each flow of a sandbox, from one listing of runs per poll.
+
+The listing asks for the runs that began since the one before, with an overlap: a run shows only some time
+after it began. What it can't show is read by id, many at a time: a run that is known to go on and began
+earlier, and one of which so far only its flow tells.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Protocol, TypeVar
+
+from crmflow.aep.collection import Collection, Selection, StartedAfter, WithIds
+from crmflow.aep.flow_service import RUNS
+from crmflow.aep.models import Run
+from crmflow.clock import Clock
+from crmflow.http.errors import RemoteError
+from crmflow.reconcile.core.decide import FAILURES_BEFORE_NOT_READY
+from crmflow.reconcile.core.outcome import is_refusal
+
+OVERLAP_SECONDS = 900.0
+"""How long a run may take to show up in listings, clocks that differ and a crash of ours included."""
+FIRST_LOOK_SECONDS = 86400.0
+"""How far back the first listing goes where no run is known at all; older ones are known to their flows."""
+
+
+L = TypeVar("L")
+
+
+class ListingClient(Protocol):
+    """What is asked of a sandbox here. May raise RemoteError."""
+
+    async def list(self, collection: Collection[Any, L], selection: Selection = None) -> Sequence[L]: ...
+
+
+class RunLedger:
+    """The last runs of the flows that the cluster knows. Nothing of it has to outlive the process: what an
+    earlier one has seen stands in the resources' status.
+    """
+
+    def __init__(self, client: ListingClient, clock: Clock) -> None:
+        self._client = client
+        self._clock = clock
+        self._last: dict[str, Run] = {}
+        self._listed_at: float | None = None
+        self._asked: set[tuple[str, str]] = set()
+        self._failures = 0
+        self._error: RemoteError | None = None
+
+    def last_run(self, flow_id: str) -> Run | None:
+        """The flow's last run; None if it has none, or before the first listing."""
+        return self._last.get(flow_id)
+
+    @property
+    def unread(self) -> RemoteError | None:
+        """Why runs can't be listed: a refusal at once, anything else when it has lasted for some polls."""
+        error = self._error
+        lasts = error is not None and (is_refusal(error) or self._failures >= FAILURES_BEFORE_NOT_READY)
+        return error if lasts else None
+
+    async def read(self, flows: set[str], told: Iterable[Run]) -> None:
+        """Bring it up to date for ``flows``. ``told`` is what statuses and flows say of their last runs.
+        Raises RemoteError.
+        """
+        try:
+            await self._read(flows, told)
+        except RemoteError as error:
+            self._failures, self._error = self._failures + 1, error
+            raise
+        self._failures, self._error = 0, None
+
+    async def _read(self, flows: set[str], told: Iterable[Run]) -> None:
+        hints = [run for run in told if run.flow_id in flows]
+        begun_at = self._clock.utcnow().timestamp()
+        listed = await self._client.list(RUNS, StartedAfter(self._since(hints)))
+        self._last = {flow: run for flow, run in self._last.items() if flow in flows}
+        self._note(hints)
+        self._note(run for run in reversed(listed) if run.flow_id in flows)
+        unseen = self._incomplete() - {run.id for run in listed}
+        if unseen:
+            found = await self._client.list(RUNS, WithIds(tuple(sorted(unseen))))
+            self._note(run for run in found if run.flow_id in flows)
+        self._listed_at = begun_at
+
+    def _since(self, hints: Sequence[Run]) -> float:
+        now = self._clock.utcnow().timestamp()
+        if self._listed_at is not None:  # later than now, if the clock was wrong then and is right again
+            return min(self._listed_at, now) - OVERLAP_SECONDS
+        begun = [run.started_at for run in hints if run.started_at is not None and run.started_at <= now]
+        return max(begun) - OVERLAP_SECONDS if begun else now - FIRST_LOOK_SECONDS
+
+    def _note(self, runs: Iterable[Run]) -> None:
+        for run in runs:
+            if run.supersedes(self._last.get(run.flow_id)):
+                self._last[run.flow_id] = run
+
+    def _incomplete(self) -> set[str]:
+        """Runs that go on, and runs that ended and were not read since. What could not be read once is not
+        asked for again.
+        """
+        goes_on = {run.id for run in self._last.values() if not run.is_final}
+        ended = {(run.id, run.state) for run in self._last.values() if run.is_final and run.metrics is None}
+        news = ended - self._asked
+        self._asked = ended
+        return goes_on | {run_id for run_id, _ in news}
