@@ -6,10 +6,12 @@ import sys
 import traceback
 
 from crmflow.cli.redacted import RedactedStream
+from crmflow.environment import SettingError, ensure_home
 
 
 def main() -> int:
     """Run the command; the status is 1 for what went wrong, 2 for a wrong command line, 130 for Ctrl-C."""
+    ensure_home()
     # Before anything can fail: a traceback or a usage error may quote what was typed or received.
     sys.stderr = RedactedStream(sys.stderr)
     try:
@@ -26,8 +28,10 @@ def main() -> int:
 
 def _failed(error: Exception) -> int:
     from crmflow.cli.problem import Problem  # with the HTTP client, which --help does without
-    from crmflow.transport.errors import RemoteError
+    from crmflow.http.errors import RemoteError
 
+    if isinstance(error, SettingError):
+        error = Problem(str(error))
     if isinstance(error, (Problem, RemoteError)):
         problem = Problem.of(error)
         sys.stderr.write(f"error: {problem.message}\n")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Awaitable
 from typing import TypeVar
 
@@ -10,10 +11,13 @@ import aiohttp
 from kubernetes.aio.client.exceptions import ApiException
 
 from crmflow.cli.problem import Problem
-from crmflow.observability.redaction import sanitise
+from crmflow.observability.redaction import sanitize
 
 REQUEST_SECONDS = 30.0
 """How long one request may take."""
+
+# What stands between the rights and the storage: quotas, Pod Security and such; policies and webhooks.
+_ADMISSION = re.compile(r'is forbidden: (?!User ")|denied (?:the )?request')
 
 T = TypeVar("T")
 
@@ -33,14 +37,26 @@ async def call(request: Awaitable[T], what: str) -> T | None:
     except ApiException as error:
         if error.status == 404:
             return None
-        message = f"the API server refused {what}: {_message(error)}"
-        if error.status in (401, 403):
-            raise ForbiddenError(message, "Ask whoever manages the namespace for this right") from None
-        raise Problem(message) from None
+        raise _refusal(error, what) from None
     except (aiohttp.ClientError, TimeoutError) as error:
         raise UnansweredError(
             f"the API server did not answer ({type(error).__name__})", "Check it with `kubectl cluster-info`"
         ) from None
+
+
+def _refusal(error: ApiException, what: str) -> Problem:
+    """A status code has several causes, which the API server's words tell apart."""
+    words = _message(error)
+    message = f"the API server refused {what}: {words}"
+    if error.status == 403 and not _ADMISSION.search(words):
+        return ForbiddenError(message, "Ask whoever manages the namespace for this right")
+    if error.status == 401 and not _ADMISSION.search(words):
+        return Problem(
+            message, "Log in to the cluster again: it does not accept the kubeconfig's credentials"
+        )
+    if error.status in (400, 401, 403, 413, 422):
+        return Problem(message, "A policy, a webhook or a quota says so: ask whoever runs the cluster")
+    return Problem(message)
 
 
 def _message(error: ApiException) -> str:
@@ -49,4 +65,4 @@ def _message(error: ApiException) -> str:
         text = str(status["message"])
     except (TypeError, ValueError, KeyError):
         text = str(error.reason or "")
-    return f"{error.status} {sanitise(text)}"
+    return f"{error.status} {sanitize(text, 512, keep_end=True)}"

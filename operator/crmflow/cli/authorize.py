@@ -17,8 +17,9 @@ from crmflow.cli.exchange import Exchange
 from crmflow.cli.options import AuthorizeOptions
 from crmflow.cli.problem import Problem
 from crmflow.cli.redirect import DEFAULT_REDIRECT_URI, RedirectUri
-from crmflow.cli.secret import StoredSecret
+from crmflow.cli.secret import SecretContents
 from crmflow.cli.terminal import ask_secret, say
+from crmflow.sentences import every
 from crmflow.settings import parse_duration
 from crmflow.zoho.scopes import DEFAULT_SCOPES, parse_scopes
 
@@ -27,7 +28,7 @@ async def authorize(options: AuthorizeOptions) -> None:
     """Carry the command out. Raises Problem or RemoteError; the Secret is as it was then."""
     given = _scopes(options.scopes)
     seconds = _seconds(options.timeout)
-    cluster = await Cluster.connect(*options.cluster)
+    cluster = await Cluster.connect(options.cluster)
     try:
         connection = await cluster.connection(options.name)
         stored = await _stored(cluster, connection, options)
@@ -54,6 +55,7 @@ async def _obtain(options: AuthorizeOptions, exchange: Exchange, seconds: float)
                 "the grant token is empty",
                 f"Generate a code for the self client with the scopes {','.join(exchange.scopes)}",
             )
+        oauth_client.require_possible("the grant token", code.get_secret_value())
         return await exchange.complete(code, options.redirect_uri)
     uri = RedirectUri.parse(options.redirect_uri or DEFAULT_REDIRECT_URI)
     consent = Consent(exchange, uri, _data_center(options, exchange.connection))
@@ -62,11 +64,13 @@ async def _obtain(options: AuthorizeOptions, exchange: Exchange, seconds: float)
     return await consent.by_redirect(browser=options.browser, seconds=seconds)
 
 
-async def _stored(cluster: Cluster, connection: Connection, options: AuthorizeOptions) -> StoredSecret | None:
+async def _stored(
+    cluster: Cluster, connection: Connection, options: AuthorizeOptions
+) -> SecretContents | None:
     try:
         return await cluster.secret(connection.zoho_secret)
     except ForbiddenError:
-        # Who brings the client along need not be able to read what is there.
+        # With the client given on the command line, the Secret need not be readable.
         if options.client_id is None or options.client_secret_file is None:
             raise
         return None
@@ -93,4 +97,4 @@ def _data_center(options: AuthorizeOptions, connection: Connection) -> DataCente
     try:
         return DataCenter(options.client_data_center.upper())
     except ValueError:
-        raise Problem(f"--client-data-center must be one of {', '.join(DataCenter)}") from None
+        raise Problem(f"--client-data-center must be one of {every(DataCenter)}") from None

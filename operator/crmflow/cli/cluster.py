@@ -7,14 +7,18 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from kubernetes.aio import client, config
+from kubernetes.aio import client
 from pydantic import SecretStr
 
 from crmflow.api.kinds import GROUP, VERSION, ZOHO_SOURCE_CONNECTION
 from crmflow.cli.api_server import REQUEST_SECONDS, call
 from crmflow.cli.connection import Connection
 from crmflow.cli.problem import Problem
-from crmflow.cli.secret import StoredSecret
+from crmflow.cli.secret import SecretContents
+from crmflow.environment import SettingError
+from crmflow.kubeconfig.access import choose, request_seconds
+from crmflow.kubeconfig.client import api_client
+from crmflow.kubeconfig.options import ClusterOptions
 from crmflow.observability.redaction import register
 
 FIELD_MANAGER = "kubectl-crmflow"
@@ -25,6 +29,9 @@ _SECRET_KEY = re.compile(r"secret|token|password", re.IGNORECASE)
 class Cluster:
     """The calls that the command makes. Each raises Problem when it fails."""
 
+    seconds: float = REQUEST_SECONDS
+    """How long one request may take."""
+
     def __init__(self, api: client.ApiClient, namespace: str) -> None:
         self.api = api
         self._core = client.CoreV1Api(api)
@@ -32,24 +39,18 @@ class Cluster:
         self.namespace = namespace
 
     @classmethod
-    async def connect(cls, kubeconfig: str | None, context: str | None, namespace: str | None) -> Cluster:
-        """The cluster, and unless ``namespace`` is given the namespace, that kubectl itself would take."""
-        configuration = client.Configuration()
+    async def connect(cls, options: ClusterOptions) -> Cluster:
+        """The cluster, the namespace and the identity that kubectl itself would take with these options."""
         try:
-            loader: Any = await config.load_kube_config(  # type: ignore[no-untyped-call]
-                config_file=kubeconfig,
-                context=context,
-                client_configuration=configuration,
-                persist_config=False,
-            )
-            chosen = namespace or loader.current_context["context"].get("namespace") or "default"
-        except Exception:
-            # Not chained and not quoted: the library puts whole entries into its messages, tokens included.
+            seconds = request_seconds(options.request_timeout, REQUEST_SECONDS)
+            access = choose(options)
+            cluster = cls(await api_client(access), access.namespace)
+        except SettingError as error:
             raise Problem(
-                "no cluster: the kubeconfig is missing, has no such context, or can't be used",
-                "Check KUBECONFIG, --kubeconfig and --context; `kubectl cluster-info` must work with them",
+                f"no cluster: {error}", "`kubectl cluster-info` must work with the same options"
             ) from None
-        return cls(client.ApiClient(configuration), chosen)
+        cluster.seconds = seconds
+        return cluster
 
     async def close(self) -> None:
         """Close the connections."""
@@ -64,7 +65,7 @@ class Cluster:
                 self.namespace,
                 ZOHO_SOURCE_CONNECTION.plural,
                 name,
-                _request_timeout=REQUEST_SECONDS,
+                _request_timeout=self.seconds,
             ),
             f'ZohoSourceConnection "{name}"',
         )
@@ -83,17 +84,17 @@ class Cluster:
                 VERSION,
                 self.namespace,
                 ZOHO_SOURCE_CONNECTION.plural,
-                _request_timeout=REQUEST_SECONDS,
+                _request_timeout=self.seconds,
             ),
             "the ZohoSourceConnections",
         )
         items = () if found is None else found["items"]
         return [Connection.of(item) for item in sorted(items, key=lambda item: item["metadata"]["name"])]
 
-    async def secret(self, name: str) -> StoredSecret | None:
+    async def secret(self, name: str) -> SecretContents | None:
         """A Secret, None if it does not exist. Raises ForbiddenError without the right to read it."""
         found: Any = await call(
-            self._core.read_namespaced_secret(name, self.namespace, _request_timeout=REQUEST_SECONDS),
+            self._core.read_namespaced_secret(name, self.namespace, _request_timeout=self.seconds),
             f'Secret "{name}"',
         )
         if found is None:
@@ -105,7 +106,7 @@ class Cluster:
         for key, value in data.items():
             if _SECRET_KEY.search(key):
                 register(value.strip())
-        return StoredSecret(
+        return SecretContents(
             {key: SecretStr(value) for key, value in data.items()},
             next((f"{owner.kind} {owner.name}" for owner in controllers), None),
         )
@@ -134,7 +135,7 @@ class Cluster:
                 field_manager=FIELD_MANAGER,
                 force=True,
                 _content_type="application/apply-patch+yaml",
-                _request_timeout=REQUEST_SECONDS,
+                _request_timeout=self.seconds,
                 **dry,
             ),
             f'Secret "{name}"',

@@ -6,18 +6,23 @@ the form ``word<tab>description`` and a last one with a directive.
 
 from __future__ import annotations
 
-import asyncio
 import os
 import shlex
 import sys
 from contextlib import redirect_stderr
 
-import typer
+from crmflow.environment import ensure_home
 
 _VARIABLE = "_CRMFLOW_COMPLETE"
 _ANYTHING, _NO_FILES = ":0", ":4"
-_TAKE_A_FILE = ("--kubeconfig", "--report", "--client-secret-file")
-_SECONDS = 3.0
+_TAKE_A_FILE = (
+    "--kubeconfig",
+    "--certificate-authority",
+    "--client-certificate",
+    "--client-key",
+    "--report",
+    "--client-secret-file",
+)
 
 
 def main() -> int:
@@ -27,6 +32,7 @@ def main() -> int:
 
     from crmflow.cli.main import app
 
+    ensure_home()
     completion_init()
     *before, last = sys.argv[1:] or [""]
     # fish is the shell whose lines are those that kubectl reads.
@@ -40,26 +46,3 @@ def main() -> int:
     except SystemExit:
         sys.stdout.write(f"{_ANYTHING if before and before[-1] in _TAKE_A_FILE else _NO_FILES}\n")
     return 0
-
-
-def connections(context: typer.Context, incomplete: str) -> list[str]:
-    """Names of the ZohoSourceConnections in the chosen namespace; none if they can't be found out."""
-    from crmflow.cli.problem import Problem
-
-    given = context.params
-    try:
-        names = asyncio.run(_names(given.get("kubeconfig"), given.get("context"), given.get("namespace")))
-    except (Problem, TimeoutError):
-        return []
-    return [name for name in names if name.startswith(incomplete)]
-
-
-async def _names(kubeconfig: str | None, context: str | None, namespace: str | None) -> list[str]:
-    from crmflow.cli.cluster import Cluster
-
-    async with asyncio.timeout(_SECONDS):
-        cluster = await Cluster.connect(kubeconfig, context, namespace)
-        try:
-            return [connection.name for connection in await cluster.connections()]
-        finally:
-            await cluster.close()

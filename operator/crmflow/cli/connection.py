@@ -15,6 +15,9 @@ from crmflow.api.zohosourceconnection import (
     ZohoSourceConnectionStatus,
 )
 from crmflow.cli.problem import Problem
+from crmflow.http.errors import RemoteError
+from crmflow.reconcile.core.refusals import Advisor
+from crmflow.reconcile.sources.causes import Evidence
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,22 @@ class Connection:
                 f'this command can\'t read ZohoSourceConnection "{metadata["name"]}"',
                 "Use a newer kubectl-crmflow",
             ) from error
+
+    @property
+    def advisor(self) -> Advisor:
+        """What to do about refusals."""
+        return Advisor(self.name, self.namespace, self.spec, self.status)
+
+    def evidence(self, own_call: RemoteError | bool = False) -> Evidence:
+        """What the resource tells of a failing connector, and what came of this machine's call to Zoho."""
+        return Evidence(
+            name=self.name,
+            namespace=self.namespace,
+            allow_list=self.status.ip_allow_list,
+            own_call=own_call,
+            caller="This machine",
+            has_params=bool(self.spec.platform.auth_params),
+        )
 
     @property
     def data_center(self) -> DataCenter:

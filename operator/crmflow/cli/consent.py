@@ -8,7 +8,7 @@ from crmflow.cli.exchange import Exchange
 from crmflow.cli.problem import Problem
 from crmflow.cli.redirect import RedirectServer, RedirectUri
 from crmflow.cli.terminal import ask_secret, open_browser, say
-from crmflow.transport.errors import RemoteError
+from crmflow.http.errors import RemoteError
 from crmflow.zoho.consent import authorization_url, callback_parameters, grant_token, new_state
 
 

@@ -8,7 +8,15 @@ from typing import TypeVar
 from crmflow.cli.cluster import Cluster
 from crmflow.cli.connection import Connection
 from crmflow.cli.problem import Problem
-from crmflow.reconcile.credentials import MissingKeysError, PlatformCredentials, SecretData, ZohoCredentials
+from crmflow.reconcile.credentials import (
+    MissingKeysError,
+    PlatformCredentials,
+    SecretData,
+    ZohoCredentials,
+)
+from crmflow.reconcile.secret_values import InvalidValuesError
+from crmflow.reconcile.sources.causes import authorize_command
+from crmflow.sentences import every, naming
 
 C = TypeVar("C")
 
@@ -22,7 +30,7 @@ async def platform_credentials(cluster: Cluster, connection: Connection) -> Plat
 
 async def zoho_credentials(cluster: Cluster, connection: Connection) -> ZohoCredentials:
     """The OAuth client and the grant. Raises Problem likewise."""
-    advice = f"Run `kubectl crmflow authorize {connection.name} -n {connection.namespace}`, which fills it"
+    advice = f"Run `{authorize_command(connection.name, connection.namespace)}`, which fills it"
     name, parse = connection.zoho_secret, ZohoCredentials.from_secret
     return await _read(cluster, name, "spec.zoho.credentialsSecretRef", parse, advice)
 
@@ -37,5 +45,9 @@ async def _read(cluster: Cluster, name: str, field: str, parse: Callable[[Secret
     try:
         return parse(stored.data)
     except MissingKeysError as error:
-        keys = ", ".join(error.keys)
-        raise Problem(f'Secret "{name}" ({field}) lacks a value for {keys}', advice) from None
+        has = naming("It has the keys {}.", sorted(stored.data), none="It is empty.")
+        raise Problem(
+            f'Secret "{name}" ({field}) lacks a value for {every(error.keys)}. {has}', advice
+        ) from None
+    except InvalidValuesError as error:
+        raise Problem(f'in Secret "{name}" ({field}), {error.what}', error.fix) from None

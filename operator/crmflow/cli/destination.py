@@ -11,14 +11,14 @@ from crmflow.cli.cluster import Cluster
 from crmflow.cli.connection import Connection
 from crmflow.cli.oauth_client import OAuthClient
 from crmflow.cli.problem import Problem
-from crmflow.cli.secret import StoredSecret, manifest, with_spelling
+from crmflow.cli.secret import SecretContents, manifest, with_spelling
 
 
 class Destination:
     """The Secret that the connection names; ``print_only`` leaves it to the person to put it there."""
 
     def __init__(
-        self, cluster: Cluster, connection: Connection, stored: StoredSecret | None, *, print_only: bool
+        self, cluster: Cluster, connection: Connection, stored: SecretContents | None, *, print_only: bool
     ) -> None:
         self._cluster = cluster
         self._connection = connection

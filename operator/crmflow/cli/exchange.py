@@ -14,8 +14,8 @@ from crmflow.cli.oauth_client import OAuthClient
 from crmflow.cli.problem import Problem
 from crmflow.cli.terminal import say
 from crmflow.cli.verification import verify
-from crmflow.cli.zoho import Zoho
-from crmflow.transport.errors import RemoteError
+from crmflow.cli.zoho import ZohoClients
+from crmflow.http.errors import RemoteError
 from crmflow.zoho.grants import Grant
 
 
@@ -26,7 +26,7 @@ class Exchange:
     connection: Connection
     client: OAuthClient
     destination: Destination
-    zoho: Zoho
+    zoho: ZohoClients
     scopes: tuple[str, ...]
 
     async def complete(self, code: SecretStr, redirect_uri: str | None) -> list[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from difflib import get_close_matches
 from typing import Any
 
+from crmflow.aep.client import PlatformClient
 from crmflow.aep.models import Column, Preview, Table
 from crmflow.cli.cluster import Cluster
 from crmflow.cli.connection import Connection
@@ -16,6 +17,9 @@ from crmflow.cli.output import write_data, write_table
 from crmflow.cli.platform import sandbox_of
 from crmflow.cli.problem import Problem
 from crmflow.cli.terminal import say
+from crmflow.http.errors import ErrorClass, RemoteError
+from crmflow.reconcile.sources import causes
+from crmflow.sentences import some
 
 COLUMNS_SHOWN = 6
 """Columns of a preview when none are named: what fits on most terminals."""
@@ -24,22 +28,34 @@ NAMES_SHOWN = 5
 
 async def explore(options: ExploreOptions) -> None:
     """Carry the command out. Raises Problem and RemoteError."""
-    cluster = await Cluster.connect(*options.cluster)
+    cluster = await Cluster.connect(options.cluster)
     try:
         connection = await cluster.connection(options.name)
         connection_id = _base_connection(connection)
-        async with sandbox_of(cluster, connection) as platform:
-            tables = await platform.tables(connection_id)
-            if options.table is None:
-                _show_tables(tables, options)
-                return
-            table = _find(options.table, tables)
-            if options.preview:
-                _show_preview(table, await platform.preview(connection_id, table.path), options)
-            else:
-                _show_columns(table, await platform.columns(connection_id, table.path), options)
+        try:
+            async with sandbox_of(cluster, connection) as platform:
+                await _explore(platform, connection_id, options)
+        except RemoteError as error:
+            if error.error_class is ErrorClass.NOT_FOUND or not causes.concerns_source(error):
+                raise
+            raise Problem(
+                f"Platform could not use Zoho CRM: {causes.quoted(error)}",
+                causes.of_a_test(connection.evidence(), error.message),
+            ) from error
     finally:
         await cluster.close()
+
+
+async def _explore(platform: PlatformClient, connection_id: str, options: ExploreOptions) -> None:
+    tables = await platform.tables(connection_id)
+    if options.table is None:
+        _show_tables(tables, options)
+        return
+    table = _find(options.table, tables)
+    if options.preview:
+        _show_preview(table, await platform.preview(connection_id, table.path), options)
+    else:
+        _show_columns(table, await platform.columns(connection_id, table.path), options)
 
 
 def _base_connection(connection: Connection) -> str:
@@ -109,7 +125,7 @@ def _chosen(table: Table, columns: tuple[Column, ...], options: ExploreOptions) 
     unknown = [name for name in options.columns if name not in names]
     if unknown:
         raise Problem(
-            f'table "{table.name}" has no column {", ".join(unknown)}',
+            f'table "{table.name}" has no column {some(unknown)}',
             f"Without --preview, `explore {options.name} {table.name}` lists its columns",
         )
     return list(options.columns) or names

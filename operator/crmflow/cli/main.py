@@ -12,15 +12,16 @@ from typing import Annotated
 import typer
 
 from crmflow import __version__
-from crmflow.cli.completion import connections
+from crmflow.cli.connection_names import connection_names
+from crmflow.cli.kubectl import chooses_cluster
 from crmflow.cli.options import (
     AllowlistOptions,
     AuthorizeOptions,
-    ClusterOptions,
     DoctorOptions,
     ExploreOptions,
     Format,
 )
+from crmflow.kubeconfig.options import HERE, ClusterOptions
 
 MOST_ROWS = 100
 
@@ -30,15 +31,9 @@ Name = Annotated[
         metavar="CONNECTION",
         help="The ZohoSourceConnection.",
         show_default=False,
-        autocompletion=connections,
+        autocompletion=connection_names,
     ),
 ]
-Namespace = Annotated[
-    str | None,
-    typer.Option("--namespace", "-n", help="Its namespace. Default: that of the kubeconfig's context."),
-]
-Kubeconfig = Annotated[str | None, typer.Option(help="The kubeconfig file to use.")]
-Context = Annotated[str | None, typer.Option(help="The kubeconfig's context to use.")]
 Output = Annotated[Format | None, typer.Option("--output", "-o", help="Write for programs.")]
 
 app = typer.Typer(
@@ -64,11 +59,9 @@ def _root(
 
 
 @app.command()
+@chooses_cluster
 def authorize(
     name: Name,
-    namespace: Namespace = None,
-    kubeconfig: Kubeconfig = None,
-    context: Context = None,
     redirect_uri: Annotated[
         str | None,
         typer.Option(
@@ -118,6 +111,8 @@ def authorize(
         bool, typer.Option("--browser/--no-browser", help="Open the address, or only show it.")
     ] = True,
     timeout: Annotated[str, typer.Option(help="How long to wait for the consent, such as 90s.")] = "10m",
+    *,
+    cluster: ClusterOptions = HERE,
 ) -> None:
     """Get a Zoho user's consent, and store the grant in the connection's Secret.
 
@@ -128,7 +123,7 @@ def authorize(
     """
     options = AuthorizeOptions(
         name=name,
-        cluster=ClusterOptions(kubeconfig, context, namespace),
+        cluster=cluster,
         redirect_uri=redirect_uri,
         paste=paste,
         grant_token=grant_token,
@@ -146,6 +141,7 @@ def authorize(
 
 
 @app.command()
+@chooses_cluster
 def explore(
     name: Name,
     table: Annotated[
@@ -154,9 +150,6 @@ def explore(
             metavar="TABLE", help="Show this table's columns. Default: list the tables.", show_default=False
         ),
     ] = None,
-    namespace: Namespace = None,
-    kubeconfig: Kubeconfig = None,
-    context: Context = None,
     preview: Annotated[
         bool, typer.Option("--preview", help="Show rows of the table instead of its columns.")
     ] = False,
@@ -167,6 +160,8 @@ def explore(
         str | None, typer.Option(help="Columns that a preview shows, comma-separated.")
     ] = None,
     output: Output = None,
+    *,
+    cluster: ClusterOptions = HERE,
 ) -> None:
     """List the tables and columns that Adobe Experience Platform sees in Zoho CRM.
 
@@ -182,7 +177,7 @@ def explore(
         raise typer.BadParameter("is for --preview", param_hint="--columns")
     options = ExploreOptions(
         name=name,
-        cluster=ClusterOptions(kubeconfig, context, namespace),
+        cluster=cluster,
         table=table,
         preview=preview,
         rows=rows,
@@ -195,6 +190,7 @@ def explore(
 
 
 @app.command()
+@chooses_cluster
 def allowlist(
     name: Annotated[
         str | None,
@@ -202,16 +198,15 @@ def allowlist(
             metavar="CONNECTION",
             help="The ZohoSourceConnection whose sandbox counts. Default: the namespace's only one.",
             show_default=False,
-            autocompletion=connections,
+            autocompletion=connection_names,
         ),
     ] = None,
     region: Annotated[
         str | None, typer.Option(help="The region of the sandbox, such as VA7, instead of a connection.")
     ] = None,
-    namespace: Namespace = None,
-    kubeconfig: Kubeconfig = None,
-    context: Context = None,
     output: Output = None,
+    *,
+    cluster: ClusterOptions = HERE,
 ) -> None:
     """Print the addresses that Zoho's Allowed IPs must contain, one range a line.
 
@@ -227,7 +222,7 @@ def allowlist(
     options = AllowlistOptions(
         name=name,
         region=region,
-        cluster=ClusterOptions(kubeconfig, context, namespace),
+        cluster=cluster,
         output=output,
     )
     from crmflow.cli.allowlist import allowlist as run
@@ -236,6 +231,7 @@ def allowlist(
 
 
 @app.command()
+@chooses_cluster
 def doctor(
     name: Annotated[
         str | None,
@@ -243,12 +239,9 @@ def doctor(
             metavar="CONNECTION",
             help="The ZohoSourceConnection. Default: all of the namespace.",
             show_default=False,
-            autocompletion=connections,
+            autocompletion=connection_names,
         ),
     ] = None,
-    namespace: Namespace = None,
-    kubeconfig: Kubeconfig = None,
-    context: Context = None,
     live: Annotated[
         bool,
         typer.Option(
@@ -265,6 +258,8 @@ def doctor(
         ),
     ] = None,
     output: Output = None,
+    *,
+    cluster: ClusterOptions = HERE,
 ) -> None:
     """Check what a connection needs, and say what to do about what is wrong.
 
@@ -277,7 +272,7 @@ def doctor(
     """
     options = DoctorOptions(
         name=name,
-        cluster=ClusterOptions(kubeconfig, context, namespace),
+        cluster=cluster,
         live=live,
         report=report,
         output=output,

@@ -6,19 +6,26 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from pydantic import ValidationError
+
 from crmflow.clock import Clock
-from crmflow.settings import PREFIX, Settings
-from crmflow.transport.http import HttpClient
-from crmflow.transport.pool import SpreadTransport
+from crmflow.http.client import HttpClient
+from crmflow.http.pool import SpreadTransport
+from crmflow.settings import PREFIX, Settings, setting_errors
 
 # The rest of the operator's settings is no business of a command.
 _ADDRESSES = ("platform_url", "ims_url", "zoho_accounts_url", "zoho_api_url")
 
 
 def addresses() -> Settings:
-    """The real hosts, unless the operator's settings of the same names are set here too."""
+    """The real hosts, unless the operator's settings of the same names are set here, too. Raises
+    SettingError.
+    """
     names = (PREFIX + name.upper() for name in _ADDRESSES)
-    return Settings.from_environment({name: os.environ.get(name, "") for name in names})
+    try:
+        return Settings.from_environment({name: os.environ.get(name, "") for name in names})
+    except ValidationError as error:
+        raise setting_errors(error)[0] from None
 
 
 @asynccontextmanager

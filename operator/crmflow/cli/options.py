@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import NamedTuple
+
+from crmflow.kubeconfig.options import HERE, ClusterOptions
 
 
 class Format(StrEnum):
@@ -12,18 +13,6 @@ class Format(StrEnum):
 
     JSON = "json"
     YAML = "yaml"
-
-
-class ClusterOptions(NamedTuple):
-    """Which cluster and namespace; None is what kubectl itself would take."""
-
-    kubeconfig: str | None = None
-    context: str | None = None
-    namespace: str | None = None
-
-
-HERE = ClusterOptions()
-"""The cluster and namespace of the kubeconfig's context."""
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from crmflow.cli.options import Format
-from crmflow.observability.redaction import sanitise
+from crmflow.observability.redaction import sanitize
 
 CELL_LENGTH = 48
 """Most characters of one value in a table; JSON and YAML hold all of it."""
@@ -44,10 +44,10 @@ def write_table(headers: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     write(render(table, _UNBOUNDED))
 
 
-def render(table: Table, width: int, *, colour: bool = False) -> str:
+def render(table: Table, width: int, *, color: bool = False) -> str:
     """A table as text, no line wider than ``width`` cells."""
     console = Console(
-        width=width, markup=False, emoji=False, highlight=False, no_color=not colour, legacy_windows=False
+        width=width, markup=False, emoji=False, highlight=False, no_color=not color, legacy_windows=False
     )
     with console.capture() as captured:
         console.print(table)
@@ -59,7 +59,7 @@ def cell(value: Any) -> str:
     if value is None:
         return ""
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return sanitise(text, CELL_LENGTH)
+    return sanitize(text, CELL_LENGTH)
 
 
 def _without_control(text: str) -> str:

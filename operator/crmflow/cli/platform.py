@@ -9,17 +9,18 @@ from dataclasses import dataclass
 from pydantic import SecretStr
 
 from crmflow.aep.client import PlatformClient
+from crmflow.aep.gateway import Gateway
 from crmflow.aep.ims import DEFAULT_SCOPES, Ims
 from crmflow.cli.cluster import Cluster
 from crmflow.cli.connection import Connection
 from crmflow.cli.credentials import platform_credentials
 from crmflow.cli.network import addresses, http_client
 from crmflow.clock import Clock
+from crmflow.http.client import HttpClient
 from crmflow.reconcile.credentials import PlatformCredentials
-from crmflow.transport.http import HttpClient
 
 
-class ImsToken:
+class ImsTokenSource:
     """The access token of one credential for as long as a command runs; a ``TokenSource`` of the gateway."""
 
     def __init__(self, ims: Ims, credentials: PlatformCredentials) -> None:
@@ -49,16 +50,16 @@ class Adobe:
     platform_url: str
     clock: Clock
 
-    def token(self, credentials: PlatformCredentials) -> ImsToken:
+    def token(self, credentials: PlatformCredentials) -> ImsTokenSource:
         """A token source; IMS is asked when the token is first needed."""
-        return ImsToken(Ims(self.http, self.ims_url, self.clock), credentials)
+        return ImsTokenSource(Ims(self.http, self.ims_url, self.clock), credentials)
 
     def sandbox(
-        self, connection: Connection, credentials: PlatformCredentials, token: ImsToken
+        self, connection: Connection, credentials: PlatformCredentials, token: ImsTokenSource
     ) -> PlatformClient:
         """The connection's sandbox."""
         platform = connection.spec.platform
-        return PlatformClient(
+        gateway = Gateway(
             self.http,
             self.platform_url,
             platform.organization,
@@ -66,6 +67,7 @@ class Adobe:
             credentials.client_id,
             token,
         )
+        return PlatformClient(gateway)
 
 
 @asynccontextmanager

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from crmflow.transport.errors import RemoteError
+from crmflow import sentences
+from crmflow.http.errors import RemoteError
 
 
 class Problem(Exception):
@@ -21,6 +22,4 @@ class Problem(Exception):
 
 def sentence(text: str) -> str:
     """``text`` with a capital at its beginning and a full stop at its end."""
-    if not text:
-        return ""
-    return text[0].upper() + text[1:] + ("" if text[-1] in ".!?…" else ".")
+    return sentences.sentence(text[:1].upper() + text[1:])

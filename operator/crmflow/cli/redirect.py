@@ -16,7 +16,7 @@ from crmflow.cli import pages
 from crmflow.cli.problem import Problem
 from crmflow.cli.terminal import say
 from crmflow.clock import Clock
-from crmflow.transport.errors import RemoteError
+from crmflow.http.errors import RemoteError
 from crmflow.zoho.consent import answers, callback_parameters
 
 # Zoho compares the whole address with the registered one, so the port is fixed. Nothing well known uses it.

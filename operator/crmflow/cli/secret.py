@@ -13,7 +13,7 @@ KEYS = ("clientId", "clientSecret", "refreshToken")
 
 
 @dataclass(frozen=True)
-class StoredSecret:
+class SecretContents:
     """What a Secret holds. Keys may be spelled in camelCase or in snake_case."""
 
     data: Mapping[str, SecretStr]
@@ -33,7 +33,7 @@ class StoredSecret:
         return _snake(key) if key not in self.data and _snake(key) in self.data else key
 
 
-def with_spelling(values: Mapping[str, SecretStr], stored: StoredSecret | None) -> dict[str, SecretStr]:
+def with_spelling(values: Mapping[str, SecretStr], stored: SecretContents | None) -> dict[str, SecretStr]:
     """``values`` under the keys that the Secret uses already."""
     return {key if stored is None else stored.spelling(key): value for key, value in values.items()}
 

@@ -15,8 +15,9 @@ from pydantic import SecretStr
 from crmflow.api.zohosourceconnection import Environment
 from crmflow.cli.connection import Connection
 from crmflow.cli.problem import Problem, sentence
-from crmflow.transport.errors import RemoteError
-from crmflow.zoho.accounts import AccessToken
+from crmflow.http.errors import RemoteError
+from crmflow.sentences import every, naming
+from crmflow.zoho.accounts import ZohoToken
 from crmflow.zoho.crm import Organization, User, ZohoCRM
 from crmflow.zoho.scopes import VERIFICATION_SCOPES, missing_scopes
 
@@ -35,11 +36,11 @@ class Verified:
         who = f" as {self.user.name} ({self.user.email})" if self.user else ""
         if self.organization is None:
             return f"Zoho CRM is authorized{who}."
-        details = ", ".join(part for part in (self.organization.type, self.organization.edition) if part)
-        return f"Zoho CRM organization {self.organization.name} ({details}) is authorized{who}."
+        traits = naming(" ({})", self.organization.traits, none="")
+        return f"Zoho CRM organization {self.organization.name}{traits} is authorized{who}."
 
 
-async def verify(crm: ZohoCRM, connection: Connection, token: AccessToken, needed: Sequence[str]) -> Verified:
+async def verify(crm: ZohoCRM, connection: Connection, token: ZohoToken, needed: Sequence[str]) -> Verified:
     """Raises Problem if the grant is of no use to ``connection``."""
     warnings: list[str] = []
     # An answer without scopes says nothing about them (zoho.md 1.3).
@@ -48,7 +49,7 @@ async def verify(crm: ZohoCRM, connection: Connection, token: AccessToken, neede
     if not token.scopes:
         warnings.append("Zoho did not say which scopes it granted.")
     if missing:
-        warnings.append(f"Not granted, and needed for checks only: {', '.join(missing)}.")
+        warnings.append(f"Not granted, and needed for checks only: {every(missing)}.")
     organization: Organization | None = None
     try:
         organization = await matching_organization(crm, connection, token.value)
@@ -62,7 +63,7 @@ def _require(missing: Sequence[str], needed: Sequence[str]) -> None:
     lacking = [scope for scope in missing if scope not in VERIFICATION_SCOPES]
     if lacking:
         raise Problem(
-            f"the grant lacks these scopes: {', '.join(lacking)}",
+            f"the grant lacks these scopes: {every(lacking)}",
             f"Authorize anew with all of them: {','.join(needed)}",
         )
 

@@ -16,7 +16,7 @@ from crmflow.zoho.grants import ZohoGrants
 
 
 @dataclass(frozen=True)
-class Zoho:
+class ZohoClients:
     """Hosts, clients and the clock that they go by."""
 
     endpoints: ZohoEndpoints
@@ -27,8 +27,8 @@ class Zoho:
 
 
 @asynccontextmanager
-async def connect() -> AsyncIterator[Zoho]:
-    """The real Zoho, unless the environment names other hosts, which is said aloud."""
+async def connect() -> AsyncIterator[ZohoClients]:
+    """The real Zoho, unless the environment names other hosts, which is printed."""
     settings = addresses()
     endpoints = ZohoEndpoints(settings.zoho_accounts_url, settings.zoho_api_url)
     if endpoints != ZohoEndpoints():
@@ -38,7 +38,7 @@ async def connect() -> AsyncIterator[Zoho]:
         )
     clock = Clock.from_environment()
     async with http_client(clock) as http:
-        yield Zoho(
+        yield ZohoClients(
             endpoints,
             ZohoAccounts(http, endpoints, clock),
             ZohoGrants(http, endpoints, clock),

@@ -17,8 +17,8 @@ from crmflow.cli.doctor.privacy import Privacy
 from crmflow.cli.doctor.resource import check_status
 from crmflow.cli.problem import Problem
 from crmflow.clock import Clock
+from crmflow.http.errors import ErrorClass, RemoteError
 from crmflow.observability.redaction import register
-from crmflow.transport.errors import ErrorClass, RemoteError
 from tests.unit.cli.connections import ORGANIZATION, connection
 
 NOW = "2026-03-01T12:00:00Z"
@@ -53,7 +53,7 @@ def lines(checks: list[Check]) -> list[tuple[str, Level]]:
 
 
 def test_a_ready_connection() -> None:
-    assert lines(check_status(connection(READY), At(0))) == [("worked on", Level.OK), ("Ready", Level.OK)]
+    assert lines(check_status(connection(READY), At(0))) == [("reconciled", Level.OK), ("Ready", Level.OK)]
 
 
 @pytest.mark.parametrize(
@@ -94,14 +94,14 @@ def test_whether_an_operator_works_on_it(
     status: dict[str, Any], metadata: dict[str, Any], level: Level, text: str
 ) -> None:
     found = check_status(connection(status, **metadata), At(30))[0]
-    assert (found.subject, found.level) == ("worked on", level)
+    assert (found.subject, found.level) == ("reconciled", level)
     assert text in found.message.lower()
     assert found.fix
 
 
 def test_one_that_nobody_looks_at_for_a_minute() -> None:
     found = check_status(connection({}, creationTimestamp=NOW), At(61))
-    assert lines(found) == [("worked on", Level.FAILED)]
+    assert lines(found) == [("reconciled", Level.FAILED)]
     assert "CRMFLOW_WATCH_NAMESPACES" in found[0].fix
 
 
@@ -115,9 +115,14 @@ class Fake(Cluster):
         self.api, self.namespace = None, "team"
 
 
-def deployment(replicas: int | None, available: int | None) -> Any:
+BASE_LABELS = {"app.kubernetes.io/name": "crmflow", "crmflow.io/component": "operator"}
+
+
+def deployment(
+    replicas: int | None, available: int | None, name: str = "crmflow", labels: dict[str, str] = BASE_LABELS
+) -> Any:
     return SimpleNamespace(
-        metadata=SimpleNamespace(namespace="crmflow-system", name="crmflow"),
+        metadata=SimpleNamespace(namespace="crmflow-system", name=name, labels=labels),
         spec=SimpleNamespace(replicas=replicas),
         status=SimpleNamespace(available_replicas=available),
     )
@@ -131,10 +136,11 @@ def deployments(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     class Apps:
         def __init__(self, _: object) -> None: ...
 
-        async def list_deployment_for_all_namespaces(self, **_: object) -> Any:
+        async def list_deployment_for_all_namespaces(self, *, label_selector: str, **_: object) -> Any:
             if found and isinstance(found[0], Exception):
                 raise found[0]
-            return SimpleNamespace(items=found)
+            key, _, value = label_selector.partition("=")
+            return SimpleNamespace(items=[one for one in found if one.metadata.labels.get(key) == value])
 
     monkeypatch.setattr(installation.client, "AppsV1Api", Apps)
     return found
@@ -158,6 +164,27 @@ async def test_the_operators_deployment(
     assert found.level is level
     assert "crmflow-system/crmflow" in found.message
     assert bool(found.fix) is (level is not Level.OK)
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        {
+            "app.kubernetes.io/name": "zoho",
+            "crmflow.io/component": "operator",
+        },  # nameOverride, an alias, Kustomize
+        {"app.kubernetes.io/name": "crmflow"},  # installed before there was the other label
+    ],
+)
+async def test_the_operators_deployment_whatever_its_name(
+    deployments: list[Any], labels: dict[str, str]
+) -> None:
+    deployments.append(deployment(1, 1))
+    deployments.append(deployment(1, 1, "second", labels))
+    deployments.append(deployment(1, None, "other", {"app.kubernetes.io/name": "other"}))
+    found = await installation.check_operator(Fake(), [])
+    assert [check.level for check in found] == [Level.OK, Level.OK]
+    assert "crmflow-system/second" in found[1].message
 
 
 @pytest.mark.parametrize(

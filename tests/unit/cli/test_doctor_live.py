@@ -17,19 +17,19 @@ from crmflow.cli.doctor.platform import LivePlatform
 from crmflow.cli.doctor.privacy import Privacy
 from crmflow.cli.doctor.zoho import LiveZoho
 from crmflow.cli.platform import Adobe
-from crmflow.cli.zoho import Zoho
+from crmflow.cli.zoho import ZohoClients
 from crmflow.clock import Clock
+from crmflow.http.client import HttpClient
+from crmflow.http.pool import SpreadTransport
 from crmflow.reconcile.credentials import PlatformCredentials, ZohoCredentials
-from crmflow.reconcile.offer import FLOW_SPEC_NAME, ZOHO_CONNECTION_SPEC_ID
-from crmflow.transport.http import HttpClient
-from crmflow.transport.pool import SpreadTransport
+from crmflow.reconcile.sources.offer import FLOW_SPEC_NAME, ZOHO_CONNECTION_SPEC_ID
 from crmflow.zoho.accounts import ZohoAccounts
 from crmflow.zoho.crm import ZohoCRM
 from crmflow.zoho.datacenters import ZohoEndpoints
 from crmflow.zoho.grants import ZohoGrants
 from crmflow.zoho.scopes import DEFAULT_SCOPES, SOURCE_SCOPES, VERIFICATION_SCOPES
+from tests.kit.servers import CERTIFICATE, answers, free_port, ok, serve
 from tests.unit.cli.connections import connection
-from tests.unit.transport.servers import CERTIFICATE, answers, free_port, ok, serve
 
 ZOHO = ZohoCredentials("1000.CLIENT", SecretStr("a-client-secret"), SecretStr("1000.aaaa.bbbb"))
 ADOBE = PlatformCredentials("adobe-client", SecretStr("an-adobe-secret"))
@@ -67,11 +67,19 @@ FINE: dict[str, Any] = {
     "/test": {"result": True},
     "/connections/bc": {"items": [{"id": "bc", "etag": '"1"', "state": "enabled"}]},
 }
+NO_PERMISSION = {
+    "code": "NO_PERMISSION",
+    "details": {"permissions": ["Crm_Implied_View_Org"]},
+    "message": "permission denied",
+    "status": "error",
+}
 PATHS = {"/sandbox-management/": "/sandboxes", "/connectionSpecs/": "/connectionSpecs"}
 
 
 class Services:
-    """Zoho and Adobe with one answer for each path; an int is a status, an exception is what happens."""
+    """Zoho and Adobe with one answer for each path; an int is a status, a pair a status and a body, an
+    exception is what happens.
+    """
 
     def __init__(self, **changed: Any) -> None:
         self.asked: list[str] = []
@@ -79,7 +87,7 @@ class Services:
         clock, endpoints = Clock(), ZohoEndpoints()
         http = HttpClient(httpx.MockTransport(self._answer), clock)
         hosts, self.privacy = Hosts(http), Privacy()
-        zoho = Zoho(
+        zoho = ZohoClients(
             endpoints,
             ZohoAccounts(http, endpoints, clock),
             ZohoGrants(http, endpoints, clock),
@@ -100,6 +108,8 @@ class Services:
             answer = self._answers[known[0]]
         if isinstance(answer, Exception):
             raise answer
+        if isinstance(answer, tuple):
+            return httpx.Response(answer[0], json=answer[1])
         return httpx.Response(answer) if isinstance(answer, int) else httpx.Response(200, json=answer)
 
     async def at_zoho(self, told: Connection | None = None) -> dict[str, Check]:
@@ -207,6 +217,46 @@ async def test_a_refused_address_is_no_failure_while_the_operator_gets_in(
     assert (found.level, found.reason) == (level, "AccessRefused")
 
 
+async def test_a_check_that_no_data_depends_on_is_no_failure() -> None:
+    found = await Services(crm__v8__org=(403, NO_PERMISSION)).at_zoho(connection({}))
+    check = found["Zoho organization"]
+    assert (check.level, check.reason) == (Level.WARNING, "PermissionDenied")
+    assert "Crm_Implied_View_Org" in check.message
+    assert "no data depends on it" in check.fix
+
+
+async def test_the_time_zone_of_the_organization() -> None:
+    org = {"id": "4711", "company_name": "Nordlicht", "type": "production", "time_zone": "Europe/Berlin"}
+    found = await Services(crm__v8__org={"org": [org]}).at_zoho()
+    assert found["Zoho organization"].message.endswith("production, time zone Europe/Berlin.")
+
+
+async def test_an_organization_of_which_zoho_tells_nothing_more() -> None:
+    found = await Services(crm__v8__org={"org": [{"id": "4711", "company_name": "Nordlicht"}]}).at_zoho()
+    assert found["Zoho organization"].message == "Nordlicht (4711)."
+
+
+async def test_what_is_proved_is_not_doubted() -> None:
+    proved = {"zohoOrganization": {"id": "4711"}, "baseConnection": {"id": "bc"}}
+    services = Services(oauth__v2__token={"error": "invalid_client"})
+    found = (await services.at_zoho(connection(proved)))["Zoho token"]
+    assert 'accounts.zoho.eu (Europe) answered "invalid_client"' in found.message
+    assert "has worked before" in found.fix
+    assert "spec.zoho.dataCenter" not in found.fix
+    found = (await services.at_zoho(connection({})))["Zoho token"]
+    assert "dataCenter cannot change after creation" in found.fix
+
+
+async def test_values_that_look_odd_are_named_once_they_are_refused() -> None:
+    odd = replace(ZOHO, client_id='"1000.CLIENT"')
+    services = Services(oauth__v2__token={"error": "invalid_client"}, ims__token__v3=401)
+    found = (await _by_subject(services.zoho.check(connection({}), odd)))["Zoho token"]
+    assert found.fix.startswith('In Secret "zoho-oauth", clientId is surrounded by quotes.')
+    odd_adobe = replace(ADOBE, client_id="CLIENT_ID=adobe-client")
+    at_adobe = await _by_subject(services.platform.check(connection({}), odd_adobe))
+    assert "clientId begins with a name in front of the value" in at_adobe["Adobe token"].fix
+
+
 async def test_the_grant_of_another_organization() -> None:
     found = await Services().at_zoho(connection({**CONNECTED, "zohoOrganization": {"id": "1"}}))
     assert found["Zoho organization"].level is Level.FAILED
@@ -266,6 +316,80 @@ async def test_what_is_wrong_at_adobe(
     assert (found[subject].level, found[subject].reason) == (Level.FAILED, reason)
     assert found[subject].fix
     assert (list(found)[-1] == subject) is is_last
+
+
+REST_401 = "Error from flow provider: Rest call failed, status code 401 Unauthorized"
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "text", "reason", "first"),
+    [
+        (400, "FLOW-1100-400", REST_401, "SourceRefused", "The grant was revoked"),
+        (400, "FLOW-1308-400", "Access denied from this IP address", "AddressBlocked", "Zoho's Allowed IPs"),
+        (400, "NEW-1", "something new", "SourceRefused", "Zoho's Allowed IPs"),
+        (
+            404,
+            "FLOW-1101-404",
+            "Resource with given id does not exist",
+            "SourceRefused",
+            "Zoho's Allowed IPs",
+        ),
+    ],
+)
+async def test_a_test_that_is_refused_is_explained_as_the_operator_explains_it(
+    status: int, code: str, text: str, reason: str, first: str
+) -> None:
+    body = {
+        "type": f"https://ns.adobe.com/aep/errors/{code}",
+        "title": "Invalid request",
+        "errorDetails": text,
+    }
+    found = (await Services(test=(status, body)).at_adobe())["connection test"]
+    assert (found.level, found.reason) == (Level.FAILED, reason)
+    assert text in found.message
+    assert f"(1) {first}" in found.fix
+    assert "itself reaches" not in found.fix, "nobody has tried the grant"
+
+
+@pytest.mark.parametrize(
+    ("changed", "says", "first"),
+    [
+        ({}, "This machine itself reaches Zoho CRM with the same grant.", "Zoho's Allowed IPs"),
+        (
+            {"oauth__v2__token": {"error": "invalid_code"}},
+            "This machine's own call to Zoho CRM was refused, too: ",
+            "The grant was revoked",
+        ),
+        ({"crm__v8__org": 403}, "Likely causes", "Zoho's Allowed IPs"),
+    ],
+)
+async def test_what_the_doctor_saw_at_zoho_decides_about_the_causes_at_adobe(
+    changed: dict[str, Any], says: str, first: str
+) -> None:
+    services = Services(test={"result": False}, **changed)
+    told = connection(CONNECTED)
+    await services.at_zoho(told)
+    checks = services.platform.check(told, ADOBE, services.zoho.own_call(told))
+    found = (await _by_subject(checks))["connection test"]
+    assert found.fix.startswith(says)
+    assert f"(1) {first}" in found.fix
+
+
+async def test_an_adobe_permission_is_no_matter_of_the_source() -> None:
+    body = {"type": "FLOW-1100-400", "title": "Invalid request", "detail": "Not entitled to this operation."}
+    found = (await Services(test=(400, body)).at_adobe())["connection test"]
+    assert found.reason == "PermissionDenied"
+
+
+async def test_sandboxes_that_may_not_be_listed_keep_nothing_from_being_checked() -> None:
+    found = await Services(sandboxes=403).at_adobe()
+    assert (found["sandbox"].level, found["sandbox"].reason) == (Level.WARNING, "PermissionDenied")
+    assert found["connection test"].level is Level.OK
+
+
+async def test_a_role_without_any_sandbox() -> None:
+    found = await Services(sandboxes={"sandboxes": []}).at_adobe()
+    assert "it includes no sandbox at all" in found["sandbox"].message
 
 
 async def test_before_there_is_a_base_connection() -> None:

@@ -14,10 +14,10 @@ from crmflow.cli.destination import Destination
 from crmflow.cli.exchange import Exchange
 from crmflow.cli.oauth_client import OAuthClient
 from crmflow.cli.problem import Problem
-from crmflow.cli.zoho import Zoho
+from crmflow.cli.zoho import ZohoClients
 from crmflow.clock import Clock
-from crmflow.transport.errors import RemoteError
-from crmflow.transport.http import HttpClient
+from crmflow.http.client import HttpClient
+from crmflow.http.errors import RemoteError
 from crmflow.zoho.accounts import ZohoAccounts
 from crmflow.zoho.crm import ZohoCRM
 from crmflow.zoho.datacenters import ZohoEndpoints
@@ -50,7 +50,7 @@ class FakeZoho:
         }
         clock, endpoints = Clock(), ZohoEndpoints()
         http = HttpClient(httpx.MockTransport(self._answer), clock)
-        self.clients = Zoho(
+        self.clients = ZohoClients(
             endpoints,
             ZohoAccounts(http, endpoints, clock),
             ZohoGrants(http, endpoints, clock),

@@ -10,8 +10,8 @@ import pytest
 from crmflow.cli import __main__ as entry
 from crmflow.cli.problem import Problem, sentence
 from crmflow.cli.redacted import RedactedStream
+from crmflow.http.errors import ErrorClass, RemoteError
 from crmflow.observability.redaction import register
-from crmflow.transport.errors import ErrorClass, RemoteError
 
 CODE = "1000.0123456789abcdef.0123456789abcdef"
 

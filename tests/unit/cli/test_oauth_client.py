@@ -11,10 +11,10 @@ from pydantic import SecretStr
 
 from crmflow.cli.oauth_client import choose
 from crmflow.cli.problem import Problem
-from crmflow.cli.secret import StoredSecret
+from crmflow.cli.secret import SecretContents
 from crmflow.observability.redaction import redact
 
-HELD = StoredSecret({"clientId": SecretStr("held-id"), "clientSecret": SecretStr("held-secret")})
+HELD = SecretContents({"clientId": SecretStr("held-id"), "clientSecret": SecretStr("held-secret")})
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def file(tmp_path: Path) -> str:
     return str(path)
 
 
-def chosen(client_id: str | None, secret_file: str | None, stored: StoredSecret | None) -> tuple[str, str]:
+def chosen(client_id: str | None, secret_file: str | None, stored: SecretContents | None) -> tuple[str, str]:
     client = choose(client_id, secret_file, stored, "zoho-oauth")
     assert client.secret.get_secret_value() not in repr(client)
     assert client.secret.get_secret_value() not in redact(f"it is {client.secret.get_secret_value()}")
@@ -50,8 +50,8 @@ def test_another_id_does_not_get_the_stored_secret() -> None:
         chosen("given-id", None, HELD)
 
 
-@pytest.mark.parametrize("stored", [None, StoredSecret({})])
-def test_nothing_is_known(stored: StoredSecret | None, file: str) -> None:
+@pytest.mark.parametrize("stored", [None, SecretContents({})])
+def test_nothing_is_known(stored: SecretContents | None, file: str) -> None:
     with pytest.raises(Problem) as caught:
         chosen(None, file, stored)
     assert "--client-id" in caught.value.advice

@@ -52,8 +52,24 @@ def test_its_commands_and_options_exist() -> None:
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_chooses_its_cluster_as_kubectl_does(command: str) -> None:
-    for option in ("-n, --namespace", "--kubeconfig", "--context"):
-        assert option in help_of(command)
+    told = help_of(command)
+    for option in (
+        "-n, --namespace",
+        "--kubeconfig",
+        "--context",
+        "--as",
+        "--as-group",
+        "--as-uid",
+        "--user",
+    ):
+        assert f"  {option} " in told
+
+
+def test_every_option_of_kubectls_is_in_it() -> None:
+    told = GUIDE.split("## Which cluster, and as whom")[1].split("## What it may do")[0]
+    options = set(re.findall(r"(--[a-z-]+)", help_of("doctor").split("--output")[1])) - {"--help"}
+    assert {"--as-user-extra", "--request-timeout", "--tls-server-name"} <= options
+    assert [option for option in sorted(options) if f"`{option}`" not in told] == []
 
 
 def test_each_check_is_explained() -> None:

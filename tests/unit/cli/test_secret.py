@@ -6,11 +6,11 @@ import pytest
 import yaml
 from pydantic import SecretStr
 
-from crmflow.cli.secret import StoredSecret, manifest, with_spelling
+from crmflow.cli.secret import SecretContents, manifest, with_spelling
 
 
-def stored(**data: str) -> StoredSecret:
-    return StoredSecret({key: SecretStr(value) for key, value in data.items()})
+def stored(**data: str) -> SecretContents:
+    return SecretContents({key: SecretStr(value) for key, value in data.items()})
 
 
 @pytest.mark.parametrize(

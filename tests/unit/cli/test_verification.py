@@ -11,8 +11,8 @@ from crmflow.api.zohosourceconnection import DataCenter, Environment
 from crmflow.cli.connection import Connection
 from crmflow.cli.problem import Problem
 from crmflow.cli.verification import Verified, verify
-from crmflow.transport.errors import ErrorClass, RemoteError
-from crmflow.zoho.accounts import AccessToken
+from crmflow.http.errors import ErrorClass, RemoteError
+from crmflow.zoho.accounts import ZohoToken
 from crmflow.zoho.crm import Organization, User, ZohoCRM
 from crmflow.zoho.scopes import DEFAULT_SCOPES, SOURCE_SCOPES
 from tests.unit.cli.connections import connection
@@ -65,7 +65,7 @@ async def verified(
     connection: Connection = CONNECTION,
     needed: tuple[str, ...] = DEFAULT_SCOPES,
 ) -> Verified:
-    token = AccessToken(SecretStr("1000.aaaa.bbbb"), 0, 0, scopes, None)
+    token = ZohoToken(SecretStr("1000.aaaa.bbbb"), 0, 0, scopes, None)
     return await verify(crm or Crm(), connection, token, needed)
 
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from crmflow.cli.problem import Problem, sentence
-from crmflow.transport.errors import RemoteError
+from crmflow.http.errors import RemoteError
 
 THROTTLED = frozenset({"TokenThrottled", "RateLimited"})
-"""Reasons that say nothing about what was to be checked: the service answers nobody at the moment."""
+"""Reasons that say nothing about what was to be checked: the service answers no request at the moment."""
 
 
 class Level(StrEnum):
@@ -31,7 +31,7 @@ class Subject(StrEnum):
     RESOURCE = "resource"
     ZOHO_CREDENTIALS = "Zoho Secret"
     ADOBE_CREDENTIALS = "Adobe Secret"
-    WORKED_ON = "worked on"
+    RECONCILED = "reconciled"
     ZOHO_ACCOUNTS_HOST = "Zoho accounts host"
     ZOHO_API_HOST = "Zoho API host"
     ZOHO_ACCESS = "Zoho token"

@@ -27,7 +27,7 @@ from crmflow.clock import Clock
 
 async def doctor(options: DoctorOptions) -> bool:
     """Carry the command out; False if a check failed. Raises Problem when there is no cluster to look at."""
-    cluster = await Cluster.connect(*options.cluster)
+    cluster = await Cluster.connect(options.cluster)
     try:
         async with AsyncExitStack() as stack:
             examination = Examination(cluster, await _live(stack) if options.live else None)
@@ -115,7 +115,9 @@ class Examination:
         if self._live is not None:
             async for check in self._live.zoho.check(connection, zoho_held):
                 yield check
-            async for check in self._live.platform.check(connection, platform_held):
+            async for check in self._live.platform.check(
+                connection, platform_held, self._live.zoho.own_call(connection)
+            ):
                 yield check
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from urllib.parse import urlsplit
 
 from crmflow.cli.doctor.checks import Check, failed_by, ok
-from crmflow.transport.errors import RemoteError
-from crmflow.transport.http import HttpClient
+from crmflow.http.client import HttpClient
+from crmflow.http.errors import RemoteError
 
 
 class Hosts:

@@ -8,13 +8,16 @@ from typing import Any
 from kubernetes.aio import client
 
 from crmflow.api.kinds import GROUP, KINDS, VERSION
-from crmflow.cli.api_server import REQUEST_SECONDS, ForbiddenError, call
+from crmflow.cli.api_server import ForbiddenError, call
 from crmflow.cli.cluster import Cluster
 from crmflow.cli.connection import Connection
 from crmflow.cli.doctor.checks import Check, Subject, failed, failed_by, ok, warning
 from crmflow.cli.problem import Problem
 
-OPERATOR_LABEL = "app.kubernetes.io/name=crmflow"
+OPERATOR_LABEL = f"{GROUP}/component=operator"
+"""On every Deployment of ours, whatever it is called: app.kubernetes.io/name is the user's to choose."""
+_FORMER_LABEL = "app.kubernetes.io/name=crmflow"
+"""What an installation has that is older than the label above."""
 
 _INSTALL = "Install crmflow: docs/guides/install.md"
 
@@ -22,7 +25,7 @@ _INSTALL = "Install crmflow: docs/guides/install.md"
 async def server_version(cluster: Cluster) -> str:
     """The API server's version, such as v1.36.3. Raises Problem."""
     found: Any = await call(
-        client.VersionApi(cluster.api).get_code(_request_timeout=REQUEST_SECONDS), "its version"
+        client.VersionApi(cluster.api).get_code(_request_timeout=cluster.seconds), "its version"
     )
     return str(found.git_version) if found else "unknown"
 
@@ -42,7 +45,7 @@ async def check_definitions(cluster: Cluster) -> Check:
     try:
         found: Any = await call(
             client.CustomObjectsApi(cluster.api).get_api_resources(
-                GROUP, VERSION, _request_timeout=REQUEST_SECONDS
+                GROUP, VERSION, _request_timeout=cluster.seconds
             ),
             f"the resources of {GROUP}",
         )
@@ -63,17 +66,17 @@ async def check_definitions(cluster: Cluster) -> Check:
 
 async def check_operator(cluster: Cluster, connections: Sequence[Connection]) -> list[Check]:
     """Its Deployment is available; where rights do not show that, its work does."""
-    worked_on = [connection for connection in connections if connection.status.observed_generation]
-    evidence = f"it has worked on {len(worked_on)} of {len(connections)} connections here"
+    reconciled = [connection for connection in connections if connection.status.observed_generation]
+    evidence = f"it has reconciled {len(reconciled)} of {len(connections)} connections here"
     try:
         deployments = await _deployments(cluster)
     except ForbiddenError:
-        if worked_on:
+        if reconciled:
             return [ok(Subject.OPERATOR, f"{evidence}; your rights do not show its Deployment")]
         return [
             warning(
                 Subject.OPERATOR,
-                "your rights do not show its Deployment, and there is no connection that it has worked on",
+                "your rights do not show its Deployment, and there is no connection that it has reconciled",
                 "Ask whoever runs the cluster whether crmflow runs and serves this namespace",
             )
         ]
@@ -81,7 +84,7 @@ async def check_operator(cluster: Cluster, connections: Sequence[Connection]) ->
         return [failed_by(Subject.OPERATOR, problem)]
     if deployments:
         return [_check_deployment(deployment) for deployment in deployments]
-    if worked_on:
+    if reconciled:
         return [
             warning(
                 Subject.OPERATOR,
@@ -93,13 +96,15 @@ async def check_operator(cluster: Cluster, connections: Sequence[Connection]) ->
 
 
 async def _deployments(cluster: Cluster) -> list[Any]:
-    found: Any = await call(
-        client.AppsV1Api(cluster.api).list_deployment_for_all_namespaces(
-            label_selector=OPERATOR_LABEL, _request_timeout=REQUEST_SECONDS
-        ),
-        "the Deployments",
-    )
-    return list(found.items) if found else []
+    apps, deployments = client.AppsV1Api(cluster.api), {}
+    for label in (OPERATOR_LABEL, _FORMER_LABEL):
+        found: Any = await call(
+            apps.list_deployment_for_all_namespaces(label_selector=label, _request_timeout=cluster.seconds),
+            "the Deployments",
+        )
+        for deployment in found.items if found else ():
+            deployments[deployment.metadata.namespace, deployment.metadata.name] = deployment
+    return list(deployments.values())
 
 
 def _check_deployment(deployment: Any) -> Check:

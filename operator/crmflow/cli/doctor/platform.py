@@ -7,15 +7,23 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
+from crmflow.aep.catalog import DATA_SETS
 from crmflow.aep.client import PlatformClient
+from crmflow.aep.collection import Named
+from crmflow.aep.flow_service import CONNECTIONS
 from crmflow.aep.models import Sandbox
+from crmflow.aep.sandboxes import SANDBOXES
+from crmflow.aep.schema_registry import SCHEMAS
 from crmflow.cli.connection import Connection
 from crmflow.cli.doctor.checks import Check, Level, Subject, failed, failed_by, ok, warning
 from crmflow.cli.doctor.hosts import Hosts
 from crmflow.cli.platform import Adobe
+from crmflow.http.errors import RemoteError
+from crmflow.reconcile.core.refusals import OPTIONAL_REFUSALS
 from crmflow.reconcile.credentials import PlatformCredentials
-from crmflow.reconcile.offer import FLOW_SPEC_NAME, ZOHO_CONNECTION_SPEC_ID, Offer
-from crmflow.transport.errors import RemoteError
+from crmflow.reconcile.sources import causes
+from crmflow.reconcile.sources.offer import Offer, read_offer
+from crmflow.sentences import naming
 
 _NOTHING = "kubectl crmflow doctor"
 
@@ -28,28 +36,35 @@ class LivePlatform:
         self._hosts = hosts
 
     async def check(
-        self, connection: Connection, credentials: PlatformCredentials | None
+        self,
+        connection: Connection,
+        credentials: PlatformCredentials | None,
+        own_call: RemoteError | bool = False,
     ) -> AsyncIterator[Check]:
-        """Hosts, token, sandbox, permissions, source, base connection and its test."""
+        """Hosts, token, sandbox, permissions, source, base connection and its test. ``own_call`` is what came
+        of the grant at Zoho, see :class:`causes.Evidence`.
+        """
         ims = await self._hosts.check(Subject.IMS_HOST, self._adobe.ims_url)
         gateway = await self._hosts.check(Subject.PLATFORM_HOST, self._adobe.platform_url)
         yield ims
         yield gateway
         if credentials is None or not ims.level is gateway.level is Level.OK:
             return
+        secret, odd = connection.platform_secret, credentials.suspicions
         subject = Subject.ADOBE_ACCESS
         token = self._adobe.token(credentials)
         platform = self._adobe.sandbox(connection, credentials, token)
         try:
             await token.get()
+            odd = ()
             yield ok(subject, "Adobe's identity service gave an access token for the credential")
             subject = Subject.SANDBOX
-            sandbox = _check_sandbox(connection, await platform.sandboxes())
+            sandbox = await _sandbox(connection, platform)
             yield sandbox
-            if sandbox.level is not Level.OK:
+            if sandbox.level is Level.FAILED:
                 return
             subject = Subject.PERMISSIONS
-            offer = await _offer(platform)
+            offer = await read_offer(platform)
             await _read_targets(platform)
             yield ok(
                 subject,
@@ -61,23 +76,35 @@ class LivePlatform:
             if connection.base_connection_id is None:
                 yield warning(subject, "there is none yet", "See what the conditions say")
                 return
-            remote = await platform.connection(connection.base_connection_id)
+            remote = await platform.get(CONNECTIONS, connection.base_connection_id)
             yield ok(subject, f"base connection {remote.id} is {remote.state}")
             subject = Subject.CONNECTION_TEST
-            yield _check_test(connection, await platform.test_connection(remote.id))
+            yield await _test(platform, remote.id, connection.evidence(own_call))
         except RemoteError as error:
-            yield failed_by(subject, error)
+            yield failed_by(subject, connection.advisor.advised(error, secret, odd))
+
+
+async def _sandbox(connection: Connection, platform: PlatformClient) -> Check:
+    try:
+        return _check_sandbox(connection, await platform.list(SANDBOXES))
+    except RemoteError as error:
+        if error.reason not in OPTIONAL_REFUSALS:
+            raise
+        fix = "Nothing, if what follows works: each call names the sandbox itself"
+        return warning(Subject.SANDBOX, f"not verified: {error.message}", fix, error.reason)
 
 
 def _check_sandbox(connection: Connection, sandboxes: tuple[Sandbox, ...]) -> Check:
     name, subject = connection.spec.platform.sandbox, Subject.SANDBOX
     found = next((sandbox for sandbox in sandboxes if sandbox.name == name), None)
     if found is None:
-        others = ", ".join(sandbox.name for sandbox in sandboxes) or "none"
+        others = naming(
+            "it includes {}", [sandbox.name for sandbox in sandboxes], none="it includes no sandbox at all"
+        )
         return failed(
             subject,
             f'sandbox "{name}" does not exist, or the role of the technical account does not include it; '
-            f"it includes {others}",
+            f"{others}",
             "Check spec.platform.sandbox (the name, not the title), and add it to the role",
             "SandboxNotFound",
         )
@@ -90,14 +117,8 @@ def _check_sandbox(connection: Connection, sandboxes: tuple[Sandbox, ...]) -> Ch
 
 async def _read_targets(platform: PlatformClient) -> None:
     """Look for schemas and datasets, which dataflows write to; that there are none of that name is fine."""
-    await platform.schemas_titled(_NOTHING)
-    await platform.datasets_named(_NOTHING)
-
-
-async def _offer(platform: PlatformClient) -> Offer:
-    return Offer(
-        await platform.connection_spec(ZOHO_CONNECTION_SPEC_ID), await platform.flow_spec(FLOW_SPEC_NAME)
-    )
+    await platform.list(SCHEMAS, Named(_NOTHING))
+    await platform.list(DATA_SETS, Named(_NOTHING))
 
 
 def _check_offer(offer: Offer) -> Check:
@@ -107,14 +128,22 @@ def _check_offer(offer: Offer) -> Check:
     return failed(Subject.SOURCE_OFFERED, message, "Ask Adobe; what exists may go on to work", reason)
 
 
-def _check_test(connection: Connection, works: bool) -> Check:
+async def _test(platform: PlatformClient, connection_id: str, evidence: causes.Evidence) -> Check:
+    """The test of a base connection that exists."""
     subject = Subject.CONNECTION_TEST
+    try:
+        works = await platform.test_connection(connection_id)
+    except RemoteError as error:
+        if not causes.concerns_source(error):
+            return failed_by(subject, error)
+        reason = "AddressBlocked" if causes.names_an_address(error.message) else "SourceRefused"
+        message = f"Platform could not use Zoho CRM: {causes.quoted(error)}"
+        return failed(subject, message, causes.of_a_test(evidence, error.message), reason)
     if works:
         return ok(subject, "Platform reaches Zoho CRM through the base connection")
     return failed(
         subject,
         "Platform could not reach Zoho CRM through the base connection and gave no reason",
-        f"Enter what `kubectl crmflow allowlist {connection.name} -n {connection.namespace}` prints into "
-        "Zoho's Allowed IPs; then check the profile's API access, then the grant",
+        causes.of_a_test(evidence),
         "ConnectionTestFailed",
     )

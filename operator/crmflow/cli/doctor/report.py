@@ -20,7 +20,7 @@ from crmflow.cli.doctor.checks import Check, Level, Section, count
 from crmflow.cli.doctor.privacy import Privacy
 from crmflow.cli.output import render, write
 from crmflow.cli.problem import Problem
-from crmflow.observability.redaction import redact, sanitise
+from crmflow.observability.redaction import redact, sanitize
 
 _STYLES = {Level.OK: "green", Level.WARNING: "yellow", Level.FAILED: "bold red"}
 _LONGEST = 2000
@@ -28,15 +28,15 @@ _UNBOUNDED = 100_000
 
 
 def show(sections: Sequence[Section]) -> None:
-    """One line a check; on a terminal folded to its width, and in colour."""
+    """One line a check; on a terminal folded to its width, and in color."""
     terminal = sys.stdout.isatty()
     width = shutil.get_terminal_size().columns if terminal else _UNBOUNDED
-    colour = terminal and "NO_COLOR" not in os.environ
+    color = terminal and "NO_COLOR" not in os.environ
     subjects = [check.subject for section in sections for check in section.checks]
     widest = max((len(subject) for subject in subjects), default=0)
     for section in sections:
         write(section.title)
-        write(redact(render(_table(section, widest), width, colour=colour)))
+        write(redact(render(_table(section, widest), width, color=color)))
         write("")
     write(summary(sections))
 
@@ -90,7 +90,7 @@ def _table(section: Section, widest: int) -> Table:
 
 
 def _line(text: str) -> str:
-    return sanitise(text, _LONGEST)
+    return sanitize(text, _LONGEST)
 
 
 def _as_data(check: Check) -> dict[str, str]:

@@ -16,10 +16,13 @@ from crmflow.cli.doctor.hosts import Hosts
 from crmflow.cli.doctor.privacy import Privacy
 from crmflow.cli.problem import Problem
 from crmflow.cli.verification import matching_organization
-from crmflow.cli.zoho import Zoho
+from crmflow.cli.zoho import ZohoClients
+from crmflow.http.errors import ErrorClass, RemoteError
+from crmflow.reconcile.core.refusals import OPTIONAL_REFUSALS
 from crmflow.reconcile.credentials import ZohoCredentials
-from crmflow.transport.errors import RemoteError
-from crmflow.zoho.accounts import AccessToken
+from crmflow.reconcile.sources.causes import authorize_command
+from crmflow.sentences import every, naming
+from crmflow.zoho.accounts import ZohoToken
 from crmflow.zoho.scopes import SOURCE_SCOPES, VERIFICATION_SCOPES, missing_scopes
 
 _ADDRESS_REFUSED = ("TokenRejected", "AccessRefused")
@@ -29,11 +32,18 @@ _RERUN = "Run the doctor again in a few minutes"
 class LiveZoho:
     """Zoho with the grants in Secrets: one access token for each grant, however many connections use it."""
 
-    def __init__(self, zoho: Zoho, hosts: Hosts, privacy: Privacy) -> None:
+    def __init__(self, zoho: ZohoClients, hosts: Hosts, privacy: Privacy) -> None:
         self._zoho = zoho
         self._hosts = hosts
         self._privacy = privacy
-        self._tokens: dict[tuple[str, str], AccessToken | RemoteError] = {}
+        self._tokens: dict[tuple[str, str], ZohoToken | RemoteError] = {}
+        self._own_calls: dict[tuple[str, str], RemoteError | bool] = {}
+
+    def own_call(self, connection: Connection) -> RemoteError | bool:
+        """What came of the grant of a connection that was checked: True, or why Zoho gives no token for it;
+        False if that is not known.
+        """
+        return self._own_calls.get((connection.namespace, connection.name), False)
 
     async def check(
         self, connection: Connection, credentials: ZohoCredentials | None
@@ -56,7 +66,12 @@ class LiveZoho:
             return
         token = await self._token(connection, credentials, credentials.refresh_token)
         if isinstance(token, RemoteError):
-            yield failed_by(Subject.ZOHO_ACCESS, token)
+            if token.error_class is ErrorClass.TERMINAL:
+                self._own_calls[connection.namespace, connection.name] = token
+            secret = connection.zoho_secret
+            yield failed_by(
+                Subject.ZOHO_ACCESS, connection.advisor.advised(token, secret, credentials.suspicions)
+            )
             return
         yield ok(Subject.ZOHO_ACCESS, "Zoho gave an access token, one of ten that it gives in ten minutes")
         yield _check_scopes(connection, token)
@@ -66,7 +81,7 @@ class LiveZoho:
 
     async def _token(
         self, connection: Connection, credentials: ZohoCredentials, refresh_token: SecretStr
-    ) -> AccessToken | RemoteError:
+    ) -> ZohoToken | RemoteError:
         key = (connection.data_center, credentials.fingerprint)
         if key not in self._tokens:
             try:
@@ -80,13 +95,13 @@ class LiveZoho:
                 self._tokens[key] = error
         return self._tokens[key]
 
-    async def _check_grant(self, connection: Connection, token: AccessToken) -> AsyncIterator[Check]:
+    async def _check_grant(self, connection: Connection, token: ZohoToken) -> AsyncIterator[Check]:
         subject = Subject.ZOHO_ORGANIZATION
         missing = missing_scopes(VERIFICATION_SCOPES[:1], token.scopes) if token.scopes else ()
         if missing:
             yield warning(
                 subject,
-                f"not checked: the grant lacks {', '.join(missing)}",
+                f"not checked: the grant lacks {every(missing)}",
                 "Nothing, or authorize anew with all scopes",
             )
             return
@@ -98,12 +113,14 @@ class LiveZoho:
         except RemoteError as error:
             yield _refused(subject, connection, error)
             return
+        self._own_calls[connection.namespace, connection.name] = True
         self._privacy.hide_organization(organization.id, organization.name)
-        details = ", ".join(part for part in (organization.type, organization.edition) if part)
-        yield ok(subject, f"{organization.name} ({organization.id}): {details}")
+        zone = [f"time zone {organization.time_zone}"] if organization.time_zone else []
+        details = naming(": {}", [*organization.traits, *zone], none="")
+        yield ok(subject, f"{organization.name} ({organization.id}){details}")
         yield await self._check_user(connection, token)
 
-    async def _check_user(self, connection: Connection, token: AccessToken) -> Check:
+    async def _check_user(self, connection: Connection, token: ZohoToken) -> Check:
         subject = Subject.ZOHO_USER
         try:
             user = await self._zoho.crm.current_user(
@@ -116,7 +133,7 @@ class LiveZoho:
         return ok(subject, f"the grant is that of {user.name} ({user.email}), profile {user.profile}")
 
 
-def _check_scopes(connection: Connection, token: AccessToken) -> Check:
+def _check_scopes(connection: Connection, token: ZohoToken) -> Check:
     subject = Subject.ZOHO_SCOPES
     if not token.scopes:
         return warning(
@@ -126,13 +143,13 @@ def _check_scopes(connection: Connection, token: AccessToken) -> Check:
         )
     needed = missing_scopes(connection.spec.zoho.scopes or SOURCE_SCOPES, token.scopes)
     if needed:
-        fix = f"Run `kubectl crmflow authorize {connection.name} -n {connection.namespace}`"
-        return failed(subject, f"the grant lacks {', '.join(needed)}", fix, "ScopeMissing")
+        fix = f"Run `{authorize_command(connection.name, connection.namespace)}`"
+        return failed(subject, f"the grant lacks {every(needed)}", fix, "ScopeMissing")
     missing = missing_scopes(VERIFICATION_SCOPES, token.scopes)
     if missing:
         return warning(
             subject,
-            f"the grant lacks {', '.join(missing)}, which only checks need",
+            f"the grant lacks {every(missing)}, which only checks need",
             "Nothing, or authorize anew with all scopes",
         )
     return ok(subject, "the grant has all that are needed")
@@ -151,4 +168,11 @@ def _refused(subject: str, connection: Connection, error: RemoteError) -> Check:
             "Nothing, or add this machine's address to the Allowed IPs in Zoho",
             error.reason,
         )
-    return failed_by(subject, error)
+    if error.reason in OPTIONAL_REFUSALS and error.reason not in _ADDRESS_REFUSED:
+        return warning(
+            subject,
+            f"not verified: {error.message}",
+            "Nothing: no data depends on it. To have it verified, allow this call",
+            error.reason,
+        )
+    return failed_by(subject, connection.advisor.advised(error))
