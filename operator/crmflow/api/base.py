@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, ClassVar
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, GetJsonSchemaHandler, PlainSerializer
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetJsonSchemaHandler,
+    PlainSerializer,
+)
 from pydantic.alias_generators import to_camel
 from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema
+from pydantic_core import CoreSchema, PydanticCustomError
 
-from crmflow.api.schema import ListMap, Rule, with_rules
+from crmflow.api.schema import ListMap, PlainText, Rule, with_rules
 
 
 class Model(BaseModel):
@@ -44,11 +53,23 @@ class Model(BaseModel):
 
 
 def _rfc3339(value: datetime) -> str:
-    return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return value.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="seconds") + "Z"
 
 
 Timestamp = Annotated[AwareDatetime, PlainSerializer(_rfc3339, return_type=str, when_used="json")]
 """An instant, written as Kubernetes writes times: RFC 3339 in UTC with whole seconds."""
+
+RFC_3339 = Rule(
+    "self.matches('^(19[7-9][0-9]|2[0-9]{3})-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
+    "[Tt]([01][0-9]|2[0-3])(:[0-5][0-9]){2}([.][0-9]+)?([Zz]|[+-]([01][0-9]|2[0-3]):[0-5][0-9])$')"
+    " && timestamp(self.upperAscii()).getFullYear() > 0",
+    "must be a time from 1970 on, with seconds and with Z or an offset of less than a day, such as "
+    "2026-01-31T08:00:00Z or 2026-01-31T13:30:00+05:30",
+)
+"""The last part is for days that no calendar has, such as 30 February."""
+
+WrittenTime = Annotated[Timestamp, PlainText(max_length=64), RFC_3339]
+"""An instant that a person writes: RFC 3339, and nothing that :data:`Timestamp` can't read."""
 
 ONE_LINE = Rule(
     r"self.matches(r'^[^\p{Cc}\p{Zl}\p{Zp}]*$')",
@@ -72,10 +93,19 @@ RECONCILE_REQUEST_LENGTH = 256
 ReconcileRequest = Annotated[str, Field(max_length=RECONCILE_REQUEST_LENGTH)]
 """What somebody wrote into the annotation that asks for a complete check, or its beginning."""
 
-Duration = Annotated[str, Field(max_length=32)]
+_DURATION = re.compile(r"([0-9]+([.][0-9]+)?(ms|s|m|h))+")
+
+
+def _duration(text: str) -> str:
+    if not _DURATION.fullmatch(text):
+        raise PydanticCustomError("duration", "must be a duration such as 30m, 1h or 1h30m")
+    return text
+
+
+Duration = Annotated[str, Field(max_length=32), AfterValidator(_duration)]
 """A length of time such as 90m, 1h or 1h30m."""
 RESYNC_INTERVAL = Rule(
-    "self.matches('^([0-9]+([.][0-9]+)?(ms|s|m|h))+$') && duration(self) >= duration('10m')",
+    f"self.matches('^{_DURATION.pattern}$') && duration(self) >= duration('10m')",
     "must be a duration of at least 10m, such as 30m, 1h or 1h30m",
 )
 
@@ -141,7 +171,7 @@ class ConditionStatus(StrEnum):
     UNKNOWN = "Unknown"
 
 
-class Condition(Model):
+class StatusCondition(Model):
     """One aspect of the resource's state, in the shape and with the bounds that Kubernetes gives all
     conditions."""
 
@@ -159,7 +189,7 @@ class Condition(Model):
     """Why, as a sentence for people; when something is wrong, it says what to do."""
 
 
-Conditions = Annotated[tuple[Condition, ...], ListMap("type"), Field(max_length=32)]
+Conditions = Annotated[tuple[StatusCondition, ...], ListMap("type"), Field(max_length=32)]
 
 
 class LastDrift(Model):
@@ -183,5 +213,17 @@ class Intent(Model):
     time: Timestamp
     """When the request was about to be sent."""
 
+
+PASSING = frozenset(
+    {
+        "observedGeneration",
+        "servedBy",
+        "conditions",
+        "deletionPolicy",
+        "lastDrift",
+        "lastHandledReconcileAt",
+    }
+)
+"""The fields of both kinds' status that every pass tells anew."""
 
 Intents = Annotated[tuple[Intent, ...], ListMap("slot"), Field(max_length=8)]

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from crmflow.api.base import (
     ONE_LINE,
+    PASSING,
     RESYNC_INTERVAL,
     AdoptedId,
     Conditions,
@@ -25,13 +26,17 @@ from crmflow.api.base import (
     RemoteId,
     RemoteState,
     Timestamp,
+    WrittenTime,
     observed_by,
     set_once,
 )
 from crmflow.api.schema import ListMap, ListSet, Rule
 
 ColumnName = Annotated[str, Field(min_length=1, max_length=128), ONE_LINE]
-Columns = Annotated[tuple[ColumnName, ...], ListSet(), Field(min_length=1, max_length=500)]
+MAX_COLUMNS = 1000
+"""Zoho CRM's largest edition has several hundred fields a module, its own and custom ones; nobody publishes a
+limit for a table in Adobe Experience Platform."""
+Columns = Annotated[tuple[ColumnName, ...], ListSet(), Field(min_length=1, max_length=MAX_COLUMNS)]
 
 
 class Source(Model):
@@ -60,11 +65,11 @@ Path = Annotated[str, Field(min_length=1, max_length=256), ONE_LINE]
 
 
 class PrimaryIdentity(Model):
-    """The field by which Adobe Experience Platform recognises whom a record is about."""
+    """The field by which Adobe Experience Platform recognizes whom a record is about."""
 
     path: Path
     """The path of the field in the schema, such as personalEmail.address."""
-    namespace: Annotated[str, Field(min_length=1, max_length=64), ONE_LINE]
+    namespace: Annotated[str, Field(min_length=1, max_length=1024), ONE_LINE]
     """The code of the identity namespace, such as Email."""
 
 
@@ -174,7 +179,7 @@ class DatasetReference(Model):
     )
 
 
-class Target(Model):
+class TargetSpec(Model):
     """Where to write in Adobe Experience Platform. What exists there is never changed or deleted."""
 
     schema_: SchemaReference = Field(alias="schema")
@@ -210,7 +215,11 @@ class MappingSetReference(Model):
     """The version of the mapping set that the flow uses; a newer one is used when it is named here."""
 
 
-class Mapping(Model):
+MAX_EXPRESSION = 4096
+"""What Adobe documents for a calculated field (Data Prep overview, "Calculated fields")."""
+
+
+class MappingEntry(Model):
     """How one field of the schema gets its value: from a column, by an expression, or as a fixed value."""
 
     target: Path
@@ -218,9 +227,9 @@ class Mapping(Model):
     tenant's namespace."""
     source: ColumnName | None = None
     """The column whose value is taken."""
-    expression: Annotated[str, Field(min_length=1, max_length=2048)] | None = None
+    expression: Annotated[str, Field(min_length=1, max_length=MAX_EXPRESSION)] | None = None
     """A Data Prep expression over columns, such as concat(First_Name," ",Last_Name)."""
-    value: Annotated[str, Field(min_length=1, max_length=256)] | None = None
+    value: Annotated[str, Field(min_length=1, max_length=MAX_EXPRESSION)] | None = None
     """A fixed value."""
 
     rules: ClassVar[tuple[Rule, ...]] = (
@@ -230,6 +239,21 @@ class Mapping(Model):
             "that is missing",
         ),
     )
+
+
+MAX_MAPPING_TEXT = 750_000
+MappingEntries = Annotated[
+    tuple[MappingEntry, ...],
+    ListMap("target"),
+    Field(min_length=1, max_length=MAX_COLUMNS),
+    Rule(
+        "self.map(entry, (has(entry.expression) ? size(entry.expression) : 0)"
+        f" + (has(entry.value) ? size(entry.value) : 0)).sum() <= {MAX_MAPPING_TEXT}",
+        f"must have at most {MAX_MAPPING_TEXT:,} characters of expressions and values in all, which is what "
+        "Kubernetes can store: shorten them, or use a mapping set that is made elsewhere, with mappingSetRef",
+    ),
+]
+"""Each entry may be as long as Data Prep takes it; all of them together must fit into etcd's 1.5 MiB."""
 
 
 class DeltaColumn(Model):
@@ -249,17 +273,23 @@ class Frequency(StrEnum):
     WEEK = "Week"
 
 
+MAX_INTERVAL = 300_000
+"""Flow Service documents no upper limit (platform.md 6.1). So many weeks after any start there is still a
+date that can be written."""
+
+
 class Schedule(Model):
     """When the dataflow runs (platform.md 6.1)."""
 
     frequency: Frequency
     """The unit of interval, or Once for a single run."""
-    interval: Annotated[int, Field(ge=1, le=10080)] | None = None
+    interval: Annotated[int, Field(ge=1, le=MAX_INTERVAL)] | None = None
     """Number of units between two runs: at least 15 with Minute, at least 1 otherwise. Required, except with
     Once, which has none."""
-    start_time: Timestamp | None = None
-    """The wish for the first run. A time that is past when the dataflow is created means as soon as possible,
-    in step with the schedule; so does leaving it out. The status shows the time that took effect."""
+    start_time: WrittenTime | None = None
+    """The wish for the first run, written as RFC 3339 says. A time that is past when the dataflow is created
+    means as soon as possible, in step with the schedule; so does leaving it out. The status shows the time
+    that took effect."""
     backfill: bool | None = None
     """Whether the first run reads all records that the table already has. Left out, it does. Not with Once,
     which always does."""
@@ -315,11 +345,9 @@ class CRMDataflowSpec(Model):
     """The ZohoSourceConnection, in the same namespace, to read through."""
     source: Source
     """What to read from Zoho CRM."""
-    target: Target
+    target: TargetSpec
     """Where to write in Adobe Experience Platform."""
-    mapping: Annotated[tuple[Mapping, ...], ListMap("target"), Field(min_length=1, max_length=500)] | None = (
-        None
-    )
+    mapping: MappingEntries | None = None
     """How each field of the schema gets its value; each target once."""
     mapping_set_ref: MappingSetReference | None = None
     """A mapping set that was made elsewhere, instead of mapping."""
@@ -480,13 +508,13 @@ class RunBytes(Model):
     """Bytes that were ingested."""
 
 
-class RunError(Model):
+class RunErrorStatus(Model):
     """Why a run, or some of its records, failed."""
 
     code: Annotated[str, Field(max_length=64)]
     """The code of Adobe Experience Platform, such as CONNECTOR-1001-500."""
-    message: Annotated[str, Field(max_length=256)]
-    """Its text."""
+    message: Annotated[str, Field(max_length=1024)]
+    """Its text; where that is longer, its beginning and its end, which tells the cause."""
     records: Count | None = None
     """How many records it concerns, where that is told."""
 
@@ -498,7 +526,8 @@ class LastRun(Model):
     """Its ID."""
     state: RemoteState | None = None
     """Its state: queued, scheduled, inProgress, success, partialSuccess or failed, however the Flow Service
-    spells it. A run that succeeded and refused records is a partialSuccess."""
+    spells it. A run that succeeded and refused records is a partialSuccess; one that has errors
+    and ingested all it read is a success."""
     start_time: Timestamp | None = None
     """When it began."""
     completion_time: Timestamp | None = None
@@ -507,15 +536,24 @@ class LastRun(Model):
     """The records that it handled; absent until it has ended."""
     bytes: RunBytes | None = None
     """The bytes that it moved; absent until it has ended."""
-    errors: Annotated[tuple[RunError, ...], Field(max_length=8)] | None = None
+    errors: Annotated[tuple[RunErrorStatus, ...], Field(max_length=8)] | None = None
     """What went wrong in it, the first five errors."""
 
 
 class CRMDataflowStatus(Model):
     """The dataflow as the operator last saw it."""
 
+    remote_ids: ClassVar = frozenset({"flow", "sourceConnectionId", "targetConnectionId", "intents"})
+    """The fields that tell what goes with the resource."""
+    found_anew: ClassVar = PASSING | {"lastRun"}
+    """The fields that every pass tells anew, so that nothing rests on what stood there."""
+
     observed_generation: Annotated[int, Field(ge=0)] | None = None
     """The generation that the conditions speak about."""
+    served_by: Annotated[str, Field(max_length=320)] | None = None
+    """The installation of the operator that serves the resource: namespace and name of the Lease by which its
+    replicas agree on the one that works, or the name of its instance if it has no Lease. Others leave the
+    resource alone."""
     conditions: Conditions = ()
     """The state of the resource, by type."""
     flow: FlowStatus | None = None

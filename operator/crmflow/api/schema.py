@@ -15,6 +15,7 @@ from pydantic_core import CoreSchema
 VALIDATIONS = "x-kubernetes-validations"
 LIST_TYPE = "x-kubernetes-list-type"
 LIST_MAP_KEYS = "x-kubernetes-list-map-keys"
+MAP_TYPE = "x-kubernetes-map-type"
 
 Reason = Literal["FieldValueInvalid", "FieldValueForbidden", "FieldValueRequired"]
 
@@ -67,6 +68,24 @@ class ListSet:
         self, core_schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
         return {**handler(core_schema), LIST_TYPE: "set"}
+
+
+@dataclass(frozen=True)
+class PlainText:
+    """The annotated value is text to the API server, whatever it is here.
+
+    What a format such as date-time means there is loose (a list passes for a time, and so does an offset of
+    99 hours), and a rule sees what the API server made of the text. Of plain text a rule sees each character.
+    """
+
+    max_length: int
+
+    def __get_pydantic_json_schema__(
+        self, core_schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        schema = handler(core_schema)
+        schema.pop("format", None)
+        return {**schema, "maxLength": self.max_length}
 
 
 def with_rules(schema: dict[str, Any], rules: tuple[Rule, ...]) -> dict[str, Any]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated, ClassVar
 
 from pydantic import Field
 
 from crmflow.api.base import (
+    PASSING,
     RESYNC_INTERVAL,
     AdoptedId,
     Conditions,
@@ -46,6 +48,26 @@ class DataCenter(StrEnum):
     AE = "AE"
     SG = "SG"
 
+    @property
+    def place(self) -> str:
+        """Where it stands, as Zoho calls it."""
+        return _PLACES[self]
+
+
+_PLACES: Mapping[DataCenter, str] = {
+    DataCenter.US: "United States",
+    DataCenter.EU: "Europe",
+    DataCenter.IN: "India",
+    DataCenter.AU: "Australia",
+    DataCenter.JP: "Japan",
+    DataCenter.CN: "China",
+    DataCenter.CA: "Canada",
+    DataCenter.SA: "Saudi Arabia",
+    DataCenter.UK: "United Kingdom",
+    DataCenter.AE: "United Arab Emirates",
+    DataCenter.SG: "Singapore",
+}
+
 
 class Environment(StrEnum):
     """The environments of a Zoho CRM organization; a grant is bound to one of them (zoho.md 1.2)."""
@@ -62,12 +84,14 @@ class TokenPush(StrEnum):
     ON_CREDENTIAL_CHANGE = "OnCredentialChange"
 
 
-class Zoho(Model):
+class ZohoSpec(Model):
     """The Zoho CRM organization to read from."""
 
     data_center: DataCenter
-    """The data center where the organization lives. It decides Zoho's accounts URL and API domain, and cannot
-    change after creation."""
+    """The data center where the organization lives: US (United States), EU (Europe), IN (India),
+    AU (Australia), JP (Japan), CN (China), CA (Canada), SA (Saudi Arabia), UK (United Kingdom), AE (United
+    Arab Emirates) or SG (Singapore). It decides Zoho's accounts URL and API domain, and cannot change after
+    creation."""
     environment: Environment = Environment.PRODUCTION
     """The environment that the grant was given for; verified against the organization. It cannot change after
     creation."""
@@ -126,7 +150,7 @@ _KEY_LENGTH = Rule(
 )
 
 
-class Platform(Model):
+class PlatformSpec(Model):
     """The sandbox of Adobe Experience Platform to write to."""
 
     organization: Annotated[
@@ -191,9 +215,9 @@ class ZohoSourceConnectionSpec(Model):
     resource's namespace and name."""
     description: Description | None = None
     """Text for the base connection's description in Adobe Experience Platform."""
-    zoho: Zoho
+    zoho: ZohoSpec
     """The Zoho CRM organization to read from."""
-    platform: Platform
+    platform: PlatformSpec
     """The sandbox of Adobe Experience Platform to write to."""
     connection_id: AdoptedId | None = None
     """The ID of a base connection that exists and is to stand for this resource. It keeps its name and
@@ -228,7 +252,7 @@ class ZohoSourceConnectionSpec(Model):
         return self.connection_id
 
 
-class BaseConnection(Model):
+class BaseConnectionStatus(Model):
     """The base connection in Adobe Experience Platform."""
 
     id: RemoteId
@@ -248,6 +272,9 @@ class ZohoOrganization(Model):
     """Its environment as Zoho gives it, such as production."""
     edition: RemoteState | None = None
     """Its edition as Zoho gives it, such as enterprise."""
+    time_zone: Annotated[str, Field(max_length=64)] | None = None
+    """Its time zone, such as Europe/Berlin: what Zoho CRM shows times in. Start times, delta columns and runs
+    of a dataflow are in UTC whatever it is."""
 
 
 class TokenStatus(Model):
@@ -261,7 +288,7 @@ class TokenStatus(Model):
     another one later means that somebody changed them there."""
 
 
-class IpAllowList(Model):
+class IpAllowListStatus(Model):
     """The addresses from which Adobe Experience Platform connects to Zoho CRM."""
 
     region: RemoteState
@@ -274,11 +301,27 @@ class IpAllowList(Model):
 class ZohoSourceConnectionStatus(Model):
     """The connection as the operator last saw it."""
 
+    remote_ids: ClassVar = frozenset({"baseConnection", "intents"})
+    """The fields that tell what goes with the resource."""
+    found_anew: ClassVar = PASSING | {
+        "zohoOrganization",
+        "token",
+        "ipAllowList",
+        "testFailures",
+        "nextTestTime",
+        "tables",
+    }
+    """The fields that every pass tells anew, so that nothing rests on what stood there."""
+
     observed_generation: Annotated[int, Field(ge=0)] | None = None
     """The generation that the conditions speak about."""
+    served_by: Annotated[str, Field(max_length=320)] | None = None
+    """The installation of the operator that serves the resource: namespace and name of the Lease by which its
+    replicas agree on the one that works, or the name of its instance if it has no Lease. Others leave the
+    resource alone."""
     conditions: Conditions = ()
     """The state of the resource, by type."""
-    base_connection: BaseConnection | None = None
+    base_connection: BaseConnectionStatus | None = None
     """The base connection in Adobe Experience Platform."""
     adopted: bool | None = None
     """True if the base connection was there before the resource: it keeps its name and description."""
@@ -288,7 +331,7 @@ class ZohoSourceConnectionStatus(Model):
     """The Zoho CRM organization that the grant belongs to."""
     token: TokenStatus | None = None
     """Which credentials the base connection holds."""
-    ip_allow_list: IpAllowList | None = None
+    ip_allow_list: IpAllowListStatus | None = None
     """The addresses from which Adobe Experience Platform connects to Zoho CRM. Where Zoho CRM restricts
     addresses, they must be allowed there."""
     test_failures: Annotated[int, Field(ge=1)] | None = None

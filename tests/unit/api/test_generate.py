@@ -93,15 +93,15 @@ def row(path: str) -> str:
 @pytest.mark.parametrize(
     ("path", "parts"),
     [
-        ("spec.schedule.interval", ["| integer | no |", "At least 1, at most 10080."]),
+        ("spec.schedule.interval", ["| integer | no |", "At least 1, at most 300000."]),
         ("spec.ingestion.partialIngestionPercent", ["| number | no |", "More than 0, at most 100."]),
         ("spec.ingestion", ["| object | no | `{enabled: true}` |"]),
-        ("spec.schedule.startTime", ["| time (RFC 3339) | no |"]),
+        ("spec.schedule.startTime", ["| string | no |", "must be a time from 1970 on"]),
         ("spec.schedule.frequency", ["One of `Once`, `Minute`, `Hour`, `Day`, `Week`."]),
         ("spec.source.columns", ["| list of string | no |", "Each value once.", "Of each value: not empty"]),
         (
             "spec.mapping",
-            ["| list of object | no |", "Not empty, at most 500 items.", "Each `target` once."],
+            ["| list of object | no |", "Not empty, at most 1000 items.", "Each `target` once."],
         ),
     ],
 )

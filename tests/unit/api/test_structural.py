@@ -18,8 +18,8 @@ ON_FIELD = Rule("has(self.a)", "field", field_path=".a", reason="FieldValueForbi
 ON_VALUE = Rule("self != ''", "value")
 
 
-class Colour(StrEnum):
-    """A colour."""
+class Color(StrEnum):
+    """A color."""
 
     RED = "Red"
 
@@ -75,10 +75,10 @@ def render(annotation: Any, default: Any = ...) -> dict[str, Any]:
         pytest.param(
             Literal["a"], ..., {"type": "string", "enum": ["a"], "required": True}, id="const becomes enum"
         ),
-        pytest.param(Colour, ..., {"type": "string", "enum": ["Red"], "required": True}, id="enum inlined"),
+        pytest.param(Color, ..., {"type": "string", "enum": ["Red"], "required": True}, id="enum inlined"),
         pytest.param(
-            Colour,
-            Colour.RED,
+            Color,
+            Color.RED,
             {"type": "string", "enum": ["Red"], "default": "Red", "required": False},
             id="enum default",
         ),
