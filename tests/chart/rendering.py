@@ -1,4 +1,4 @@
-"""The chart, rendered: what Helm would send to the API server."""
+"""What Helm and Kustomize would send to the API server."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from typing import Any
 
 import yaml
 
+from hack.controlplane import find_assets
 from hack.helm import Helm, find_helm
 from hack.install import NAMESPACE, ROOT
+from hack.kubectl import Kubectl
 
 Object = dict[str, Any]
 
@@ -34,7 +36,28 @@ def manifest(*options: str, values: str | None = None) -> str:
 def objects(*options: str, values: str | None = None, **sets: object) -> list[Object]:
     """The rendered objects. ``sets`` are values by their first key."""
     given = [f"--set-json={key}={json.dumps(value)}" for key, value in sets.items()]
-    return [obj for obj in yaml.safe_load_all(manifest(*options, *given, values=values)) if obj]
+    return parsed(manifest(*options, *given, values=values))
+
+
+class _EachKeyOnce(yaml.CSafeLoader):
+    """The API server refuses a key twice where PyYAML takes the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [key.value for key, _ in node.value]
+        repeated = {key for key in keys if keys.count(key) > 1}
+        assert not repeated, f"twice: {repeated}, {node.start_mark}"
+        return super().construct_mapping(node, deep)
+
+
+def parsed(text: str) -> list[Object]:
+    """The objects of a manifest, in which no key may stand twice."""
+    return [obj for obj in yaml.load_all(text, Loader=_EachKeyOnce) if obj]
+
+
+def kustomized(folder: Path) -> list[Object]:
+    """What the Kustomize that is part of kubectl makes of a folder."""
+    kubectl = Kubectl(find_assets().binary("kubectl"), None)
+    return list(yaml.safe_load_all(kubectl("kustomize", str(folder))))
 
 
 def one(kind: str, rendered: list[Object]) -> Object:

@@ -12,7 +12,15 @@ from tests.chart.rendering import CHART
 
 GUIDES = {
     name: ROOT / "docs" / "guides" / f"{name}.md"
-    for name in ("install", "upgrade", "uninstall", "security", "tenancy")
+    for name in (
+        "install",
+        "upgrade",
+        "uninstall",
+        "security",
+        "tenancy",
+        "kustomize",
+        "promote-to-production",
+    )
 }
 PAGES = {**GUIDES, "chart": CHART / "README.md"}
 
@@ -43,12 +51,11 @@ def test_the_values_that_it_names_exist(name: str) -> None:
 
 
 def test_what_it_waits_for_is_in_its_own_words() -> None:
-    rows = re.findall(r"^\| `([^`]+)` \|", GUIDES["install"].read_text(), re.MULTILINE)
-    said = {
-        row.partition("…")[0].partition(": 403")[0].strip() for row in rows if not row.startswith("deploy/")
-    }
-    assert len(said) == 4
-    code = "".join(path.read_text() for path in (ROOT / "operator" / "crmflow" / "runtime").glob("*.py"))
+    _, _, page = GUIDES["install"].read_text().partition("| `/readyz` says |")
+    rows = re.findall(r"^\| `([^`]+)` \|", page.partition("\n\n")[0], re.MULTILINE)
+    said = {row.partition("…")[0].partition(": 403")[0].strip() for row in rows}
+    assert len(said) == 5
+    code = "".join(path.read_text() for path in (ROOT / "operator" / "crmflow" / "runtime").rglob("*.py"))
     for words in said:
         for part in words.split(": "):
             assert part in code

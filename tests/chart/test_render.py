@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,8 @@ import yaml
 
 from crmflow import __version__
 from crmflow.aep.egress import IpAllowList
-from crmflow.mounted import read_model
-from crmflow.reconcile.tenancy import TenancyList, Tenant
+from crmflow.reconcile.core.tenancy import TenancyList, Tenant
+from crmflow.reloading import read_model
 from crmflow.settings import PREFIX, Settings
 from hack.console import ToolError
 from hack.generators.values import BY_OTHER_VALUES
@@ -67,7 +68,7 @@ def test_the_kinds_are_kept_unless_somebody_says_otherwise() -> None:
 
 
 REFUSED: list[tuple[str, Any, str]] = [
-    ("replica", 2, "replica"),  # misspelt
+    ("replica", 2, "replica"),  # misspelled
     ("image", {"repo": "x"}, "repo"),
     ("image", {"digest": "sha256:abc"}, "digest"),
     ("image", {"pullPolicy": "Sometimes"}, "pullPolicy"),
@@ -125,7 +126,9 @@ def test_every_setting_reaches_the_operator() -> None:
     properties = json.loads((CHART / "values.schema.json").read_text())["properties"]["settings"][
         "properties"
     ]
-    settings = {name: _example(schema) for name, schema in properties.items()}
+    # The times of the Lease depend on each other.
+    lease = {"leaseDuration": "9s", "leaseRenewDeadline": "7s", "leaseRetryPeriod": "3s"}
+    settings = {name: _example(schema) for name, schema in properties.items()} | lease
     variables = environment(one("Deployment", objects(settings=settings)))
     read = Settings.from_environment({k: value for k, value in variables.items() if isinstance(value, str)})
     assert set(Settings.model_fields) - BY_OTHER_VALUES <= read.model_fields_set
@@ -136,6 +139,8 @@ def test_every_setting_reaches_the_operator() -> None:
 
 def _example(schema: dict[str, Any]) -> Any:
     """A value that such a setting may have."""
+    if "https?://" in schema.get("pattern", ""):
+        return "https://example.com/x"
     alternatives = re.match(r"\^\(([A-Za-z]+)\|", schema.get("pattern", ""))
     return {"integer": schema.get("minimum"), "boolean": True}.get(
         schema["type"], alternatives[1] if alternatives else "7s"
@@ -164,15 +169,31 @@ def test_a_single_replica_may_be_evicted(replicas: int, budgets: int) -> None:
     assert len(of_kind("PodDisruptionBudget", objects(replicas=replicas))) == budgets
 
 
-def test_the_namespaced_installation_has_no_right_outside() -> None:
+def test_a_namespaced_installation_has_only_the_rights_outside_that_outlive_a_namespace() -> None:
+    """Those to its own two kinds, and to read who serves a resource; no Secret is among them."""
     rendered = objects(values="namespaced")
+    rules = one("ClusterRole", rendered)["rules"]
+    assert {
+        (resource, verb) for rule in rules for resource in rule["resources"] for verb in rule["verbs"]
+    } == {
+        *product(("zohosourceconnections", "crmdataflows"), ("get", "list", "watch", "patch")),
+        *product(("zohosourceconnections/status", "crmdataflows/status"), ("patch",)),
+        ("leases", "get"),
+    }
+    for role in of_kind("Role", rendered):
+        if role["metadata"]["namespace"] != "crmflow-system":
+            assert [rule["resources"] for rule in role["rules"]] == [["secrets"], ["events"]]
+
+
+def test_it_has_no_right_outside_if_that_is_not_wanted() -> None:
+    rendered = objects(values="namespaced-alone")
     assert of_kind("ClusterRole", rendered) == of_kind("ClusterRoleBinding", rendered) == []
     roles = {role["metadata"]["namespace"] for role in of_kind("Role", rendered)}
     assert roles == {"crm-team", "crm-team-2", "crmflow-system"}
 
 
 def test_only_the_name_of_the_installation_asks_for_a_right_outside() -> None:
-    rendered = objects(values="namespaced", instance="")
+    rendered = objects(values="namespaced-alone", instance="")
     role = one("ClusterRole", rendered)
     assert [rule["resources"] for rule in role["rules"]] == [["namespaces"]]
     assert one("ClusterRoleBinding", rendered)["roleRef"]["name"] == role["metadata"]["name"]

@@ -1,13 +1,40 @@
-{{/* The name of what is installed: the release's, with the chart's if that does not say it already. */}}
+{{/* Gives every value that is missing its default. "helm upgrade --reuse-values" brings the values of an older chart,
+     and null takes one away. Each template begins with it, so no other place has to ask whether a value is there. */}}
+{{- define "crmflow.complete" -}}
+{{- include "crmflow.fill" (dict "given" .Values "defaults" (include "crmflow.defaults" . | fromYaml)) -}}
+{{- if not .Values.enabled -}}
+{{- fail "enabled: only a chart that depends on this one reads it, as the condition of its dependency; leave it true" -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "crmflow.fill" -}}
+{{- range $name, $default := .defaults -}}
+{{- $value := index $.given $name -}}
+{{- if kindIs "invalid" $value -}}
+{{- $_ := set $.given $name $default -}}
+{{- else if kindIs "map" $default -}}
+{{- include "crmflow.fill" (dict "given" $value "defaults" $default) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* The name of what is installed: the release's, with the chart's if that does not say it already. A release's name may
+     have dots, a Service's may not. */}}
 {{- define "crmflow.fullname" -}}
 {{- $name := default .Chart.Name .Values.nameOverride -}}
+{{- $full := printf "%s-%s" .Release.Name $name -}}
 {{- if .Values.fullnameOverride -}}
-{{- .Values.fullnameOverride | trunc 53 | trimSuffix "-" -}}
+{{- $full = .Values.fullnameOverride -}}
 {{- else if contains $name .Release.Name -}}
-{{- .Release.Name | trunc 53 | trimSuffix "-" -}}
-{{- else -}}
-{{- printf "%s-%s" .Release.Name $name | trunc 53 | trimSuffix "-" -}}
+{{- $full = .Release.Name -}}
 {{- end -}}
+{{- $full | replace "." "-" | trunc 53 | trimSuffix "-" -}}
+{{- end -}}
+
+{{/* A Service's name begins with a letter. */}}
+{{- define "crmflow.serviceName" -}}
+{{- $full := include "crmflow.fullname" . -}}
+{{- if regexMatch "^[0-9]" $full }}metrics-{{ $full }}{{ else }}{{ $full }}-metrics{{ end -}}
 {{- end -}}
 
 {{/* The name of what belongs to no namespace. Installations that serve a few namespaces each may be many. */}}
@@ -22,26 +49,79 @@
 
 {{/* What the Deployment and everything else finds the Pods by. It can't be changed afterwards. */}}
 {{- define "crmflow.selectorLabels" -}}
-app.kubernetes.io/name: {{ default .Chart.Name .Values.nameOverride }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/name: {{ default .Chart.Name .Values.nameOverride | quote }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
+{{- end -}}
+
+{{/* What the doctor finds the operator by, whatever its name is. */}}
+{{- define "crmflow.operatorLabels" -}}
+crmflow.io/component: operator
+{{- end -}}
+
+{{/* Which Service has the metrics, for whoever may not rely on the labels above. */}}
+{{- define "crmflow.metricsLabels" -}}
+crmflow.io/component: metrics
 {{- end -}}
 
 {{- define "crmflow.labels" -}}
-{{ include "crmflow.selectorLabels" . }}
-app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
-app.kubernetes.io/managed-by: {{ .Release.Service }}
-helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
-{{- with .Values.commonLabels }}
-{{ toYaml . }}
+{{- include "crmflow.labelsWith" (list .) -}}
+{{- end -}}
+
+{{/* The labels of an object: a list of the root and of more labels of ours. Ours stay what they are if commonLabels has
+     them too. */}}
+{{- define "crmflow.labelsWith" -}}
+{{- $root := first . -}}
+{{- $labels := deepCopy $root.Values.commonLabels -}}
+{{- range rest . }}{{ $labels = mergeOverwrite $labels . }}{{ end -}}
+{{- $labels = mergeOverwrite $labels (include "crmflow.selectorLabels" $root | fromYaml) -}}
+{{- with $root.Chart -}}
+{{- $_ := set $labels "app.kubernetes.io/version" (include "crmflow.appVersion" $root) -}}
+{{- $_ := set $labels "helm.sh/chart" (printf "%s-%s" .Name .Version | replace "+" "_" | trunc 63 | trimAll "-_.") -}}
+{{- end -}}
+{{- $_ := set $labels "app.kubernetes.io/managed-by" $root.Release.Service -}}
+{{- toYaml $labels -}}
+{{- end -}}
+
+{{/* The labels by which the cluster's own roles take a ClusterRole in. */}}
+{{- define "crmflow.aggregation" -}}
+{{- range . }}
+rbac.authorization.k8s.io/aggregate-to-{{ . }}: "true"
 {{- end }}
+{{- end -}}
+
+{{/* Of the Pods: more of the user's, and what they are found by. */}}
+{{- define "crmflow.podLabels" -}}
+{{- $labels := mergeOverwrite (deepCopy .Values.commonLabels) .Values.podLabels -}}
+{{- $labels = mergeOverwrite $labels (include "crmflow.operatorLabels" . | fromYaml) -}}
+{{- toYaml (mergeOverwrite $labels (include "crmflow.selectorLabels" . | fromYaml)) -}}
+{{- end -}}
+
+{{/* Neither a label nor a tag may have the + of build metadata. */}}
+{{- define "crmflow.appVersion" -}}
+{{- .Chart.AppVersion | replace "+" "_" -}}
 {{- end -}}
 
 {{- define "crmflow.image" -}}
 {{- with .Values.image -}}
 {{- if .digest }}{{ .repository }}@{{ .digest }}
-{{- else }}{{ .repository }}:{{ default $.Chart.AppVersion .tag }}
+{{- else }}{{ .repository }}:{{ default (include "crmflow.appVersion" $) .tag }}
 {{- end -}}
 {{- end -}}
+{{- end -}}
+
+{{/* How Pods are replaced. The parts of a rolling update, which the default has, belong to no other type. They are left out
+     rather than null: with null the API server keeps what it has. */}}
+{{- define "crmflow.strategy" -}}
+{{- $strategy := .Values.strategy -}}
+{{- if ne (default "RollingUpdate" $strategy.type) "RollingUpdate" -}}
+{{- $strategy = omit $strategy "rollingUpdate" -}}
+{{- end -}}
+{{- toYaml $strategy -}}
+{{- end -}}
+
+{{/* A probe of a path, with what the values say of it. */}}
+{{- define "crmflow.probe" -}}
+{{- toYaml (mergeOverwrite (dict "httpGet" (dict "path" .path "port" "http")) (deepCopy .values)) -}}
 {{- end -}}
 
 {{/* Annotations of a CustomResourceDefinition. */}}
@@ -64,8 +144,14 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end -}}
 {{- end -}}
 
-{{/* What the operator may do where its resources are: exactly the requests that it makes. */}}
-{{- define "crmflow.servedRules" -}}
+{{/* "true" if its rights to the two kinds are for the whole cluster. Those in a namespace would go with it, before
+     its resources do. */}}
+{{- define "crmflow.kindsEverywhere" -}}
+{{- if or .Values.rbac.clusterWideKinds (not .Values.watchNamespaces) }}true{{ end -}}
+{{- end -}}
+
+{{/* What the operator may do with its resources: exactly the requests that it makes. */}}
+{{- define "crmflow.kindRules" -}}
 # Watch the resources, and read one anew when somebody else has changed it. patch adds and removes the finalizer.
 - apiGroups: [crmflow.io]
   resources: [zohosourceconnections, crmdataflows]
@@ -73,6 +159,18 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 - apiGroups: [crmflow.io]
   resources: [zohosourceconnections/status, crmdataflows/status]
   verbs: [patch]
+{{- end -}}
+
+{{/* Whether another installation that serves a resource is still there. */}}
+{{- define "crmflow.leaseRules" -}}
+# The Lease of another installation, which a resource's status.servedBy names; and its own.
+- apiGroups: [coordination.k8s.io]
+  resources: [leases]
+  verbs: [get]
+{{- end -}}
+
+{{/* What else it does where its resources are. */}}
+{{- define "crmflow.tenantRules" -}}
 # Credentials are only read. Which Secrets hold them is up to the resources, so no names can stand here.
 - apiGroups: [""]
   resources: [secrets]
@@ -91,7 +189,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 - apiGroups: [coordination.k8s.io]
   resources: [leases]
   resourceNames: [{{ include "crmflow.fullname" . }}]
-  verbs: [get, update]
+  verbs: [{{ if not (include "crmflow.kindsEverywhere" .) }}get, {{ end }}update]
 # The tokens that it obtains, one Secret per credential.{{ if not .Values.watchNamespaces }} Reading is allowed everywhere.{{ end }}
 - apiGroups: [""]
   resources: [secrets]
@@ -111,12 +209,35 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 
 {{- define "crmflow.subjects" -}}
 - kind: ServiceAccount
-  name: {{ include "crmflow.serviceAccountName" . }}
-  namespace: {{ .Release.Namespace }}
+  name: {{ include "crmflow.serviceAccountName" . | quote }}
+  namespace: {{ .Release.Namespace | quote }}
 {{- end -}}
 
-{{/* The container's environment. */}}
+{{/* The container's environment. What extraEnv repeats takes the place of ours: a name may stand there once. */}}
 {{- define "crmflow.env" -}}
+{{- $all := concat (include "crmflow.ownEnv" . | fromYamlArray) .Values.extraEnv -}}
+{{- $last := dict -}}
+{{- range $position, $entry := $all }}{{ $_ := set $last $entry.name $position }}{{ end -}}
+{{- range $position, $entry := $all }}
+{{- if eq $position (get $last $entry.name) }}
+{{ toYaml (list $entry) }}
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{- define "crmflow.ownEnv" -}}
+{{- range $name, $value := dict "CRMFLOW_WATCH_NAMESPACES" "watchNamespaces" "CRMFLOW_LEASE_NAME" "fullnameOverride" }}
+{{- range $.Values.extraEnv }}
+{{- if eq .name $name }}
+{{- fail (printf "extraEnv: %s has to agree with the operator's rights; set %s instead" $name $value) }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- range .Values.extraEnv }}
+{{- if and (eq .name "CRMFLOW_LEADER_ELECTION") (ne (toString .value) "true") (gt (int $.Values.replicas) 1) }}
+{{- fail (printf "extraEnv: without CRMFLOW_LEADER_ELECTION all %d replicas would work at the same time; set replicas to 1" (int $.Values.replicas)) }}
+{{- end }}
+{{- end -}}
 - name: CRMFLOW_POD_NAME
   valueFrom:
     fieldRef:
@@ -154,9 +275,6 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
   value: /etc/crmflow/ca/{{ .Values.caBundle.key }}
 {{- end }}
 {{- include "crmflow.proxyEnv" . }}
-{{- with .Values.extraEnv }}
-{{ toYaml . }}
-{{- end }}
 {{- end -}}
 
 {{/* The kubelet puts the API server's address in place of $(KUBERNETES_SERVICE_HOST). */}}
@@ -168,7 +286,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 - name: {{ $variable }}
   valueFrom:
     secretKeyRef:
-      name: {{ $proxy.existingSecret }}
+      name: {{ $proxy.existingSecret | quote }}
       key: {{ $key }}
       optional: true
 {{- else if index $proxy $key }}
@@ -181,30 +299,51 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end }}
 {{- end -}}
 
+{{/* The volumes, ours and further ones. */}}
+{{- define "crmflow.volumes" -}}
+{{- $own := include "crmflow.ownVolumes" . | fromYamlArray -}}
+{{- range .Values.extraVolumes }}
+{{- $given := . }}
+{{- range $own }}
+{{- if eq .name $given.name }}{{ fail (printf "extraVolumes: the chart has a volume %q of its own here; give yours another name" .name) }}{{ end }}
+{{- end }}
+{{- end }}
+{{- with concat $own .Values.extraVolumes }}{{ toYaml . }}{{ end -}}
+{{- end -}}
+
+{{/* Where they are mounted. */}}
+{{- define "crmflow.volumeMounts" -}}
+{{- $own := include "crmflow.ownVolumeMounts" . | fromYamlArray -}}
+{{- range .Values.extraVolumeMounts }}
+{{- $given := . }}
+{{- range $own }}
+{{- if eq .mountPath $given.mountPath }}{{ fail (printf "extraVolumeMounts: the chart has mounted something at %s itself; mount yours elsewhere" .mountPath) }}{{ end }}
+{{- end }}
+{{- end }}
+{{- with concat $own .Values.extraVolumeMounts }}{{ toYaml . }}{{ end -}}
+{{- end -}}
+
 {{/* Files that come from ConfigMaps: the volumes, and where they are mounted. Directories, not single files: those
      would not follow a change. */}}
-{{- define "crmflow.volumes" -}}
+{{- define "crmflow.ownVolumes" -}}
 {{- with include "crmflow.ipAllowListConfigMap" . }}
 - name: ip-allow-list
   configMap:
-    name: {{ . }}
+    name: {{ . | quote }}
 {{- end }}
 {{- with include "crmflow.tenancyConfigMap" . }}
 - name: tenancy
   configMap:
-    name: {{ . }}
+    name: {{ . | quote }}
 {{- end }}
 {{- with .Values.caBundle.existingConfigMap }}
 - name: ca
   configMap:
-    name: {{ . }}
-{{- end }}
-{{- with .Values.extraVolumes }}
-{{ toYaml . }}
+    name: {{ . | quote }}
 {{- end }}
 {{- end -}}
 
-{{- define "crmflow.volumeMounts" -}}
+{{- define "crmflow.ownVolumeMounts" -}}
 {{- if include "crmflow.ipAllowListConfigMap" . }}
 - name: ip-allow-list
   mountPath: /etc/crmflow/ip-allow-list
@@ -219,8 +358,5 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 - name: ca
   mountPath: /etc/crmflow/ca
   readOnly: true
-{{- end }}
-{{- with .Values.extraVolumeMounts }}
-{{ toYaml . }}
 {{- end }}
 {{- end -}}

@@ -10,8 +10,8 @@ from hack.controlplane import ControlPlane
 from hack.emulators import Emulators
 from hack.helm import Helm, find_helm
 from hack.kubectl import Kubectl
-from tests.cluster.support.cluster import Cluster
-from tests.rights.trials import Site
+from tests.kit.bench import Bench
+from tests.kit.cluster import Cluster
 
 
 @pytest.fixture(scope="session")
@@ -21,14 +21,14 @@ def helm(kubectl: Kubectl, controlplane: ControlPlane, tmp_path_factory: pytest.
 
 
 @pytest.fixture(scope="session")
-def site(
+def bench(
     cluster: Cluster,
     kubectl: Kubectl,
     helm: Helm,
     _emulators: Emulators,
     controlplane: ControlPlane,
     tmp_path_factory: pytest.TempPathFactory,
-) -> Site:
+) -> Bench:
     """Where the operator is tried with the rights that the chart gives it."""
     folder: Path = tmp_path_factory.mktemp("rights")
-    return Site(cluster, kubectl, helm, _emulators, controlplane.audit_log, folder)
+    return Bench(cluster, kubectl, helm, _emulators, controlplane.audit_log, folder)

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.cluster.support.cluster import Cluster
-from tests.cluster.support.connect_proxy import ConnectProxy, authority
-from tests.cluster.support.pod import Pod
-from tests.cluster.support.release import emulated, installed
-from tests.cluster.support.world import World
-from tests.rights.trials import Site
+from tests.kit.bench import Bench
+from tests.kit.cluster import Cluster
+from tests.kit.connect_proxy import ConnectProxy, authority
+from tests.kit.pod import Pod
+from tests.kit.release import emulated, installed
+from tests.kit.tenant import Tenant
 
 HOSTS = {
     "platform.adobe.io": "platformUrl",
@@ -23,32 +23,32 @@ HOSTS = {
 
 
 @pytest.fixture
-def proxy(site: Site) -> Iterator[ConnectProxy]:
-    site.emulators.control.reset()
-    info = site.emulators.info
+def proxy(bench: Bench) -> Iterator[ConnectProxy]:
+    bench.emulators.control.reset()
+    info = bench.emulators.info
     with ConnectProxy({host: info[key] for host, key in HOSTS.items()}) as running:
         yield running
 
 
 def test_only_zoho_and_adobe_are_reached_through_it(
-    site: Site, cluster: Cluster, namespace: str, proxy: ConnectProxy
+    bench: Bench, cluster: Cluster, namespace: str, proxy: ConnectProxy
 ) -> None:
     values = {
-        **emulated(site.emulators, site.directory),
+        **emulated(bench.emulators, bench.directory),
         "settings": {"pollInterval": "500ms"},  # and the real hosts
         "watchNamespaces": [namespace],
         "proxy": {"httpsProxy": proxy.url},
         "caBundle": {"existingConfigMap": "company-ca"},
     }
-    with installed(site.helm, site.kubectl, values) as release:
+    with installed(bench.helm, bench.kubectl, values) as release:
         bundle = {"apiVersion": "v1", "kind": "ConfigMap", "data": {"ca.crt": authority()}}
         cluster.create({**bundle, "metadata": {"name": "company-ca", "namespace": release.namespace}})
         name = f"{release.fullname}-{uuid.uuid4().hex[:5]}"
-        pod = Pod(site.kubectl, release.namespace, release.fullname, site.directory, name)
+        pod = Pod(bench.kubectl, release.namespace, release.fullname, bench.directory, name)
         try:
             pod.start()
             pod.wait_ready()
-            World(cluster, site.emulators, pod, namespace, lambda *_: None).make_ready()
+            Tenant(cluster, bench.emulators, pod, namespace, lambda *_: None).make_ready()
         finally:
             pod.close()
     assert proxy.asked == {f"CONNECT {host}:443" for host in HOSTS}

@@ -16,10 +16,10 @@ from hack.emulators import Emulators
 from hack.helm import Helm, find_helm
 from hack.install import NAMESPACE, ROOT
 from hack.kubectl import Kubectl
-from tests.cluster.support.cluster import Cluster
-from tests.cluster.support.pod import Pod
-from tests.cluster.support.release import emulated
-from tests.cluster.support.world import COLLECTIONS, CONNECTION, DATAFLOW, NOTHING, ONE_OF_EACH, World
+from tests.kit.cluster import Cluster
+from tests.kit.pod import Pod
+from tests.kit.release import emulated
+from tests.kit.tenant import COLLECTIONS, CONNECTION, DATAFLOW, NOTHING, ONE_OF_EACH, Tenant
 from tests.rights.audit import AuditLog
 
 CHART = str(ROOT / "charts" / "crmflow")
@@ -34,7 +34,7 @@ class Installation:
         self.cluster = Cluster(plane.kubeconfig)
         self.emulators = emulators
         self.pods: list[Pod] = []
-        self.tenant = f"tenant-{uuid.uuid4().hex[:6]}"
+        self.namespace = f"tenant-{uuid.uuid4().hex[:6]}"
         self._plane = plane
         self._directory = directory
         self._helm = Helm(find_helm(), directory / "helm", plane.kubeconfig)
@@ -80,10 +80,10 @@ class Installation:
             if obj["spec"]["group"] == "crmflow.io"
         }
 
-    def world(self) -> World:
+    def tenant(self) -> Tenant:
         """A tenant's namespace."""
-        self.cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self.tenant}})
-        return World(self.cluster, self.emulators, self.pods[0], self.tenant, lambda *_: None)
+        self.cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self.namespace}})
+        return Tenant(self.cluster, self.emulators, self.pods[0], self.namespace, lambda *_: None)
 
     def close(self) -> None:
         """Leave the cluster as empty as it was."""
@@ -91,7 +91,7 @@ class Installation:
             pod.close()
         self._helm("uninstall", "crmflow", f"--namespace={NAMESPACE}", "--ignore-not-found")
         if self.kinds():
-            self.cluster.abandon_namespace(self.tenant)
+            self.cluster.abandon_namespace(self.namespace)
         self.kubectl("delete", "crd", "--ignore-not-found", *KINDS)
         self.kubectl("delete", "secret,lease", "--all", f"--namespace={NAMESPACE}")
         self.cluster.close()
@@ -112,8 +112,8 @@ def installation(tmp_path: Path, empty_cluster: ControlPlane, emulators: Emulato
     prepared.close()
 
 
-def _remote(world: World) -> dict[str, list[object]]:
-    return {collection: [held["id"] for held in world.held(collection)] for collection in COLLECTIONS}
+def _remote(tenant: Tenant) -> dict[str, list[object]]:
+    return {collection: [held["id"] for held in tenant.held(collection)] for collection in COLLECTIONS}
 
 
 def _variable(name: str) -> Callable[[Pod], str | None]:
@@ -128,10 +128,10 @@ def test_a_release_lives_from_install_to_uninstall(installation: Installation) -
     audit = installation.audit()
     installation.run_pods()
     assert len(installation.pods) == 2
-    world = installation.world()
-    world.make_ready()
-    before = _remote(world)
-    resources = [world.get(kind) for kind in (CONNECTION, DATAFLOW)]
+    tenant = installation.tenant()
+    tenant.make_ready()
+    before = _remote(tenant)
+    resources = [tenant.get(kind) for kind in (CONNECTION, DATAFLOW)]
     workers = _variable("CRMFLOW_WORKERS")
     assert [workers(pod) for pod in installation.pods] == [None, None]
 
@@ -144,11 +144,11 @@ def test_a_release_lives_from_install_to_uninstall(installation: Installation) -
     installation.run_pods()
     assert [workers(pod) for pod in installation.pods] == [None, None]
 
-    world = installation.world()
-    world.edit(CONNECTION, displayName="After the rollback")
-    world.wait_ready(CONNECTION)
-    assert _remote(world) == before, "an upgrade makes nothing anew"
-    assert [world.get(kind)["metadata"]["uid"] for kind in (CONNECTION, DATAFLOW)] == [
+    tenant = installation.tenant()
+    tenant.edit(CONNECTION, displayName="After the rollback")
+    tenant.wait_ready(CONNECTION)
+    assert _remote(tenant) == before, "an upgrade makes nothing anew"
+    assert [tenant.get(kind)["metadata"]["uid"] for kind in (CONNECTION, DATAFLOW)] == [
         obj["metadata"]["uid"] for obj in resources
     ]
     assert audit.forbidden() == []
@@ -157,43 +157,45 @@ def test_a_release_lives_from_install_to_uninstall(installation: Installation) -
 def test_uninstalling_keeps_kinds_resources_and_what_they_made(installation: Installation) -> None:
     installation.helm("install", CHART, "--create-namespace", replicas=1)
     installation.run_pods()
-    world = installation.world()
-    world.make_ready()
-    before = _remote(world)
+    tenant = installation.tenant()
+    tenant.make_ready()
+    before = _remote(tenant)
 
     said = installation.helm("uninstall")
     installation.stop_pods()
     for kind in KINDS:
         assert kind in said
     assert installation.kinds() == KINDS
-    assert _remote(world) == before
+    assert _remote(tenant) == before
     kept = installation.kubectl(
         "get", "deploy,sa,role,rolebinding,svc,pdb", f"--namespace={NAMESPACE}", "-o", "name"
     )
     assert kept.split() == ["serviceaccount/default"]
     assert "crmflow" not in installation.kubectl("get", "clusterrole,clusterrolebinding", "-o", "name")
-    assert world.get(DATAFLOW)["metadata"]["finalizers"] == ["crmflow.io/finalizer"]
+    assert tenant.get(DATAFLOW)["metadata"]["finalizers"] == ["crmflow.io/finalizer"]
 
     installation.helm("install", CHART, replicas=1)  # and everything is taken up again
     installation.run_pods()
-    world = installation.world()
-    world.edit(DATAFLOW, displayName="After a new installation")
-    world.wait_ready(DATAFLOW)
-    assert _remote(world) == before
+    tenant = installation.tenant()
+    tenant.edit(DATAFLOW, displayName="After a new installation")
+    tenant.wait_ready(DATAFLOW)
+    assert _remote(tenant) == before
 
 
 def test_everything_goes_when_resources_go_first(installation: Installation) -> None:
     installation.helm("install", CHART, "--create-namespace", crds={"keep": False}, replicas=1)
     installation.run_pods()
-    world = installation.world()
-    world.make_ready()
-    assert world.counts() == ONE_OF_EACH
+    tenant = installation.tenant()
+    tenant.make_ready()
+    assert tenant.counts() == ONE_OF_EACH
 
-    world.delete(DATAFLOW)
-    world.delete(CONNECTION)
-    world.wait_gone(DATAFLOW)
-    world.wait_gone(CONNECTION)
+    tenant.delete(DATAFLOW)
+    tenant.delete(CONNECTION)
+    tenant.wait_gone(DATAFLOW)
+    tenant.wait_gone(CONNECTION)
     installation.helm("uninstall")
     installation.stop_pods()
-    assert world.counts() == NOTHING
+    assert tenant.counts() == NOTHING
+    for name in KINDS:  # Helm does not wait until they are gone
+        installation.cluster.wait_gone("CustomResourceDefinition", name, seconds=30)
     assert installation.kinds() == set()

@@ -8,8 +8,9 @@ import pytest
 import yaml
 
 from tests.chart.test_render import SNAPSHOTS
+from tests.kit.bench import Bench
 from tests.rights.permissions import Permission, permissions
-from tests.rights.trials import MODES, Site, Trials, trials
+from tests.rights.trials import MODES, Trials, trials
 
 
 def _like(permission: Permission) -> str:
@@ -33,9 +34,9 @@ def _trials() -> list[tuple[str, str]]:
 
 
 @pytest.fixture(scope="module")
-def release(request: pytest.FixtureRequest, site: Site) -> Iterator[Trials]:
+def release(request: pytest.FixtureRequest, bench: Bench) -> Iterator[Trials]:
     """A release in the mode that the test asks for."""
-    with trials(site, request.param) as prepared:
+    with trials(bench, request.param) as prepared:
         yield prepared
 
 

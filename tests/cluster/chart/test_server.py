@@ -11,7 +11,7 @@ import yaml
 from hack.install import NAMESPACE
 from hack.kubectl import Kubectl
 from tests.chart.rendering import VALUES, manifest, objects, one
-from tests.cluster.support.cluster import ApiError, Cluster
+from tests.kit.cluster import ApiError, Cluster
 
 NAMESPACES = ("crm-team", "crm-team-2")
 

@@ -7,31 +7,31 @@ from pathlib import Path
 
 import pytest
 
-from tests.cluster.support.pod import Pod
-from tests.cluster.support.release import emulated, installed
-from tests.cluster.support.world import CONNECTION, NOTHING, World
-from tests.rights.trials import Site
+from tests.kit.bench import Bench
+from tests.kit.pod import Pod
+from tests.kit.release import emulated, installed
+from tests.kit.tenant import CONNECTION, NOTHING, Tenant
 
 
 @pytest.mark.parametrize(("sandbox", "ready"), [("prod", True), ("dev", False)])
 def test_a_sandbox_is_used_if_the_values_say_so(
-    site: Site, namespace: str, tmp_path: Path, sandbox: str, ready: bool
+    bench: Bench, namespace: str, tmp_path: Path, sandbox: str, ready: bool
 ) -> None:
-    site.emulators.control.reset()
+    bench.emulators.control.reset()
     entry = {"namespaces": ["test-*"], "organizations": ["*@AdobeOrg"], "sandboxes": [sandbox]}
-    values = emulated(site.emulators, tmp_path) | {"tenancy": {"tenants": [entry]}}
-    with installed(site.helm, site.kubectl, values) as release:
-        pod = Pod(site.kubectl, release.namespace, release.fullname, tmp_path, f"pod-{uuid.uuid4().hex[:6]}")
-        world = World(site.cluster, site.emulators, pod, namespace, lambda *_: None)
+    values = emulated(bench.emulators, tmp_path) | {"tenancy": {"tenants": [entry]}}
+    with installed(bench.helm, bench.kubectl, values) as release:
+        pod = Pod(bench.kubectl, release.namespace, release.fullname, tmp_path, f"pod-{uuid.uuid4().hex[:6]}")
+        tenant = Tenant(bench.cluster, bench.emulators, pod, namespace, lambda *_: None)
         try:
             pod.start()
             pod.wait_ready()
-            world.apply_secrets()
-            world.apply_connection()
+            tenant.apply_secrets()
+            tenant.apply_connection()
             if ready:
-                world.wait_ready(CONNECTION)
+                tenant.wait_ready(CONNECTION)
             else:
-                world.wait_reason(CONNECTION, "Stalled", "SandboxNotAllowed", "True")
-                assert world.counts() == NOTHING
+                tenant.wait_reason(CONNECTION, "Stalled", "SandboxNotAllowed", "True")
+                assert tenant.counts() == NOTHING
         finally:
             pod.close()

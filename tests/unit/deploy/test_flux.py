@@ -8,8 +8,8 @@ import pytest
 
 from hack.install import ROOT
 from tests.argocd.scripts import CUSTOMIZATIONS, KINDS
-from tests.cluster.support.cluster import Object, condition
-from tests.cluster.support.manifests import load, load_all
+from tests.kit.cluster import Object, condition
+from tests.kit.manifests import load, load_all
 
 MEANING = {
     "unseen": "Current",  # kstatus has nothing to go by; the first status comes before any slow call
@@ -52,3 +52,16 @@ def test_the_example_deploys_what_is_in_this_repository() -> None:
     assert objects.keys() == {"GitRepository", "HelmRelease", "Kustomization"}
     assert (ROOT / objects["Kustomization"]["path"]).is_dir()
     assert objects["Kustomization"]["wait"] is True
+
+
+def test_nothing_of_the_example_is_pruned_unasked() -> None:
+    """Neither what stands for something in the Platform, nor the Secrets that its deletion needs."""
+    flow = load((ROOT / "deploy" / "flux" / "resources.yaml").read_text())["spec"]
+    assert all("kustomize.toolkit.fluxcd.io~1prune" in patch["patch"] for patch in flow["patches"])
+    targets = [patch["target"] for patch in flow["patches"]]
+    for path in (ROOT / flow["path"]).glob("*.yaml"):
+        for obj in load_all(path.read_text()):
+            group = obj["apiVersion"].rpartition("/")[0]
+            kept = ({"group": group}, {"kind": obj["kind"]})
+            assert any(target in kept for target in targets), obj["kind"]
+            assert obj["metadata"]["annotations"], "the patches add to what is there"
