@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from crmflow.clock import Clock
+from crmflow.clock import Clock, SystemTime
 
 HOUR = 3600.0
 
@@ -117,3 +117,87 @@ async def test_waiting_past_its_time_does_not_wait() -> None:
     event = asyncio.Event()
     event.set()
     assert await clock.wait(event, clock.now() - 1.0) is True
+
+
+class System:
+    """The system's two clocks; ``step`` sets the one that people see."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.wall, self.steady = 1_760_000_000.0, 50.0
+        monkeypatch.setattr("crmflow.clock.time.time", lambda: self.wall)
+        monkeypatch.setattr("crmflow.clock.time.clock_gettime", lambda _: self.steady)
+
+    def pass_(self, seconds: float) -> None:
+        self.wall += seconds
+        self.steady += seconds
+
+    def step(self, seconds: float) -> None:
+        self.wall += seconds
+
+
+@pytest.fixture
+def system(monkeypatch: pytest.MonkeyPatch) -> System:
+    return System(monkeypatch)
+
+
+def test_a_clock_that_is_set_back_takes_nothing_from_what_was_waited(
+    system: System, caplog: pytest.LogCaptureFixture
+) -> None:
+    clock = Clock()
+    due = clock.now() + 60.0
+    system.pass_(30.0)
+    system.step(-HOUR)
+    assert clock.now() == due - 30.0
+    system.pass_(30.0)
+    assert clock.now() == due
+    assert clock.utcnow().timestamp() == SystemTime(clock).now() == system.wall, "what others read is right"
+    assert clock.ahead == HOUR
+    assert [record.getMessage() for record in caplog.records] == [
+        "the system's clock was set back by 3600 s; what is scheduled comes when it would have come"
+    ]
+
+
+def test_a_clock_that_was_fast_and_is_set_right_twice_is_followed(system: System) -> None:
+    clock = Clock()
+    clock.now()
+    system.step(2 * HOUR)
+    assert clock.now() == system.wall, "a step forward is followed: what is due comes"
+    system.step(-2 * HOUR)
+    before = clock.now()
+    assert clock.ahead == 2 * HOUR
+    system.step(HOUR)
+    assert clock.now() == before
+    system.step(2 * HOUR)
+    assert clock.now() == system.wall
+    assert clock.ahead == 0.0
+
+
+def test_what_ntp_corrects_bit_by_bit_is_no_step(system: System, caplog: pytest.LogCaptureFixture) -> None:
+    clock = Clock()
+    last = clock.now()
+    for _ in range(1000):
+        system.pass_(1.0)
+        system.step(-0.0005)
+        assert clock.now() >= last
+        last = clock.now()
+    assert clock.ahead == 0.0
+    assert last == system.wall
+    assert caplog.records == []
+
+
+def test_a_small_step_back_stands_still_for_a_moment(system: System) -> None:
+    clock = Clock()
+    last = clock.now()
+    system.step(-0.5)
+    assert clock.now() == last
+    system.pass_(1.0)
+    assert clock.now() == last + 0.5
+
+
+def test_a_machine_that_slept_has_its_time_back(system: System) -> None:
+    """The steady clock counts the sleep, too."""
+    clock = Clock()
+    before = clock.now()
+    system.pass_(8 * HOUR)
+    assert clock.now() == before + 8 * HOUR
+    assert clock.ahead == 0.0

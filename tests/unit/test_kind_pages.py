@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import pytest
 
-from crmflow.reconcile.conditions import READY, RECONCILING, STALLED
-from crmflow.reconcile.connection.reconciler import RECONCILER as CONNECTION
-from crmflow.reconcile.dataflow.reconciler import RECONCILER as DATAFLOW
-from crmflow.reconcile.kind import Reconciler
+from crmflow.reconcile.connection.kind import KIND as CONNECTION
+from crmflow.reconcile.core.conditions import READY, RECONCILING, STALLED
+from crmflow.reconcile.core.kind import ManagedKind
+from crmflow.reconcile.dataflow.kind import KIND as DATAFLOW
 from hack.generators.crd import custom_resource_definition
 from hack.generators.walk import walk
 from tests.unit.reasons import PACKAGE, ROOT, documented_in, reasons_below
@@ -20,17 +20,17 @@ from tests.unit.reasons import PACKAGE, ROOT, documented_in, reasons_below
 class KindPage:
     """A page below docs/kinds, and the modules whose reasons it has to tell."""
 
-    reconciler: Reconciler
+    kind: ManagedKind
     modules: tuple[str, ...]
 
     @property
     def text(self) -> str:
         """The page."""
-        return (ROOT / "docs" / "kinds" / f"{self.reconciler.kind.singular}.md").read_text()
+        return (ROOT / "docs" / "kinds" / f"{self.kind.api.singular}.md").read_text()
 
     def fields(self) -> set[str]:
         """Each field of the spec, and the first level of the status, whose parts are told with it."""
-        version = custom_resource_definition(self.reconciler.kind)["spec"]["versions"][0]
+        version = custom_resource_definition(self.kind.api)["spec"]["versions"][0]
         properties = version["schema"]["openAPIV3Schema"]["properties"]
         spec = {node.path for node in walk(properties["spec"], "spec") if "properties" not in node.schema}
         return {path for path in spec if not path.endswith(("[]", "{}"))} | {
@@ -43,14 +43,21 @@ class KindPage:
 
 
 SHARED = tuple(
-    f"reconcile/{name}.py" for name in ("reach", "creation", "remote", "adoption", "drift", "outcome")
+    f"reconcile/core/{name}.py"
+    for name in ("platform_access", "creation", "sandbox", "adoption", "drift", "outcome", "reading")
 )
 PAGES = [
-    KindPage(CONNECTION, ("reconcile/connection", "reconcile/offer.py", *SHARED)),
-    KindPage(DATAFLOW, ("reconcile/dataflow", "reconcile/named.py", "reconcile/offer.py", *SHARED)),
+    KindPage(
+        CONNECTION,
+        ("reconcile/connection", "reconcile/sources/offer.py", "reconcile/sources/sign_in.py", *SHARED),
+    ),
+    KindPage(
+        DATAFLOW,
+        ("reconcile/dataflow", "reconcile/core/named_objects.py", "reconcile/sources/offer.py", *SHARED),
+    ),
 ]
 
-each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.reconciler.kind.kind)
+each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.kind.name)
 
 
 @each_page
@@ -60,9 +67,9 @@ def test_the_page_tells_each_field_and_no_other(page: KindPage) -> None:
 
 @each_page
 def test_the_page_tells_each_condition(page: KindPage) -> None:
-    names = (READY, RECONCILING, STALLED, *(declared.name for declared in page.reconciler.conditions))
+    names = (READY, RECONCILING, STALLED, *(declared.name for declared in page.kind.conditions))
     assert re.findall(r"^### `([A-Za-z]+)`", page.text, re.MULTILINE) == list(names)
-    for declared in page.reconciler.conditions:
+    for declared in page.kind.conditions:
         assert declared.description in page.text
 
 

@@ -12,9 +12,10 @@ import pytest
 import crmflow
 from crmflow import __main__
 from crmflow.clock import Clock
+from crmflow.environment import SettingError
 from crmflow.observability import logs
 from crmflow.runtime import app
-from crmflow.runtime.leader import LeadershipLostError
+from crmflow.runtime.kubernetes.leader import LeadershipLostError
 from crmflow.settings import Settings
 
 
@@ -77,16 +78,31 @@ def test_an_operator_that_lost_its_lease_says_so_in_one_line(
     assert record.exc_info is None
 
 
-def test_bad_settings_are_all_named_without_their_values(
+def test_bad_settings_are_all_named_with_their_values_but_not_a_password(
     application: type[FakeApplication], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv("CRMFLOW_WORKERS", "hunter2")
-    monkeypatch.setenv("CRMFLOW_POLL_INTERVAL", "hunter3")
+    monkeypatch.setenv("CRMFLOW_WORKERS", "many")
+    monkeypatch.setenv("CRMFLOW_IMS_URL", "ftp://user:hunter2@ims.example")
     assert __main__.main(["run"]) == 2
     error = capsys.readouterr().err
-    assert [line.split(":")[0] for line in error.splitlines()] == ["CRMFLOW_WORKERS", "CRMFLOW_POLL_INTERVAL"]
-    assert "hunter" not in error
+    assert [line.split(":")[0] for line in error.splitlines()] == [
+        'CRMFLOW_IMS_URL="ftp',
+        'CRMFLOW_WORKERS="many"',
+    ]
+    assert "hunter2" not in error
     assert application.settings is None
+
+
+def test_a_setting_that_turns_out_to_be_unusable_ends_it_in_one_line(
+    application: type[FakeApplication], caplog: pytest.LogCaptureFixture
+) -> None:
+    application.ends_with = SettingError(
+        "CRMFLOW_LISTEN", ":8080", "another process listens there", "Stop it"
+    )
+    assert __main__.main(["run"]) == 2
+    [record] = caplog.records
+    assert 'CRMFLOW_LISTEN=":8080": another process listens there. Stop it.' in record.getMessage()
+    assert record.exc_info is None
 
 
 @pytest.mark.parametrize("arguments", [[], ["unknown"], ["run", "--unknown"]])

@@ -8,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from crmflow.api.base import RESYNC_INTERVAL
-from crmflow.settings import PREFIX, Settings, parse_duration
+from crmflow.settings import PREFIX, Settings, parse_duration, setting_errors, unknown_settings
 from tests.cluster.crd_cases import SHARED_RULES
 
 GOOD: list[tuple[str, str, Any]] = [
@@ -27,6 +27,11 @@ GOOD: list[tuple[str, str, Any]] = [
     ("SHUTDOWN_GRACE", "1.5m", 90.0),
     ("LEADER_ELECTION", "true", True),
     ("LEASE_NAME", "crmflow-eu", "crmflow-eu"),
+    ("LEASE_DURATION", "1m", 60.0),
+    ("LEASE_RENEW_DEADLINE", "12s", 12.0),
+    ("LEASE_RETRY_PERIOD", "500ms", 0.5),
+    ("KUBERNETES_TIMEOUT", "1m30s", 90.0),
+    ("TAKEOVER_AFTER", "90s", 90.0),
     ("POD_NAME", "crmflow-7d4b9-x2x7q", "crmflow-7d4b9-x2x7q"),
     ("POD_NAMESPACE", "crmflow-system", "crmflow-system"),
     ("LISTEN", "127.0.0.1:0", "127.0.0.1:0"),
@@ -47,9 +52,27 @@ BAD = [
     ("SHUTDOWN_GRACE", "-1s"),
     ("LEADER_ELECTION", "perhaps"),
     ("LEASE_NAME", "Crm_Flow"),
+    ("LEASE_DURATION", "15"),
+    ("LEASE_RENEW_DEADLINE", "20s"),
+    ("LEASE_RETRY_PERIOD", "5001ms"),
+    ("KUBERNETES_TIMEOUT", "0s"),
     ("LISTEN", "hunter2"),
     ("LISTEN", "0.0.0.0:http"),
     ("LISTEN", "::1:8080"),
+    ("LISTEN", "127.0.0.1:65536"),
+    ("WATCH_NAMESPACES", "crm;sales"),
+    ("WATCH_NAMESPACES", "crm,Sales"),
+    ("POD_NAMESPACE", "crmflow_system"),
+    ("PLATFORM_URL", "platform.adobe.io"),
+    ("PLATFORM_URL", "ftp://platform.adobe.io"),
+    ("PLATFORM_URL", "https://user:password@platform.adobe.io"),
+    ("PLATFORM_URL", "https://platform.adobe.io/?a=b"),
+    ("PLATFORM_URL", "https:///platform"),
+    ("IMS_URL", "https://[::1"),
+    ("IMS_URL", "https://ims:port"),
+    ("IMS_URL", "https://{dc}.example"),
+    ("ZOHO_ACCOUNTS_URL", "https://{env}.example"),
+    ("ZOHO_API_URL", "https://{dc}.{region}.example"),
     ("LOG_FORMAT", "yaml"),
     ("LOG_LEVEL", "debug"),
 ]
@@ -80,14 +103,63 @@ def test_a_bad_value_names_its_variable_and_not_itself(variable: str, text: str)
     assert text not in problem["msg"]
 
 
+def test_a_lease_that_ends_before_the_default_deadline_is_refused() -> None:
+    with pytest.raises(ValidationError, match=r"must be shorter than CRMFLOW_LEASE_DURATION \(8s\)"):
+        Settings.from_environment({"CRMFLOW_LEASE_DURATION": "8s"})
+    times = {"CRMFLOW_LEASE_DURATION": "8s", "CRMFLOW_LEASE_RENEW_DEADLINE": "6s"}
+    assert Settings.from_environment(times).lease_duration == 8.0
+
+
 def test_all_bad_values_are_told_at_once() -> None:
     with pytest.raises(ValidationError) as raised:
         Settings.from_environment({"CRMFLOW_WORKERS": "x", "CRMFLOW_LOG_LEVEL": "y"})
     assert [problem["loc"][0] for problem in raised.value.errors()] == ["workers", "log_level"]
 
 
+def test_what_is_wrong_is_said_with_the_value_and_what_the_setting_is() -> None:
+    environment = {"CRMFLOW_LISTEN": "0.0.0.0:http", "CRMFLOW_WORKERS": "0"}
+    with pytest.raises(ValidationError) as raised:
+        Settings.from_environment(environment)
+    workers, listen = map(str, setting_errors(raised.value, environment))
+    assert workers == (
+        'CRMFLOW_WORKERS="0": Input should be greater than or equal to 1. '
+        "It is: How many resources are reconciled at the same time."
+    )
+    assert listen.startswith(
+        'CRMFLOW_LISTEN="0.0.0.0:http": must be an address such as :8080, 127.0.0.1:8080 or [::1]:8080. '
+        "It is: Address of /healthz"
+    )
+
+
 def test_other_variables_are_not_looked_at() -> None:
     assert Settings.from_environment({"WORKERS": "3", "CRMFLOW_CLOCK": "x", "PATH": "/bin"}) == Settings()
+
+
+def test_a_misspelled_setting_is_told_without_its_value() -> None:
+    told = unknown_settings({"CRMFLOW_POL_INTERVAL": "hunter2", "CRMFLOW_XYZ": "1", "CRMFLOW_WORKERS": "2"})
+    assert told == [
+        "CRMFLOW_POL_INTERVAL is no setting of this version and has no effect; CRMFLOW_POLL_INTERVAL may be "
+        "meant",
+        "CRMFLOW_XYZ is no setting of this version and has no effect",
+    ]
+
+
+def test_what_a_kubelet_tells_of_services_is_no_setting() -> None:
+    """Of the chart's own Service, whatever its name."""
+    links = (
+        "SERVICE_HOST",
+        "SERVICE_PORT",
+        "SERVICE_PORT_HTTP_METRICS",
+        "PORT",
+        "PORT_8080_TCP",
+        "PORT_8080_TCP_PROTO",
+        "PORT_8080_TCP_PORT",
+        "PORT_8080_TCP_ADDR",
+        "METRICS_SERVICE_HOST",
+        "METRICS_PORT_80_TCP_ADDR",
+    )
+    environment = {f"CRMFLOW_{link}": "10.0.0.1" for link in links}
+    assert unknown_settings({**environment, "CRMFLOW_CLOCK": "x", "PATH": "/bin"}) == []
 
 
 def test_the_defaults_are_the_real_services_and_what_the_design_says() -> None:

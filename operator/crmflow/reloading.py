@@ -31,7 +31,7 @@ def read_model(path: Path, model: type[M]) -> M:
         raise UnusableFileError(f"{where}: {problem['msg']}" if where else problem["msg"]) from error
 
 
-class MountedFile(Generic[M]):
+class ReloadedFile(Generic[M]):
     """What ``path`` holds, read anew whenever the file was exchanged; ``title`` is its name for people.
 
     A file that can't be used is reported in the log, once; until it is mended, what was in force before
@@ -45,24 +45,28 @@ class MountedFile(Generic[M]):
         self._log = log
         self._seen: object = None
         self._content: M | None = None
+        self.usable = True
+        """False while what the file holds can't be used."""
 
     def current(self) -> M | None:
         """The content as it is now, None if there never was a usable one; costs a look at the file's
         attributes unless it has changed.
         """
-        version = _version(self._path)
+        version = file_version(self._path)
         if version != self._seen:
             self._seen = version
             try:
                 self._content = read_model(self._path, self._model)
             except UnusableFileError as error:
+                self.usable = False
                 self._log.error("The %s %s can't be used: %s", self._title, self._path, error)
             else:
+                self.usable = True
                 self._log.info("Read the %s %s", self._title, self._path)
         return self._content
 
 
-def _version(path: Path) -> object:
+def file_version(path: Path) -> object:
     """Changes when the file does, also when a link on the way to it is, as in a volume of a ConfigMap."""
     try:
         status = path.stat()
