@@ -21,8 +21,8 @@ from tests.cluster.conftest import (  # noqa: F401 - fixtures
     kubectl,
     namespace,
 )
-from tests.cluster.support.cluster import Cluster
-from tests.cluster.support.desk import Desk, desk_of
+from tests.kit.cluster import Cluster
+from tests.kit.desk import Desk, desk_of
 
 _WIDTH, _HEIGHT = 720, 480
 

@@ -9,8 +9,8 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Screenshot
-from tests.cluster.support.authorize import Authorize, decide
-from tests.cluster.support.desk import Desk
+from tests.kit.authorize import Authorize, decide
+from tests.kit.desk import Desk
 
 USER = "data.pipeline@example.com, Nordlicht Handels GmbH (production, eu)"
 AMERICAN = "data.pipeline@example.com, Prairie Supply Inc. (production, us)"
@@ -51,7 +51,7 @@ def test_success(desk: Desk, page: Page, screenshot: Screenshot) -> None:
 
 
 def test_success_with_a_client_of_another_data_center(desk: Desk, page: Page) -> None:
-    """Zoho's page is that of the client's data centre, the token request goes to the user's."""
+    """Zoho's page is that of the client's data center, the token request goes to the user's."""
     desk.register_elsewhere()
     run = desk.authorize("--client-data-center=us")
     consent(page, run, USER)
@@ -83,7 +83,7 @@ def test_success_pasted(desk: Desk, page: Page) -> None:
     [
         (USER, "Reject", ("The consent was refused", "Run the command again and accept"), "refused"),
         (NOBODY, "Accept", ("has no Zoho CRM organization", "a user of the CRM"), "no-organization"),
-        (AMERICAN, "Accept", ("lives in data centre US", "an account of EU"), "wrong-data-center"),
+        (AMERICAN, "Accept", ("lives in data center US", "an account of EU"), "wrong-data-center"),
         (IN_SANDBOX, "Accept", ("a sandbox organization", "the Production environment"), "wrong-environment"),
     ],
 )

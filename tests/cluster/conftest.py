@@ -13,12 +13,17 @@ from hack.emulators import Emulators
 from hack.foreign_kinds import KINDS, foreign_kind
 from hack.install import install, operator_kubeconfig
 from hack.kubectl import Kubectl
-from tests.cluster.support import canary
-from tests.cluster.support.cluster import OUR_KINDS, Cluster, Object
-from tests.cluster.support.home import make_home
-from tests.cluster.support.invariants import check_invariants
-from tests.cluster.support.operator import Operator
-from tests.cluster.support.world import World
+from hack.node import Image, Node, crmflow_image
+from tests.kit import canary
+from tests.kit.cluster import OUR_KINDS, Cluster, Object
+from tests.kit.home import make_home
+from tests.kit.invariants import check_invariants
+from tests.kit.jobs import Jobs
+from tests.kit.operator import Operator
+from tests.kit.plugin import Plugin
+from tests.kit.tenant import CONNECTION, Tenant
+
+SHELL = Image("shell:*", ("/bin/sh", "-c"), {"PATH": "/usr/bin:/bin"})
 
 
 @pytest.fixture(scope="session")
@@ -69,6 +74,21 @@ def cluster(kubeconfig: Path) -> Iterator[Cluster]:
     client = Cluster(kubeconfig)
     yield client
     client.close()
+
+
+@pytest.fixture(scope="session")
+def node(kubectl: Kubectl, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
+    """A node that runs what is scheduled, from the operator's image or from ``shell``, whose arguments are a
+    shell's script.
+    """
+    with Node(kubectl, tmp_path_factory.mktemp("node"), [crmflow_image(), SHELL]) as node:
+        yield node
+
+
+@pytest.fixture
+def jobs(node: Node, cluster: Cluster, namespace: str) -> Jobs:
+    """Jobs in the test's namespace."""
+    return Jobs(cluster, namespace)
 
 
 @pytest.fixture
@@ -137,17 +157,35 @@ def check_reconciled(
 
 
 @pytest.fixture
-def world(
+def tenant(
     cluster: Cluster,
     emulators: Emulators,
     operator: Operator,
     namespace: str,
     check_reconciled: Callable[..., None],
-) -> Iterator[World]:
+) -> Iterator[Tenant]:
     """A tenant's namespace with the operator running. Afterwards the status invariants are checked, and that
     no secret shows anywhere.
     """
     operator.start()
-    tenant = World(cluster, emulators, operator, namespace, check_reconciled)
+    tenant = Tenant(cluster, emulators, operator, namespace, check_reconciled)
     yield tenant
     tenant.check()
+
+
+@pytest.fixture
+def ready(tenant: Tenant) -> Tenant:
+    """The tenant, whose connection is Ready."""
+    tenant.apply_secrets()
+    tenant.apply_connection()
+    tenant.wait_ready(CONNECTION, seconds=60)
+    return tenant
+
+
+@pytest.fixture
+def plugin(tenant: Tenant, kubectl: Kubectl, tmp_path: Path) -> Iterator[Plugin]:
+    """The plugin of somebody who may read connections and Secrets in their namespace."""
+    (tmp_path / "desk").mkdir()
+    plugin = Plugin(tenant, kubectl, tmp_path / "desk")
+    yield plugin
+    plugin.check()

@@ -105,6 +105,39 @@ SCALAR_RULES: Mapping[str, Values] = {
     "spec.target.schema.id": XDM_IDS,
     "spec.target.schema.create.class": XDM_IDS,
     "spec.target.schema.create.fieldGroups[]": XDM_IDS,
+    "spec.schedule.startTime": Values(
+        (
+            "2026-01-01T00:00:00+99:99",
+            "2026-01-01T00:00:00+24:00",
+            "2026-01-01T00:00:00+23:60",
+            "2026-01-01T00:00:00+0530",
+            "2026-01-01T00:00:00x5Z",
+            "2026-01-01T00:00:00,5Z",
+            "2026-01-01T00:00:00.Z",
+            "2026-01-01T00:00:00",
+            "2026-01-01T00:00Z",
+            "2026-01-01T23:59:60Z",
+            "2026-01-01T24:00:00Z",
+            "2026-01-01 00:00:00Z",
+            "2026-01-01",
+            "2026-02-30T00:00:00Z",
+            "2026-13-01T00:00:00Z",
+            "0000-01-01T00:00:00Z",
+            "0001-01-01T00:00:00+14:00",
+            "1969-12-31T23:59:59Z",
+            "9999-12-31T23:59:59-12:00",
+            "2026-01-01T00:00:00Z\n",
+            "tomorrow",
+            "",
+        ),
+        (
+            "1970-01-01T00:00:00Z",
+            "2026-01-31T08:00:00.123456789+05:30",
+            "2026-01-31t08:00:00z",
+            "2028-02-29T23:59:59-23:59",
+            "2999-12-31T23:59:59-00:00",
+        ),
+    ),
     "spec.mappingSetRef.id": Values(
         ("", "My mapping", "a/b", "a_b", "93ddfa69\n"), ("93ddfa69c4864d978832b1e5ef6ec3b9", "a-b")
     ),
@@ -222,6 +255,14 @@ def _either(path: str, field: str, other: str, values: dict[str, Any]) -> list[C
         Case(((path, bad), dataset), path, text, ((path, good), dataset))
         for bad, good in ((both, one), ({}, {other: values[other]}))
     ]
+
+
+def _long_mapping(characters: int) -> list[dict[str, str]]:
+    """Entries with expressions and values of so many characters in all."""
+    length = 4000
+    count, rest = divmod(characters, length)
+    texts = [("expression", length)] * (count - 1) + [("value", length)] + [("value", rest)] * bool(rest)
+    return [{"target": f"a{index}", field: "x" * size} for index, (field, size) in enumerate(texts)]
 
 
 _SCHEMA, _DATASET = "spec.target.schema", "spec.target.dataset"
@@ -387,6 +428,14 @@ OBJECT_RULES: Mapping[tuple[str, str], list[Case]] = {
     ],
     ("spec", "deltaColumn is not allowed"): [
         Case(ONCE[:1], "spec.deltaColumn", "not allowed when schedule.frequency is Once", ONCE),
+    ],
+    ("spec.mapping", "must have at most 750,000 characters"): [
+        Case(
+            _set("spec.mapping", _long_mapping(750_001)),
+            "spec.mapping",
+            "or use a mapping set that is made elsewhere",
+            _set("spec.mapping", _long_mapping(750_000)),
+        )
     ],
     ("spec.mapping[]", "must have exactly one of source, expression and value"): [
         Case(

@@ -1,6 +1,6 @@
 """Every constraint of the rendered CRDs, and the cases that follow from the constraint itself.
 
-A case is a manifest that just breaks the constraint, and a neighbour that just keeps it.
+A case is a manifest that just breaks the constraint, and a neighbor that just keeps it.
 """
 
 from __future__ import annotations
@@ -85,6 +85,7 @@ _STRETCHED: dict[tuple[str, str], Callable[[int], str]] = {
         (CRM_DATAFLOW.kind, f"spec.target.schema.{field}"): lambda n: "https://ns.adobe.com/".ljust(n, "a")
         for field in ("id", "create.class", "create.fieldGroups[]")
     },
+    (CRM_DATAFLOW.kind, "spec.schedule.startTime"): lambda n: "2026-01-31T08:00:00.".ljust(n - 1, "0") + "Z",
     **{(kind.kind, "spec.resyncInterval"): lambda n: "1h".rjust(n, "0") for kind in KINDS},
 }
 """How to make a valid string of a given length where not any letters will do."""

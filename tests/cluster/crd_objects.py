@@ -59,6 +59,7 @@ MAXIMAL: dict[str, Resource] = {
                 "name": "Acme",
                 "type": "production",
                 "edition": "enterprise",
+                "timeZone": "Europe/Berlin",
             },
             "token": {"secretHash": "0a1b2c3d", "shownHash": "4e5f6a7b"},
             "ipAllowList": {"region": "VA7", "ranges": ["20.42.2.0/23", "20.42.4.0/26"]},
@@ -68,6 +69,7 @@ MAXIMAL: dict[str, Resource] = {
             "lastDrift": {"time": "2026-01-31T10:00:00Z", "fields": ["baseConnection.name"]},
             "intents": [INTENT],
             "lastHandledReconcileAt": "2026-01-31T10:00:00Z",
+            "servedBy": "crmflow-system/crmflow",
         },
     },
     CRM_DATAFLOW.kind: {
@@ -149,6 +151,7 @@ MAXIMAL: dict[str, Resource] = {
             "lastDrift": {"time": "2026-01-31T10:00:00Z", "fields": ["flow"]},
             "intents": [INTENT],
             "lastHandledReconcileAt": "2026-01-31T10:00:00Z",
+            "servedBy": "crmflow-system/crmflow",
         },
     },
 }

@@ -14,12 +14,12 @@ import yaml
 
 from hack.emulators import Emulators
 from hack.kubectl import Kubectl
-from tests.cluster.support import manifests
-from tests.cluster.support.authorize import decide, follow
-from tests.cluster.support.cluster import Cluster
-from tests.cluster.support.desk import Desk, desk_of
-from tests.cluster.support.person import READ_CONNECTIONS, secrets
-from tests.cluster.support.world import CONNECTION, World
+from tests.kit import manifests
+from tests.kit.authorize import decide, follow
+from tests.kit.cluster import Cluster
+from tests.kit.desk import Desk, desk_of
+from tests.kit.person import READ_CONNECTIONS, secrets
+from tests.kit.tenant import CONNECTION, Tenant
 
 USER = "eu:production:data.pipeline@example.com"
 AMERICAN = "us:production:data.pipeline@example.com"
@@ -55,17 +55,17 @@ def test_a_consent_becomes_a_refresh_token_in_the_secret(desk: Desk) -> None:
     assert "access_token" in desk.refreshes().json()
 
 
-def test_the_operator_takes_it_from_there(desk: Desk, world: World) -> None:
-    world.apply_secrets()
+def test_the_operator_takes_it_from_there(desk: Desk, tenant: Tenant) -> None:
+    tenant.apply_secrets()
     desk.store()
-    world.cluster.patch("Secret", manifests.ZOHO_SECRET, desk.namespace, {"data": {"refreshToken": None}})
-    world.wait_reason(CONNECTION, "Authorized", "SecretKeyMissing")
+    tenant.cluster.patch("Secret", manifests.ZOHO_SECRET, desk.namespace, {"data": {"refreshToken": None}})
+    tenant.wait_reason(CONNECTION, "Authorized", "SecretKeyMissing")
 
     run = desk.authorize()
     follow(run.consent(USER))
 
     assert run.finish() == 0, run.stderr
-    world.wait_ready(CONNECTION)
+    tenant.wait_ready(CONNECTION)
 
 
 def test_a_second_authorization_replaces_the_first(desk: Desk) -> None:
@@ -137,7 +137,7 @@ def test_the_client_secret_of_another_data_center(desk: Desk) -> None:
     page = follow(run.consent(USER))
 
     assert run.finish() == 1
-    assert "each data centre has a secret of its own" in page.text
+    assert "each data center has a secret of its own" in page.text
     assert desk.stored() == before
 
 
@@ -158,7 +158,7 @@ def test_a_client_that_is_not_known_where_the_page_is_opened(desk: Desk) -> None
     [
         (USER, "reject", "The consent was refused", "accept"),
         (NOBODY, "accept", "has no Zoho CRM organization", "a user of the CRM organization"),
-        (AMERICAN, "accept", "lives in data centre US", "Consent with an account of EU"),
+        (AMERICAN, "accept", "lives in data center US", "Consent with an account of EU"),
     ],
 )
 @pytest.mark.parametrize("error_state", [True, False])
@@ -194,9 +194,9 @@ def test_a_grant_for_another_environment_is_named_and_revoked(desk: Desk) -> Non
     assert desk.stored() == before
 
 
-def test_another_organization_than_the_pinned_one_is_refused(desk: Desk, world: World) -> None:
-    world.apply_secrets()
-    world.wait_ready(CONNECTION)
+def test_another_organization_than_the_pinned_one_is_refused(desk: Desk, tenant: Tenant) -> None:
+    tenant.apply_secrets()
+    tenant.wait_ready(CONNECTION)
     desk.emulators.control.patch("/zoho/eu/production/organization", id="999")
     run = desk.authorize(*desk.client_options())
     page = follow(run.consent(USER))

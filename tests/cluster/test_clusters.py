@@ -11,11 +11,11 @@ from hack.controlplane import ControlPlane, find_assets
 from hack.emulators import Emulators
 from hack.install import install, operator_kubeconfig
 from hack.kubectl import Kubectl
-from tests.cluster.support.cluster import Cluster
-from tests.cluster.support.operator import Operator
-from tests.cluster.support.world import COLLECTIONS, CONNECTION, DATAFLOW, ONE_OF_EACH, World
+from tests.kit.cluster import Cluster
+from tests.kit.operator import Operator
+from tests.kit.tenant import COLLECTIONS, CONNECTION, DATAFLOW, ONE_OF_EACH, Tenant
 
-NewCluster = Callable[..., World]
+NewCluster = Callable[..., Tenant]
 
 
 @pytest.fixture
@@ -33,53 +33,53 @@ def another_cluster(tmp_path: Path, emulators: Emulators, namespace: str) -> Ite
         settings = {**emulators.operator_settings(), "CRMFLOW_WATCH_NAMESPACES": namespace}
         operator = Operator(folder, identity, settings)
 
-        def start(**changed: str) -> World:
+        def start(**changed: str) -> Tenant:
             cluster.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}})
             operator.start(**changed)
-            return World(cluster, emulators, operator, namespace, lambda *_: None)
+            return Tenant(cluster, emulators, operator, namespace, lambda *_: None)
 
         yield start
         operator.close()
         cluster.close()
 
 
-def test_a_cluster_rebuilt_from_git_creates_nothing(world: World, another_cluster: NewCluster) -> None:
+def test_a_cluster_rebuilt_from_git_creates_nothing(tenant: Tenant, another_cluster: NewCluster) -> None:
     """etcd is emptied, the manifests are the same, and so is the instance."""
-    world.make_ready()
-    world.operator.stop()
-    before = {collection: [held["id"] for held in world.held(collection)] for collection in COLLECTIONS}
-    mark = world.mark()
+    tenant.make_ready()
+    tenant.operator.stop()
+    before = {collection: [held["id"] for held in tenant.held(collection)] for collection in COLLECTIONS}
+    mark = tenant.mark()
 
     rebuilt = another_cluster()
     rebuilt.make_ready()
 
-    assert {c: [held["id"] for held in world.held(c)] for c in COLLECTIONS} == before
+    assert {c: [held["id"] for held in tenant.held(c)] for c in COLLECTIONS} == before
     created = [
         call["path"]
-        for call in world.calls_since(mark)
+        for call in tenant.calls_since(mark)
         if call["method"] == "POST" and call["status"] == 201 and "/data/foundation/" in call["path"]
     ]
     assert created == []
-    assert len(world.held("mappingSets")) == 1
+    assert len(tenant.held("mappingSets")) == 1
 
 
 def test_two_clusters_share_a_sandbox_and_leave_each_other_alone(
-    world: World, another_cluster: NewCluster
+    tenant: Tenant, another_cluster: NewCluster
 ) -> None:
-    world.make_ready()
-    ours = {collection: world.held(collection)[0] for collection in COLLECTIONS}
+    tenant.make_ready()
+    ours = {collection: tenant.held(collection)[0] for collection in COLLECTIONS}
 
     other = another_cluster(CRMFLOW_INSTANCE="other")
     other.make_ready()
-    assert world.counts() == dict.fromkeys(COLLECTIONS, 2)
-    for tenant in (world, other):
-        tenant.wait_polls(2)
-        assert tenant.metric("crmflow_orphans", sandbox="prod") == 0
-        assert tenant.metric("crmflow_inventory_poll_wakes", sandbox="prod") == 0
+    assert tenant.counts() == dict.fromkeys(COLLECTIONS, 2)
+    for each in (tenant, other):
+        each.wait_polls(2)
+        assert each.metric("crmflow_orphans", sandbox="prod") == 0
+        assert each.metric("crmflow_inventory_poll_wakes", sandbox="prod") == 0
 
     other.delete(DATAFLOW)
     other.delete(CONNECTION)
     other.wait_gone(CONNECTION)
-    assert world.counts() == ONE_OF_EACH
+    assert tenant.counts() == ONE_OF_EACH
     for collection in COLLECTIONS:
-        assert world.held(collection)[0]["etag"] == ours[collection]["etag"]
+        assert tenant.held(collection)[0]["etag"] == ours[collection]["etag"]

@@ -12,7 +12,7 @@ import pytest
 from hack.console import ToolError
 from hack.controlplane import ControlPlane, find_assets
 from hack.processes import ProcessRecord
-from tests.cluster.support.cluster import Cluster
+from tests.kit.cluster import Cluster
 
 
 def _processes(plane: ControlPlane) -> list[ProcessRecord]:

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
 import yaml
 
 from hack.install import NAMESPACE, ROOT, SERVICE_ACCOUNT
 from hack.kubectl import Kubectl
-from tests.cluster.support.cluster import Cluster, Object
+from tests.chart.rendering import kustomized
+from tests.chart.test_kustomize import COMPONENTS, TOGETHER, composed
+from tests.chart.test_kustomize_resources import STAGES, write_guide
+from tests.kit.cluster import Cluster, Object
 
 BASE = ROOT / "deploy" / "base"
 
@@ -19,6 +26,37 @@ def _deployment() -> Object:
 def test_the_whole_base_is_accepted(kubectl: Kubectl) -> None:
     applied = kubectl("apply", "-k", str(BASE), "--dry-run=server")
     assert "deployment.apps/crmflow" in applied
+
+
+def _tried(kubectl: Kubectl, folder: Path) -> list[str]:
+    """What the API server would make of a folder of Kustomize. A field that it does not know is an error."""
+    options = ("--server-side", "--force-conflicts", "--dry-run=server", "--validate=strict", "--output=name")
+    applied = kubectl("apply", "-k", str(folder), *options).split()
+    assert len(applied) == len(kustomized(folder))
+    return applied
+
+
+@pytest.fixture(scope="module")
+def served(cluster: Cluster, foreign_kinds: None) -> Iterator[None]:
+    """The namespace that ``namespaced`` serves, and the kind that ``service-monitor`` needs."""
+    with cluster.namespaces("crm-team"):
+        yield
+
+
+@pytest.mark.usefixtures("served")
+@pytest.mark.parametrize("components", [*((one,) for one in COMPONENTS), *TOGETHER], ids="+".join)
+def test_components_are_accepted_alone_and_together(
+    kubectl: Kubectl, tmp_path: Path, components: tuple[str, ...]
+) -> None:
+    assert "deployment.apps/crmflow" in _tried(kubectl, composed(tmp_path, *components))
+
+
+def test_the_stages_of_the_guide_are_accepted(kubectl: Kubectl, cluster: Cluster, tmp_path: Path) -> None:
+    """The rules of the kinds hold for what a patch has made of a mapping."""
+    folder = write_guide(tmp_path)
+    with cluster.namespaces("crm"):
+        for stage in STAGES:
+            assert f"crmdataflow.crmflow.io/{stage}-contacts" in _tried(kubectl, folder / stage)
 
 
 def test_the_pod_satisfies_the_restricted_profile_that_its_namespace_enforces(cluster: Cluster) -> None:

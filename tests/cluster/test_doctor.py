@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import json
 import stat
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from hack.kubectl import Kubectl
-from tests.cluster.support import manifests
-from tests.cluster.support.cluster import Object
-from tests.cluster.support.plugin import READ_CONNECTIONS, Plugin, Run
-from tests.cluster.support.world import CONNECTION, World
+from tests.kit import manifests
+from tests.kit.cluster import Object
+from tests.kit.plugin import READ_CONNECTIONS, Plugin, Run
+from tests.kit.tenant import CONNECTION, Tenant
 
 NAME = manifests.CONNECTION
 LIVE = (
@@ -33,24 +31,6 @@ LIVE = (
     "base connection",
     "connection test",
 )
-
-
-@pytest.fixture
-def plugin(world: World, kubectl: Kubectl, tmp_path: Path) -> Iterator[Plugin]:
-    """Somebody who may read connections and Secrets in their namespace."""
-    (tmp_path / "desk").mkdir()
-    plugin = Plugin(world, kubectl, tmp_path / "desk")
-    yield plugin
-    plugin.check()
-
-
-@pytest.fixture
-def ready(world: World) -> World:
-    """The connection is Ready."""
-    world.apply_secrets()
-    world.apply_connection()
-    world.wait_ready(CONNECTION, seconds=60)
-    return world
 
 
 def results(run: Run) -> dict[str, str]:
@@ -79,7 +59,7 @@ def changes(calls: list[Object]) -> list[str]:
     return [call["path"] for call in calls if call["service"] == "platform" and call["method"] != "GET"]
 
 
-def test_all_is_well(ready: World, plugin: Plugin) -> None:
+def test_all_is_well(ready: Tenant, plugin: Plugin) -> None:
     mark = ready.mark()
     offline = plugin("doctor", NAME)
     assert offline.status == 0, offline.stderr
@@ -97,7 +77,7 @@ def test_all_is_well(ready: World, plugin: Plugin) -> None:
     assert "data.pipeline@example.com" in the("Zoho user", live)["message"]
 
 
-def test_two_connections_with_one_grant_cost_one_token(ready: World, plugin: Plugin) -> None:
+def test_two_connections_with_one_grant_cost_one_token(ready: Tenant, plugin: Plugin) -> None:
     ready.cluster.apply(manifests.connection(ready.namespace, "zoho-second"))
     ready.cluster.wait_ready(CONNECTION, "zoho-second", ready.namespace, seconds=60)
     mark = ready.mark()
@@ -107,7 +87,7 @@ def test_two_connections_with_one_grant_cost_one_token(ready: World, plugin: Plu
     assert refreshes(ready.calls_since(mark)) == 1
 
 
-def test_the_report_names_nobody(ready: World, plugin: Plugin) -> None:
+def test_the_report_names_nobody(ready: Tenant, plugin: Plugin) -> None:
     file = plugin.directory / "report.md"
     assert plugin("doctor", NAME, "--live", f"--report={file}").status == 0
     text = file.read_text()
@@ -135,7 +115,7 @@ def test_the_report_names_nobody(ready: World, plugin: Plugin) -> None:
     ],
 )
 def test_what_the_services_refuse(
-    ready: World, plugin: Plugin, emulator: str, switch: str, position: Any, subject: str, result: str
+    ready: Tenant, plugin: Plugin, emulator: str, switch: str, position: Any, subject: str, result: str
 ) -> None:
     ready.control.switch(emulator, **{switch: position})
     live = plugin("doctor", NAME, "--live", "-o", "json")
@@ -147,7 +127,7 @@ def test_what_the_services_refuse(
 
 @pytest.mark.parametrize("failure", ["result", "error", "unavailable", "timeout"])
 def test_each_answer_to_a_failing_test_is_a_line_with_its_fix(
-    ready: World, plugin: Plugin, failure: str
+    ready: Tenant, plugin: Plugin, failure: str
 ) -> None:
     ready.control.switch("aep", testFailure=failure)
     ready.control.switch("zoho", ipBlock="source")
@@ -158,14 +138,14 @@ def test_each_answer_to_a_failing_test_is_a_line_with_its_fix(
     assert "Traceback" not in live.stderr
 
 
-def test_nothing_is_there_yet(world: World, plugin: Plugin) -> None:
+def test_nothing_is_there_yet(tenant: Tenant, plugin: Plugin) -> None:
     empty = plugin("doctor", "-o", "json")
     assert (empty.status, the("connections", empty)["result"]) == (0, "warning")
     nobody = plugin("doctor", "zoho-us", "-o", "json")
     assert (nobody.status, the("resource", nobody)["result"]) == (1, "failed")
 
-    world.apply_connection()
-    world.wait_reason(CONNECTION, "Authorized", "SecretNotFound")
+    tenant.apply_connection()
+    tenant.wait_reason(CONNECTION, "Authorized", "SecretNotFound")
     bare = plugin("doctor", NAME, "--live")
     assert bare.status == 1
     text = " ".join(bare.stdout.split())
@@ -174,7 +154,7 @@ def test_nothing_is_there_yet(world: World, plugin: Plugin) -> None:
     assert "Traceback" not in bare.stderr
 
 
-def test_with_fewer_rights(ready: World, plugin: Plugin, kubeconfig: Path) -> None:
+def test_with_fewer_rights(ready: Tenant, plugin: Plugin, kubeconfig: Path) -> None:
     plugin.give_rights(READ_CONNECTIONS)
     blind = plugin("doctor", NAME, "-o", "json")
     assert blind.status == 0
@@ -190,7 +170,7 @@ def test_with_fewer_rights(ready: World, plugin: Plugin, kubeconfig: Path) -> No
     assert "your rights" not in admin.stdout
 
 
-def test_hosts_out_of_reach(ready: World, plugin: Plugin) -> None:
+def test_hosts_out_of_reach(ready: Tenant, plugin: Plugin) -> None:
     mark = ready.mark()
     away = plugin(
         "doctor",
@@ -210,7 +190,7 @@ def test_hosts_out_of_reach(ready: World, plugin: Plugin) -> None:
 
 def test_a_cluster_without_the_kinds(plugin: Plugin) -> None:
     """A kubeconfig that leads to something that is no API server at all."""
-    url = plugin.world.emulators.info["controlUrl"]
+    url = plugin.tenant.emulators.info["controlUrl"]
     content = json.loads(plugin.kubeconfig.read_text())
     content["clusters"][0]["cluster"] = {"server": url}
     file = plugin.directory / "other"

@@ -2,43 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 import yaml
 
 from crmflow.aep.egress import packaged_allow_list
-from hack.kubectl import Kubectl
-from tests.cluster.support import manifests
-from tests.cluster.support.canary import visible
-from tests.cluster.support.plugin import READ_CONNECTIONS, Plugin
-from tests.cluster.support.world import CONNECTION, World
+from tests.kit import manifests
+from tests.kit.canary import visible
+from tests.kit.plugin import READ_CONNECTIONS, Plugin
+from tests.kit.tenant import CONNECTION, Tenant
 
 NAME = manifests.CONNECTION
 EUROPE = packaged_allow_list().ranges_of("NLD2")
 
 
-@pytest.fixture
-def plugin(world: World, kubectl: Kubectl, tmp_path: Path) -> Iterator[Plugin]:
-    """Somebody who may read connections and Secrets."""
-    (tmp_path / "desk").mkdir()
-    plugin = Plugin(world, kubectl, tmp_path / "desk")
-    yield plugin
-    plugin.check()
-
-
-@pytest.fixture
-def ready(world: World) -> World:
-    """The connection is Ready."""
-    world.apply_secrets()
-    world.apply_connection()
-    world.wait_ready(CONNECTION, seconds=60)
-    return world
-
-
 @pytest.mark.parametrize("naming", ["plain", "prefixed"])
-def test_tables_columns_and_rows(ready: World, plugin: Plugin, naming: str) -> None:
+def test_tables_columns_and_rows(ready: Tenant, plugin: Plugin, naming: str) -> None:
     ready.control.switch("aep", tableNaming=naming)
     path = "Crm.Contacts" if naming == "prefixed" else "Contacts"
 
@@ -57,7 +35,7 @@ def test_tables_columns_and_rows(ready: World, plugin: Plugin, naming: str) -> N
 
 
 @pytest.mark.parametrize("columns", ["xdm", "meta"])
-def test_rows_reach_the_terminal_and_nothing_else(ready: World, plugin: Plugin, columns: str) -> None:
+def test_rows_reach_the_terminal_and_nothing_else(ready: Tenant, plugin: Plugin, columns: str) -> None:
     ready.control.switch("aep", exploreColumns=columns)
     shown = plugin("explore", NAME, "Contacts", "--preview", "--rows=3", "-o", "json")
     assert shown.status == 0, shown.stderr
@@ -78,11 +56,11 @@ def test_rows_reach_the_terminal_and_nothing_else(ready: World, plugin: Plugin, 
     assert [name for name, text in everything.items() if emails[0] in text] == []
 
 
-def test_what_is_not_there(ready: World, plugin: Plugin) -> None:
-    misspelt = plugin("explore", NAME, "contact")
-    assert (misspelt.status, misspelt.stdout) == (1, "")
-    assert 'no table "contact"' in misspelt.stderr
-    assert "Did you mean Contacts?" in misspelt.stderr
+def test_what_is_not_there(ready: Tenant, plugin: Plugin) -> None:
+    misspelled = plugin("explore", NAME, "contact")
+    assert (misspelled.status, misspelled.stdout) == (1, "")
+    assert 'no table "contact"' in misspelled.stderr
+    assert "Did you mean Contacts?" in misspelled.stderr
     assert "Leave the table out" in plugin("explore", NAME, "Xyzzy").stderr
     column = plugin("explore", NAME, "Contacts", "--preview", "--columns=Nope")
     assert (column.status, "no column Nope" in column.stderr) == (1, True)
@@ -90,7 +68,7 @@ def test_what_is_not_there(ready: World, plugin: Plugin) -> None:
     assert (nobody.status, 'no ZohoSourceConnection "zoho-us"' in nobody.stderr) == (1, True)
 
 
-def test_zoho_refuses_platform(ready: World, plugin: Plugin) -> None:
+def test_zoho_refuses_platform(ready: Tenant, plugin: Plugin) -> None:
     ready.control.switch("zoho", ipBlock="source")
     refused = plugin("explore", NAME)
     assert (refused.status, refused.stdout) == (1, "")
@@ -98,15 +76,15 @@ def test_zoho_refuses_platform(ready: World, plugin: Plugin) -> None:
     assert "Allowed IPs" in refused.stderr
 
 
-def test_before_there_is_a_base_connection(world: World, plugin: Plugin) -> None:
-    world.apply_connection()
+def test_before_there_is_a_base_connection(tenant: Tenant, plugin: Plugin) -> None:
+    tenant.apply_connection()
     early = plugin("explore", NAME)
     assert early.status == 1
     assert "no base connection" in early.stderr
-    assert f"kubectl crmflow doctor {NAME} -n {world.namespace}" in early.stderr
+    assert f"kubectl crmflow doctor {NAME} -n {tenant.namespace}" in early.stderr
 
 
-def test_without_the_right_to_read_secrets(ready: World, plugin: Plugin) -> None:
+def test_without_the_right_to_read_secrets(ready: Tenant, plugin: Plugin) -> None:
     plugin.give_rights(READ_CONNECTIONS)
     refused = plugin("explore", NAME)
     assert (refused.status, refused.stdout) == (1, "")
@@ -114,7 +92,7 @@ def test_without_the_right_to_read_secrets(ready: World, plugin: Plugin) -> None
     assert plugin("allowlist", NAME).stdout.splitlines() == list(EUROPE)  # the operator has published them
 
 
-def test_the_allow_list(ready: World, plugin: Plugin) -> None:
+def test_the_allow_list(ready: Tenant, plugin: Plugin) -> None:
     plain = plugin("allowlist", NAME)
     assert (plain.status, plain.stdout.splitlines()) == (0, list(EUROPE))
     assert plugin("allowlist").stdout == plain.stdout
@@ -126,16 +104,18 @@ def test_the_allow_list(ready: World, plugin: Plugin) -> None:
     assert 'region "VA6"' in unknown.stderr
 
 
-def test_the_allow_list_before_anything_works(world: World, plugin: Plugin) -> None:
-    world.apply_secrets(refreshToken="1000.00000000000000000000000000000000.00000000000000000000000000000000")
-    world.apply_connection()
+def test_the_allow_list_before_anything_works(tenant: Tenant, plugin: Plugin) -> None:
+    tenant.apply_secrets(
+        refreshToken="1000.00000000000000000000000000000000.00000000000000000000000000000000"
+    )
+    tenant.apply_connection()
     assert plugin("allowlist", NAME).stdout.splitlines() == list(EUROPE)
 
 
-def test_which_connection(world: World, plugin: Plugin) -> None:
+def test_which_connection(tenant: Tenant, plugin: Plugin) -> None:
     none = plugin("allowlist")
-    assert (none.status, "holds none" in none.stderr) == (1, True)
-    world.apply_connection()
-    world.cluster.apply(manifests.connection(world.namespace, "zoho-us"))
+    assert (none.status, "holds no connection" in none.stderr) == (1, True)
+    tenant.apply_connection()
+    tenant.cluster.apply(manifests.connection(tenant.namespace, "zoho-us"))
     several = plugin("allowlist")
     assert (several.status, "holds zoho-eu, zoho-us" in several.stderr) == (1, True)

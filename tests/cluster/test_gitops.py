@@ -10,7 +10,7 @@ import pytest
 from hack.console import ToolError
 from hack.install import ROOT
 from hack.kubectl import Kubectl
-from tests.cluster.support.cluster import Cluster
+from tests.kit.cluster import Cluster
 
 DEPLOY = ROOT / "deploy"
 EXAMPLES = sorted([*(DEPLOY / "argocd").glob("*.yaml"), *(DEPLOY / "flux").glob("*.yaml")])

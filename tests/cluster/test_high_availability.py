@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import signal
+import ssl
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from hack import loopback
 from hack.emulators import Emulators
 from hack.install import NAMESPACE
-from tests.cluster.support.cluster import Cluster
-from tests.cluster.support.operator import Operator
-from tests.cluster.support.world import CONNECTION, DATAFLOW, ONE_OF_EACH, World
+from hack.kubeconfig import kubeconfig as make_kubeconfig
+from hack.kubeconfig import write_private
+from tests.faults.calls import KUBERNETES
+from tests.faults.gate import Gate
+from tests.faults.proxy import Proxies, Upstream
+from tests.kit.cluster import Cluster
+from tests.kit.operator import Operator
+from tests.kit.tenant import CONNECTION, DATAFLOW, ONE_OF_EACH, Tenant
 
 LEASE = "crmflow"
-KILLED = 15
+KILLED = 20
 """Seconds within which another replica leads after the leader died."""
 RELEASED = 3
 """The same after it went in order."""
@@ -39,7 +47,7 @@ class Replica(Operator):
 
     def metric(self, name: str) -> float:
         """The sum of a metric's samples."""
-        text = httpx.get(f"{self.url}/metrics", timeout=5, trust_env=False).text
+        text = loopback.get(f"{self.url}/metrics").text
         families = text_string_to_metric_families(text)
         return sum(sample.value for family in families for sample in family.samples if sample.name == name)
 
@@ -77,14 +85,14 @@ def until(done: Callable[[], bool], seconds: float) -> None:
         time.sleep(0.05)
 
 
-def delay(world: World, method: str, path: str, seconds: float) -> None:
+def delay(tenant: Tenant, method: str, path: str, seconds: float) -> None:
     """Have Platform take its time for the next such request."""
-    world.control.fault(service="platform", method=method, path=path, delay=seconds)
+    tenant.control.fault(service="platform", method=method, path=path, delay=seconds)
 
 
-def wait_for_request(world: World) -> None:
+def wait_for_request(tenant: Tenant) -> None:
     """Wait until that request is under way."""
-    until(lambda: not world.control.get("/faults")["faults"], 20)
+    until(lambda: not tenant.control.get("/faults")["faults"], 20)
 
 
 @pytest.fixture
@@ -102,25 +110,25 @@ def pair(
 
 
 @pytest.fixture
-def world(
+def tenant(
     cluster: Cluster,
     emulators: Emulators,
     pair: Pair,
     namespace: str,
     check_reconciled: Callable[..., None],
-) -> Iterator[World]:
+) -> Iterator[Tenant]:
     """A tenant whose operator is the pair."""
-    tenant = World(cluster, emulators, pair.leader, namespace, check_reconciled)
+    tenant = Tenant(cluster, emulators, pair.leader, namespace, check_reconciled)
     yield tenant
     tenant.check()
 
 
-def test_a_standby_is_ready_knows_everything_and_writes_nothing(world: World, pair: Pair) -> None:
+def test_a_standby_is_ready_knows_everything_and_writes_nothing(tenant: Tenant, pair: Pair) -> None:
     pair.start()
-    world.make_ready()
-    world.edit(CONNECTION, displayName="Renamed")
-    world.wait_ready(CONNECTION)
-    world.wait_polls(2)
+    tenant.make_ready()
+    tenant.edit(CONNECTION, displayName="Renamed")
+    tenant.wait_ready(CONNECTION)
+    tenant.wait_polls(2)
     assert pair.leader.metric("crmflow_leader") == 1
     assert pair.standby.metric("crmflow_leader") == 0
     assert pair.standby.answers("/readyz")
@@ -134,88 +142,136 @@ def test_a_standby_is_ready_knows_everything_and_writes_nothing(world: World, pa
         assert pair.standby.metric(metric) == 0, metric
 
 
-def test_after_a_kill_the_standby_takes_over(world: World, pair: Pair) -> None:
+def test_after_a_kill_the_standby_takes_over(tenant: Tenant, pair: Pair) -> None:
     pair.start()
-    world.make_ready()
+    tenant.make_ready()
     pair.leader.kill()
-    world.edit(CONNECTION, displayName="Renamed meanwhile")
+    tenant.edit(CONNECTION, displayName="Renamed meanwhile")
     pair.wait_leader(pair.standby, KILLED)
-    world.wait_ready(CONNECTION)
-    assert world.held("connections")[0]["name"].startswith("Renamed meanwhile [")
-    assert world.counts() == ONE_OF_EACH
+    tenant.wait_ready(CONNECTION)
+    assert tenant.held("connections")[0]["name"].startswith("Renamed meanwhile [")
+    assert tenant.counts() == ONE_OF_EACH
 
 
-def test_after_an_orderly_end_the_standby_takes_over_at_once(world: World, pair: Pair) -> None:
+def test_after_an_orderly_end_the_standby_takes_over_at_once(tenant: Tenant, pair: Pair) -> None:
     pair.start()
-    world.make_ready()
+    tenant.make_ready()
     assert pair.leader.stop() == 0
     assert pair.holder in ("", pair.standby.name)
     pair.wait_leader(pair.standby, RELEASED)
-    world.apply_dataflow("second")
-    world.cluster.wait_ready(DATAFLOW, "second", world.namespace)
+    tenant.apply_dataflow("second")
+    tenant.cluster.wait_ready(DATAFLOW, "second", tenant.namespace)
 
 
 @pytest.mark.parametrize("path", ["/connections$", "/flows$"])
 def test_a_leader_that_freezes_during_a_create_doubles_and_loses_nothing(
-    world: World, pair: Pair, path: str
+    tenant: Tenant, pair: Pair, path: str
 ) -> None:
     for replica in (pair.leader, pair.standby):
         replica.settings["CRMFLOW_CREATE_GRACE"] = "3s"
     pair.start()
-    delay(world, "POST", path, 1)
-    world.apply_secrets()
-    world.apply_connection()
-    world.apply_dataflow()
-    wait_for_request(world)
+    delay(tenant, "POST", path, 1)
+    tenant.apply_secrets()
+    tenant.apply_connection()
+    tenant.apply_dataflow()
+    wait_for_request(tenant)
     pair.leader.signal(signal.SIGSTOP)
 
     pair.wait_leader(pair.standby, KILLED)
-    world.wait_ready(CONNECTION)
-    world.wait_ready(DATAFLOW)
-    assert world.counts() == ONE_OF_EACH
+    tenant.wait_ready(CONNECTION)
+    tenant.wait_ready(DATAFLOW)
+    assert tenant.counts() == ONE_OF_EACH
 
-    mark = world.mark()
+    mark = tenant.mark()
     pair.leader.signal(signal.SIGCONT)
     assert pair.leader.wait_end() == 1
     assert "to stand by when it is started again" in pair.leader.log
-    world.apply_dataflow("second")
-    world.cluster.wait_ready(DATAFLOW, "second", world.namespace)
-    assert world.counts() == {**dict.fromkeys(ONE_OF_EACH, 2), "connections": 1}
-    assert not [call for call in world.calls_since(mark) if call["method"] == "DELETE"]
+    tenant.apply_dataflow("second")
+    tenant.cluster.wait_ready(DATAFLOW, "second", tenant.namespace)
+    assert tenant.counts() == {**dict.fromkeys(ONE_OF_EACH, 2), "connections": 1}
+    assert not [call for call in tenant.calls_since(mark) if call["method"] == "DELETE"]
 
 
 def test_what_a_frozen_leader_had_sent_does_not_undo_what_the_next_one_wrote(
-    world: World, pair: Pair
+    tenant: Tenant, pair: Pair
 ) -> None:
     """The request is so long on its way that the other has led for a while when it arrives."""
     pair.start()
-    world.make_ready()
-    delay(world, "PATCH", "/flows/", 2 * KILLED)
-    world.edit(DATAFLOW, displayName="Sent by the first")
-    wait_for_request(world)
-    mark = world.mark()
+    tenant.make_ready()
+    delay(tenant, "PATCH", "/flows/", 2 * KILLED)
+    tenant.edit(DATAFLOW, displayName="Sent by the first")
+    wait_for_request(tenant)
+    mark = tenant.mark()
     pair.leader.signal(signal.SIGSTOP)
-    world.edit(DATAFLOW, displayName="Wanted now")
+    tenant.edit(DATAFLOW, displayName="Wanted now")
     pair.wait_leader(pair.standby, KILLED)
-    world.wait_ready(DATAFLOW)
+    tenant.wait_ready(DATAFLOW)
 
     def answers() -> list[int]:
-        calls = (call for call in world.calls_since(mark) if call["method"] == "PATCH")
+        calls = (call for call in tenant.calls_since(mark) if call["method"] == "PATCH")
         return [call["status"] for call in calls if "/flows/" in call["path"]]
 
     until(lambda: len(answers()) == 2, 2 * KILLED)
     assert answers() == [200, 412]
-    assert world.held("flows")[0]["name"].startswith("Wanted now [")
+    assert tenant.held("flows")[0]["name"].startswith("Wanted now [")
     pair.leader.signal(signal.SIGCONT)
     assert pair.leader.wait_end() == 1
 
 
-def test_a_leader_whose_lease_is_taken_ends_at_once(world: World, pair: Pair) -> None:
+def test_a_leader_whose_lease_is_taken_ends_at_once(tenant: Tenant, pair: Pair) -> None:
     pair.start()
-    world.make_ready()
+    tenant.make_ready()
     pair.cluster.patch("Lease", LEASE, NAMESPACE, {"spec": {"holderIdentity": "somebody"}})
     assert pair.leader.wait_end(seconds=6) == 1
     pair.wait_leader(pair.standby, KILLED)
+
+
+@pytest.fixture
+def slow(pair: Pair, kubeconfig: Path, tmp_path: Path) -> Iterator[Proxies]:
+    """The way to the API server of both replicas, which can be made slow."""
+    admin = json.loads(kubeconfig.read_text())["clusters"][0]["cluster"]
+    authority = base64.b64decode(admin["certificate-authority-data"]).decode()
+    trust = ssl.create_default_context(cadata=authority)
+    with Proxies({KUBERNETES: Upstream(admin["server"], trust)}, Gate(lambda: None)) as proxies:
+        user = json.loads(pair.leader.kubeconfig.read_text())["users"][0]
+        through = tmp_path / "through.kubeconfig"
+        cluster = proxies.cluster(KUBERNETES)
+        write_private(through, make_kubeconfig(cluster, user["name"], user["user"]["token"]))
+        pair.leader.kubeconfig = pair.standby.kubeconfig = through
+        yield proxies
+
+
+@pytest.mark.parametrize(
+    ("seconds", "times"),
+    [
+        pytest.param(2.5, {}, id="by default"),
+        pytest.param(
+            7.0,
+            {"CRMFLOW_LEASE_DURATION": "30s", "CRMFLOW_LEASE_RENEW_DEADLINE": "20s"},
+            id="as slow as the settings allow",
+        ),
+    ],
+)
+def test_a_slow_api_server_has_one_leader_that_stays(
+    tenant: Tenant, pair: Pair, slow: Proxies, seconds: float, times: dict[str, str]
+) -> None:
+    for replica in (pair.leader, pair.standby):
+        replica.settings |= times
+    pair.start()
+    slow.delay = seconds
+    renewals: set[str] = set()
+
+    def renewed() -> bool:
+        lease = pair.cluster.get("Lease", LEASE, NAMESPACE)
+        assert pair.holder == pair.leader.name
+        assert pair.leader.metric("crmflow_leader") == 1
+        assert pair.standby.metric("crmflow_leader") == 0
+        renewals.add(lease["spec"]["renewTime"])
+        return len(renewals) >= 5  # more than the Lease's duration
+
+    until(renewed, 60)
+    slow.delay = 0.0
+    tenant.make_ready()
 
 
 def test_without_the_right_to_the_lease_it_says_so_and_is_not_ready(
@@ -224,18 +280,18 @@ def test_without_the_right_to_the_lease_it_says_so_and_is_not_ready(
     pair.leader.settings["CRMFLOW_POD_NAMESPACE"] = namespace
     pair.leader.spawn()
     until(lambda: "leases" in pair.leader.log and not pair.leader.answers("/readyz"), 20)
-    assert "403" in httpx.get(f"{pair.leader.url}/readyz", timeout=5, trust_env=False).text
+    assert "403" in loopback.get(f"{pair.leader.url}/readyz").text
 
 
-def test_the_pass_in_flight_ends_before_the_operator_does(world: World, pair: Pair) -> None:
+def test_the_pass_in_flight_ends_before_the_operator_does(tenant: Tenant, pair: Pair) -> None:
     pair.start()
-    delay(world, "POST", "/connections$", 2)
-    world.apply_secrets()
-    world.apply_connection()
-    wait_for_request(world)
+    delay(tenant, "POST", "/connections$", 2)
+    tenant.apply_secrets()
+    tenant.apply_connection()
+    wait_for_request(tenant)
     pair.standby.stop()
     assert pair.leader.stop() == 0
-    assert world.get(CONNECTION)["status"]["baseConnection"]["id"] == world.held("connections")[0]["id"]
-    assert "intents" not in world.get(CONNECTION)["status"]
+    assert tenant.get(CONNECTION)["status"]["baseConnection"]["id"] == tenant.held("connections")[0]["id"]
+    assert "intents" not in tenant.get(CONNECTION)["status"]
     pair.leader.start()
-    world.wait_ready(CONNECTION)
+    tenant.wait_ready(CONNECTION)

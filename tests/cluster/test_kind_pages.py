@@ -15,9 +15,9 @@ import pytest
 
 from hack.install import ROOT
 from hack.kubectl import Kubectl
-from tests.cluster.support import manifests
-from tests.cluster.support.by_hand import ByHand, hold_namespace
-from tests.cluster.support.world import CONNECTION, DATAFLOW, World
+from tests.kit import manifests
+from tests.kit.by_hand import ByHand, hold_namespace
+from tests.kit.tenant import CONNECTION, DATAFLOW, Tenant
 
 DOCS = ROOT / "docs"
 NAMESPACE = "crm-demo"
@@ -32,74 +32,74 @@ _VARIES = (
 )
 
 
-def ready(world: World) -> None:
-    world.apply_secrets()
-    world.apply_connection()
-    world.wait_ready(CONNECTION)
+def ready(tenant: Tenant) -> None:
+    tenant.apply_secrets()
+    tenant.apply_connection()
+    tenant.wait_ready(CONNECTION)
 
 
-def no_secret(world: World) -> None:
-    world.apply_secrets()
-    world.cluster.delete("Secret", manifests.ZOHO_SECRET, world.namespace)
-    world.apply_connection()
-    world.wait_reason(CONNECTION, "Authorized", "SecretNotFound")
+def no_secret(tenant: Tenant) -> None:
+    tenant.apply_secrets()
+    tenant.cluster.delete("Secret", manifests.ZOHO_SECRET, tenant.namespace)
+    tenant.apply_connection()
+    tenant.wait_reason(CONNECTION, "Authorized", "SecretNotFound")
 
 
-def withdrawn(world: World) -> None:
-    world.control.post("/aep/source/withdraw", what="flowSpec")
-    world.apply_secrets()
-    world.apply_connection()
-    world.wait_reason(CONNECTION, "SourceOffered", "SourceWithdrawn")
+def withdrawn(tenant: Tenant) -> None:
+    tenant.control.post("/aep/source/withdraw", what="flowSpec")
+    tenant.apply_secrets()
+    tenant.apply_connection()
+    tenant.wait_reason(CONNECTION, "SourceOffered", "SourceWithdrawn")
 
 
-def parameter_missing(world: World) -> None:
-    world.control.switch("aep", requiredAuthParams="undocumented")
-    world.apply_secrets()
-    world.apply_connection()
-    world.wait_reason(CONNECTION, "Synced", "AuthParamMissing")
+def parameter_missing(tenant: Tenant) -> None:
+    tenant.control.switch("aep", requiredAuthParams="undocumented")
+    tenant.apply_secrets()
+    tenant.apply_connection()
+    tenant.wait_reason(CONNECTION, "Synced", "AuthParamMissing")
 
 
-def blocked(world: World) -> None:
-    ready(world)
-    world.control.switch("aep", testFailure="error")
-    world.control.switch("zoho", ipBlock="source")
-    world.request(CONNECTION, "now")
-    world.wait_reason(CONNECTION, "Tested", "AddressBlocked")
+def blocked(tenant: Tenant) -> None:
+    ready(tenant)
+    tenant.control.switch("aep", testFailure="error")
+    tenant.control.switch("zoho", ipBlock="source")
+    tenant.request(CONNECTION, "now")
+    tenant.wait_reason(CONNECTION, "Tested", "AddressBlocked")
 
 
-def flow_ready(world: World) -> None:
-    world.make_ready()
+def flow_ready(tenant: Tenant) -> None:
+    tenant.make_ready()
 
 
-def replacement_required(world: World) -> None:
-    world.make_ready()
-    world.edit(DATAFLOW, source={"table": "Leads"})
-    world.wait_reason(DATAFLOW, "Ready", "ReplacementRequired")
+def replacement_required(tenant: Tenant) -> None:
+    tenant.make_ready()
+    tenant.edit(DATAFLOW, source={"table": "Leads"})
+    tenant.wait_reason(DATAFLOW, "Ready", "ReplacementRequired")
 
 
-def mapping_changed(world: World) -> None:
-    world.make_ready()
-    mapping = world.get(DATAFLOW)["spec"]["mapping"]
-    world.edit(DATAFLOW, mapping=[*mapping, {"target": "_crmflowdemo.zohoId", "source": "Email"}])
-    world.wait_ready(DATAFLOW)
+def mapping_changed(tenant: Tenant) -> None:
+    tenant.make_ready()
+    mapping = tenant.get(DATAFLOW)["spec"]["mapping"]
+    tenant.edit(DATAFLOW, mapping=[*mapping, {"target": "_crmflowdemo.zohoId", "source": "Email"}])
+    tenant.wait_ready(DATAFLOW)
 
 
-def mapping_refused(world: World) -> None:
-    world.make_ready()
-    mapping = world.get(DATAFLOW)["spec"]["mapping"]
-    world.edit(DATAFLOW, mapping=[*mapping, {"target": "person.nme", "source": "Email"}])
-    world.wait_reason(DATAFLOW, "MappingValid", "MappingInvalid")
+def mapping_refused(tenant: Tenant) -> None:
+    tenant.make_ready()
+    mapping = tenant.get(DATAFLOW)["spec"]["mapping"]
+    tenant.edit(DATAFLOW, mapping=[*mapping, {"target": "person.nme", "source": "Email"}])
+    tenant.wait_reason(DATAFLOW, "MappingValid", "MappingInvalid")
 
 
-def promoted(world: World) -> None:
-    world.apply_secrets()
+def promoted(tenant: Tenant) -> None:
+    tenant.apply_secrets()
     for sandbox in ("dev", "prod"):
-        world.cluster.apply(
-            manifests.connection(world.namespace, f"zoho-{sandbox}", platform={"sandbox": sandbox})
+        tenant.cluster.apply(
+            manifests.connection(tenant.namespace, f"zoho-{sandbox}", platform={"sandbox": sandbox})
         )
-        world.cluster.apply(
+        tenant.cluster.apply(
             manifests.dataflow(
-                world.namespace,
+                tenant.namespace,
                 f"contacts-{sandbox}",
                 connectionRef={"name": f"zoho-{sandbox}"},
                 target={
@@ -108,55 +108,57 @@ def promoted(world: World) -> None:
                 },
             )
         )
-        world.cluster.wait_ready(DATAFLOW, f"contacts-{sandbox}", world.namespace, seconds=40)
+        tenant.cluster.wait_ready(DATAFLOW, f"contacts-{sandbox}", tenant.namespace, seconds=40)
 
 
-def observed(world: World) -> None:
-    made, flow = made_by_hand(world)
-    world.apply_secrets()
-    world.apply_connection(connectionId=made, managementPolicy="Observe")
-    world.apply_dataflow(flowId=flow, managementPolicy="Observe", schedule={"interval": 6})
-    world.wait_reason(DATAFLOW, "Synced", "Drifted")
+def observed(tenant: Tenant) -> None:
+    made, flow = made_by_hand(tenant)
+    tenant.apply_secrets()
+    tenant.apply_connection(connectionId=made, managementPolicy="Observe")
+    tenant.apply_dataflow(flowId=flow, managementPolicy="Observe", schedule={"interval": 6})
+    tenant.wait_reason(DATAFLOW, "Synced", "Drifted")
 
 
-def taken(world: World) -> None:
-    ready(world)
-    made = world.get(CONNECTION)["status"]["baseConnection"]["id"]
-    world.cluster.apply(manifests.connection(world.namespace, "second", connectionId=made))
-    world.cluster.wait_condition(CONNECTION, "second", world.namespace, "Stalled", reason="AdoptionConflict")
-
-
-def in_use(world: World) -> None:
-    world.make_ready()
-    world.delete(CONNECTION)
-    world.wait_reason(CONNECTION, "Ready", "InUse")
-
-
-def no_access(world: World) -> None:
-    world.make_ready()
-    world.operator.stop()
-    world.cluster.delete("Secret", manifests.PLATFORM_SECRET, world.namespace)
-    world.control.advance(24 * 3600.0)  # the token that the operator keeps has ended, too
-    world.operator.start()
-    world.delete(DATAFLOW)
-    world.wait_reason(DATAFLOW, "Ready", "CredentialsMissing")
-
-
-def held(world: World) -> None:
-    hold_namespace(world)
-    world.cluster.wait_namespace_condition(
-        world.namespace, "NamespaceContentRemaining", "remaining: zohosourceconnections.crmflow.io has 1 "
+def taken(tenant: Tenant) -> None:
+    ready(tenant)
+    made = tenant.get(CONNECTION)["status"]["baseConnection"]["id"]
+    tenant.cluster.apply(manifests.connection(tenant.namespace, "second", connectionId=made))
+    tenant.cluster.wait_condition(
+        CONNECTION, "second", tenant.namespace, "Stalled", reason="AdoptionConflict"
     )
 
 
-def made_by_hand(world: World) -> tuple[str, str]:
+def in_use(tenant: Tenant) -> None:
+    tenant.make_ready()
+    tenant.delete(CONNECTION)
+    tenant.wait_reason(CONNECTION, "Ready", "InUse")
+
+
+def no_access(tenant: Tenant) -> None:
+    tenant.make_ready()
+    tenant.operator.stop()
+    tenant.cluster.delete("Secret", manifests.PLATFORM_SECRET, tenant.namespace)
+    tenant.control.advance(24 * 3600.0)  # the token that the operator keeps has ended, too
+    tenant.operator.start()
+    tenant.delete(DATAFLOW)
+    tenant.wait_reason(DATAFLOW, "Ready", "CredentialsMissing")
+
+
+def held(tenant: Tenant) -> None:
+    hold_namespace(tenant)
+    tenant.cluster.wait_namespace_condition(
+        tenant.namespace, "NamespaceContentRemaining", "remaining: zohosourceconnections.crmflow.io has 1 "
+    )
+
+
+def made_by_hand(tenant: Tenant) -> tuple[str, str]:
     """Ids of a base connection and of a flow that somebody made without the operator."""
-    by_hand = ByHand(world.emulators)
+    by_hand = ByHand(tenant.emulators)
     made = by_hand.connection()
-    return made, by_hand.dataflow(made, manifests.dataflow(world.namespace)["spec"])
+    return made, by_hand.dataflow(made, manifests.dataflow(tenant.namespace)["spec"])
 
 
-SCENES: dict[tuple[str, str], Callable[[World], None]] = {
+SCENES: dict[tuple[str, str], Callable[[Tenant], None]] = {
     ("kinds/zohosourceconnection.md", "ready"): ready,
     ("kinds/zohosourceconnection.md", "no-secret"): no_secret,
     ("kinds/zohosourceconnection.md", "withdrawn"): withdrawn,
@@ -185,18 +187,18 @@ def test_every_scene_of_the_pages_is_played() -> None:
 
 
 @pytest.mark.parametrize(("page", "name"), SCENES)
-def test_the_page_shows_what_kubectl_shows(world: World, kubectl: Kubectl, page: str, name: str) -> None:
-    SCENES[page, name](world)
+def test_the_page_shows_what_kubectl_shows(tenant: Tenant, kubectl: Kubectl, page: str, name: str) -> None:
+    SCENES[page, name](tenant)
     path = DOCS / page
     shown = next(found["shown"] for found in _SCENE.finditer(path.read_text()) if found["name"] == name)
     commands = re.findall(r"^\$ kubectl (.*)$", shown, re.MULTILINE)
     assert commands
     outputs = (
-        kubectl("-n", world.namespace, *shlex.split(command.replace(NAMESPACE, world.namespace)))
+        kubectl("-n", tenant.namespace, *shlex.split(command.replace(NAMESPACE, tenant.namespace)))
         for command in commands
     )
     played = "".join(
-        f"$ kubectl {command}\n{_wrapped(output.replace(world.namespace, NAMESPACE))}"
+        f"$ kubectl {command}\n{_wrapped(output.replace(tenant.namespace, NAMESPACE))}"
         for command, output in zip(commands, outputs, strict=True)
     )
     if os.environ.get("KIND_PAGES") == "write":

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from tests.cluster.support import manifests
-from tests.cluster.support.cluster import Cluster
-from tests.cluster.support.world import DATAFLOW
+from tests.kit import manifests
+from tests.kit.cluster import Cluster
+from tests.kit.tenant import DATAFLOW
 from tests.property.edits import FIELDS
 from tests.property.lifecycle import declared_kinds
 from tests.property.tenant import changed

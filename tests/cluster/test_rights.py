@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from hack.install import NAMESPACE
-from tests.cluster.support.cluster import Cluster
+from tests.kit.cluster import Cluster
 
 OURS = "crmflow.io"
 
@@ -27,6 +27,7 @@ ALLOWED = [
     ("create", "events.k8s.io", "events", ""),
     ("patch", "events.k8s.io", "events", ""),
     ("get", "", "namespaces", "kube-system"),
+    ("get", "coordination.k8s.io", "leases", "another"),
 ]
 REFUSED = [
     ("create", OURS, "zohosourceconnections", ""),
@@ -48,6 +49,7 @@ REFUSED = [
     ("create", "", "serviceaccounts/token", ""),
     ("impersonate", "", "users", ""),
     ("create", "coordination.k8s.io", "leases", ""),
+    ("list", "coordination.k8s.io", "leases", ""),
     ("update", "coordination.k8s.io", "leases", "crmflow"),
 ]
 
@@ -71,8 +73,10 @@ def test_the_operator_may_not(
     assert not operator_client.may(verb, group, resource, name)
 
 
-@pytest.mark.parametrize("verb", ["get", "update"])
-def test_the_operator_holds_its_lease_and_no_other(operator_client: Cluster, verb: str) -> None:
-    assert operator_client.may(verb, "coordination.k8s.io", "leases", "crmflow", NAMESPACE)
-    assert not operator_client.may(verb, "coordination.k8s.io", "leases", "other", NAMESPACE)
+def test_the_operator_holds_its_lease_and_reads_those_of_others(operator_client: Cluster) -> None:
+    """A resource says by its Lease which installation serves it, and the Lease whether that is there."""
+    for name in ("crmflow", "other"):
+        assert operator_client.may("get", "coordination.k8s.io", "leases", name, NAMESPACE)
+    assert operator_client.may("update", "coordination.k8s.io", "leases", "crmflow", NAMESPACE)
+    assert not operator_client.may("update", "coordination.k8s.io", "leases", "other", NAMESPACE)
     assert operator_client.may("create", "coordination.k8s.io", "leases", "", NAMESPACE)

@@ -11,35 +11,35 @@ from typing import Any
 
 import pytest
 
-from tests.cluster.support import manifests
-from tests.cluster.support.cluster import ApiError, Cluster, condition
-from tests.cluster.support.operator import Operator
-from tests.cluster.support.world import CONNECTION, DATAFLOW, NOTHING, ONE_OF_EACH, World
+from tests.kit import manifests
+from tests.kit.cluster import ApiError, Cluster, condition
+from tests.kit.operator import Operator
+from tests.kit.tenant import CONNECTION, DATAFLOW, NOTHING, ONE_OF_EACH, Tenant
 
 
 @pytest.fixture
-def neighbour(world: World) -> Iterator[str]:
+def neighbor(tenant: Tenant) -> Iterator[str]:
     """A second namespace that the same operator serves."""
-    name = f"neighbour-{uuid.uuid4().hex[:8]}"
-    world.cluster.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
-    world.operator.stop()
-    world.operator.start(CRMFLOW_WATCH_NAMESPACES=f"{world.namespace},{name}")
+    name = f"neighbor-{uuid.uuid4().hex[:8]}"
+    tenant.cluster.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+    tenant.operator.stop()
+    tenant.operator.start(CRMFLOW_WATCH_NAMESPACES=f"{tenant.namespace},{name}")
     yield name
-    world.cluster.abandon_namespace(name)
+    tenant.cluster.abandon_namespace(name)
 
 
-def test_another_namespaces_secrets_and_connections_do_not_exist(world: World, neighbour: str) -> None:
-    world.make_ready()
-    mark = world.mark()
-    world.cluster.apply(manifests.connection(neighbour, "own"))
-    world.cluster.apply(manifests.dataflow(neighbour))  # its connection has the name of the other namespace's
-    missing = world.cluster.wait_condition(CONNECTION, "own", neighbour, "Ready", "False", "SecretNotFound")
-    assert f'namespace "{neighbour}"' in condition(missing, "Ready")["message"]
-    world.cluster.wait_condition(
-        DATAFLOW, manifests.DATAFLOW, neighbour, "Ready", "False", "ConnectionNotFound"
+def test_another_namespaces_secrets_and_connections_do_not_exist(tenant: Tenant, neighbor: str) -> None:
+    tenant.make_ready()
+    mark = tenant.mark()
+    tenant.cluster.apply(manifests.connection(neighbor, "own"))
+    tenant.cluster.apply(manifests.dataflow(neighbor))  # its connection has the name of the other namespace's
+    missing = tenant.cluster.wait_condition(CONNECTION, "own", neighbor, "Ready", "False", "SecretNotFound")
+    assert f'namespace "{neighbor}"' in condition(missing, "Ready")["message"]
+    tenant.cluster.wait_condition(
+        DATAFLOW, manifests.DATAFLOW, neighbor, "Ready", "False", "ConnectionNotFound"
     )
-    assert _changes(world, mark) == []
-    assert world.counts() == ONE_OF_EACH
+    assert _changes(tenant, mark) == []
+    assert tenant.counts() == ONE_OF_EACH
 
 
 @pytest.mark.parametrize(
@@ -64,21 +64,21 @@ def test_no_reference_can_name_another_namespace(
 @pytest.mark.parametrize(
     ("secret", "known"), [("zoho-oauth", ("clientId", "refreshToken")), ("adobe-platform", ("clientId",))]
 )
-def test_half_a_credential_opens_nothing_that_a_neighbour_has_opened(
-    world: World, neighbour: str, secret: str, known: tuple[str, ...]
+def test_half_a_credential_opens_nothing_that_a_neighbor_has_opened(
+    tenant: Tenant, neighbor: str, secret: str, known: tuple[str, ...]
 ) -> None:
     """The operator holds tokens of just this credential; whoever can't prove the rest gets none of them."""
-    world.make_ready()
-    for whole in manifests.secrets(neighbour, world.emulators.info):
+    tenant.make_ready()
+    for whole in manifests.secrets(neighbor, tenant.emulators.info):
         if whole["metadata"]["name"] == secret:
             values = {name: "wrong" for name in whole["data"] if name not in known}
-            guessed = manifests.secret(neighbour, secret, values)["data"]
+            guessed = manifests.secret(neighbor, secret, values)["data"]
             whole["data"] |= guessed
-        world.cluster.apply(whole)
-    world.cluster.apply(manifests.connection(neighbour))
-    refused = world.cluster.wait_condition(CONNECTION, manifests.CONNECTION, neighbour, "Stalled")
+        tenant.cluster.apply(whole)
+    tenant.cluster.apply(manifests.connection(neighbor))
+    refused = tenant.cluster.wait_condition(CONNECTION, manifests.CONNECTION, neighbor, "Stalled")
     assert condition(refused, "Authorized")["status"] == "False"
-    assert world.counts() == ONE_OF_EACH
+    assert tenant.counts() == ONE_OF_EACH
 
 
 @pytest.fixture
@@ -97,64 +97,64 @@ def allow(path: Path, *entries: dict[str, list[str]]) -> None:
     os.replace(new, path)
 
 
-def test_a_sandbox_is_used_only_while_the_list_allows_it(tenancy: Path, world: World) -> None:
-    world.apply_secrets()
-    mark = world.mark()
-    world.apply_connection()
-    world.apply_dataflow()
-    refused = world.wait_reason(CONNECTION, "Stalled", "SandboxNotAllowed", "True")
-    assert f'namespace "{world.namespace}"' in condition(refused, "Ready")["message"]
-    assert world.calls_since(mark) == []
+def test_a_sandbox_is_used_only_while_the_list_allows_it(tenancy: Path, tenant: Tenant) -> None:
+    tenant.apply_secrets()
+    mark = tenant.mark()
+    tenant.apply_connection()
+    tenant.apply_dataflow()
+    refused = tenant.wait_reason(CONNECTION, "Stalled", "SandboxNotAllowed", "True")
+    assert f'namespace "{tenant.namespace}"' in condition(refused, "Ready")["message"]
+    assert tenant.calls_since(mark) == []
 
     entry = {"namespaces": ["test-*"], "organizations": ["*@AdobeOrg"], "sandboxes": ["prod"]}
     allow(tenancy, entry)
-    world.wait_ready(CONNECTION, seconds=40)
-    world.wait_ready(DATAFLOW, seconds=40)
+    tenant.wait_ready(CONNECTION, seconds=40)
+    tenant.wait_ready(DATAFLOW, seconds=40)
 
     allow(tenancy, {**entry, "sandboxes": ["dev"]})
-    world.wait_reason(CONNECTION, "Stalled", "SandboxNotAllowed", "True")
-    world.cluster.wait_condition(DATAFLOW, manifests.DATAFLOW, world.namespace, "Ready", "False")
-    mark = world.mark()
-    world.edit(DATAFLOW, displayName="Not to be written")
-    world.cluster.wait_condition(DATAFLOW, manifests.DATAFLOW, world.namespace, "SourceReady", "False")
-    assert _changes(world, mark) == []
+    tenant.wait_reason(CONNECTION, "Stalled", "SandboxNotAllowed", "True")
+    tenant.cluster.wait_condition(DATAFLOW, manifests.DATAFLOW, tenant.namespace, "Ready", "False")
+    mark = tenant.mark()
+    tenant.edit(DATAFLOW, displayName="Not to be written")
+    tenant.cluster.wait_condition(DATAFLOW, manifests.DATAFLOW, tenant.namespace, "SourceReady", "False")
+    assert _changes(tenant, mark) == []
 
     # What was made while it was allowed is not left behind.
-    world.delete(DATAFLOW)
-    world.delete(CONNECTION)
-    world.wait_gone(DATAFLOW)
-    world.wait_gone(CONNECTION)
-    assert world.counts() == NOTHING
+    tenant.delete(DATAFLOW)
+    tenant.delete(CONNECTION)
+    tenant.wait_gone(DATAFLOW)
+    tenant.wait_gone(CONNECTION)
+    assert tenant.counts() == NOTHING
 
 
 @pytest.mark.parametrize("service", ["zoho-accounts", "zoho-api", "ims", "platform"])
-def test_a_redirect_leads_nowhere(world: World, service: str) -> None:
+def test_a_redirect_leads_nowhere(tenant: Tenant, service: str) -> None:
     """Whoever answers may not choose where credentials are sent next."""
-    world.control.fault(
+    tenant.control.fault(
         service=service,
         times=None,
         status=307,
-        headers={"Location": f"{world.emulators.info['platformUrl']}/elsewhere"},
+        headers={"Location": f"{tenant.emulators.info['platformUrl']}/elsewhere"},
     )
-    world.apply_secrets()
-    world.apply_connection()
-    world.cluster.wait(
+    tenant.apply_secrets()
+    tenant.apply_connection()
+    tenant.cluster.wait(
         CONNECTION,
         manifests.CONNECTION,
-        world.namespace,
+        tenant.namespace,
         lambda obj: (
             (condition(obj, "Authorized") or {}).get("reason") not in (None, "Pending", "SecretNotFound")
         ),
         what="an answer to the redirect",
     )
-    assert [call for call in world.calls_since(0) if call["path"].endswith("/elsewhere")] == []
-    world.control.delete("/faults")
-    world.control.advance(301)
-    world.cluster.annotate(CONNECTION, manifests.CONNECTION, world.namespace, reconcile_requested_at="now")
-    world.wait_ready(CONNECTION)
+    assert [call for call in tenant.calls_since(0) if call["path"].endswith("/elsewhere")] == []
+    tenant.control.delete("/faults")
+    tenant.control.advance(301)
+    tenant.cluster.annotate(CONNECTION, manifests.CONNECTION, tenant.namespace, reconcile_requested_at="now")
+    tenant.wait_ready(CONNECTION)
 
 
-def _changes(world: World, mark: int) -> list[Any]:
+def _changes(tenant: Tenant, mark: int) -> list[Any]:
     return [
-        call for call in world.calls_since(mark) if call["service"] == "platform" and call["method"] != "GET"
+        call for call in tenant.calls_since(mark) if call["service"] == "platform" and call["method"] != "GET"
     ]

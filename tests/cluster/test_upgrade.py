@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 import pytest
 
@@ -14,10 +14,10 @@ from hack.controlplane import ControlPlane
 from hack.emulators import Emulators
 from hack.install import install
 from hack.kubectl import Kubectl
-from tests.cluster.support.cluster import Cluster
-from tests.cluster.support.operator import Operator
-from tests.cluster.support.world import CONNECTION, DATAFLOW, NOTHING, World
-from tests.upgrade.stage import INSTANCE, Stage, moved, recorded, store
+from tests.kit.cluster import Cluster, Object
+from tests.kit.operator import Operator
+from tests.kit.tenant import CONNECTION, DATAFLOW, NOTHING, Tenant
+from tests.upgrade.stage import INSTANCE, Stage, moved, recorded, served_from, store
 
 
 @pytest.fixture(params=recorded(), ids=lambda stage: stage.name)
@@ -46,27 +46,28 @@ def left(
     namespace: str,
     home: str,
     check_reconciled: Callable[..., None],
-) -> Iterator[World]:
+) -> Iterator[Tenant]:
     """Both sides as the stage left them, under its own kinds; no operator runs. Whatever happens, the next
     test finds the kinds of this version.
     """
-    world = World(cluster, emulators, operator, namespace, check_reconciled)
-    world.control.put("/snapshot", **stage.remote)
+    tenant = Tenant(cluster, emulators, operator, namespace, check_reconciled)
+    tenant.control.put("/snapshot", **stage.remote)
     operator.settings |= {"CRMFLOW_INSTANCE": INSTANCE, "CRMFLOW_LEADER_ELECTION": "true"}
     for obj in stage.secrets + [moved(obj, home) for obj in stage.home]:
         cluster.create(obj)
     try:
         kubectl("apply", "--server-side", "--force-conflicts", "-f", str(stage.crds))
         assert controlplane.etcd_url
-        for obj in stage.resources.values():
+        resources = {kind: served_from(obj, home) for kind, obj in stage.resources.items()}
+        for obj in resources.values():
             store(controlplane.etcd_url, obj)
-        _wait_served(world, stage)
-        yield world
+        _wait_served(tenant, resources)
+        yield tenant
     finally:
         install(kubectl)
 
 
-def test_an_upgrade_writes_nothing_remote(stage: Stage, left: World, kubectl: Kubectl) -> None:
+def test_an_upgrade_writes_nothing_remote(stage: Stage, left: Tenant, kubectl: Kubectl) -> None:
     mark = left.mark()
     install(kubectl)
     left.operator.start()
@@ -85,7 +86,7 @@ def test_an_upgrade_writes_nothing_remote(stage: Stage, left: World, kubectl: Ku
     left.check()
 
 
-def test_what_was_taken_over_can_be_changed_and_deleted(stage: Stage, left: World, kubectl: Kubectl) -> None:
+def test_what_was_taken_over_can_be_changed_and_deleted(stage: Stage, left: Tenant, kubectl: Kubectl) -> None:
     install(kubectl)
     left.operator.start()
     left.edit(DATAFLOW, displayName="Edited after the upgrade")
@@ -110,20 +111,20 @@ def test_there_is_one_stored_version(kubectl: Kubectl) -> None:
             ]
 
 
-def _wait_served(world: World, stage: Stage) -> None:
+def _wait_served(tenant: Tenant, resources: Mapping[str, Object]) -> None:
     """A new schema holds within milliseconds, and no answer says when: until then today's adds defaults."""
     deadline = time.monotonic() + 10
-    for kind, stored in stage.resources.items():
-        while (served := world.get(kind)) | {"metadata": None} != stored | {"metadata": None}:
+    for kind, stored in resources.items():
+        while (served := tenant.get(kind)) | {"metadata": None} != stored | {"metadata": None}:
             assert time.monotonic() < deadline, served
             time.sleep(0.05)
         assert served["metadata"].pop("resourceVersion")
         assert served["metadata"] == stored["metadata"]
 
 
-def _wait_taken_over(world: World, kind: str) -> None:
+def _wait_taken_over(tenant: Tenant, kind: str) -> None:
     deadline = time.monotonic() + 30
-    while not world.metric("crmflow_reconcile_total", kind=kind, outcome="Done"):
-        assert time.monotonic() < deadline, world.get(kind).get("status")
+    while not tenant.metric("crmflow_reconcile_total", kind=kind, outcome="Done"):
+        assert time.monotonic() < deadline, tenant.get(kind).get("status")
         time.sleep(0.05)
-    world.wait_ready(kind)
+    tenant.wait_ready(kind)

@@ -6,13 +6,12 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-import threading
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 from urllib.parse import urlsplit
+
+from tests.kit.loop_thread import LoopThread
 
 CERTIFICATE = Path(__file__).with_name("remote-hosts.pem")
 """Key and certificate for the hosts that tests use. The certificate is its own authority."""
@@ -24,39 +23,21 @@ def authority() -> str:
     return text[text.index("-----BEGIN CERTIFICATE-----") :]
 
 
-class ConnectProxy:
+class ConnectProxy(LoopThread):
     """Serves in a thread of its own for the block. ``hosts`` says which plain URL each host stands for."""
 
     def __init__(self, hosts: Mapping[str, str]) -> None:
+        super().__init__("proxy")
         self._hosts = {host: urlsplit(url) for host, url in hosts.items()}
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="proxy", daemon=True)
         self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._tls.load_cert_chain(CERTIFICATE)
         self.url = ""
         self.asked: set[str] = set()
         """Every request line's method and target."""
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        started = asyncio.start_server(self._serve, "127.0.0.1", 0)
-        server = asyncio.run_coroutine_threadsafe(started, self._loop).result()
+    async def start(self) -> None:
+        server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
         self.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        asyncio.run_coroutine_threadsafe(self._stop(), self._loop).result()
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
-
-    async def _stop(self) -> None:
-        tasks = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = (await reader.readuntil(b"\r\n\r\n")).decode()

@@ -7,10 +7,10 @@ from typing import Any
 import httpx
 
 from hack.emulators import Emulators
-from tests.cluster.support import manifests
-from tests.cluster.support.cluster import Object, condition
-from tests.cluster.support.world import CONNECTION, DATAFLOW, World
 from tests.emulators.aep import seed_data as ids
+from tests.kit import manifests
+from tests.kit.cluster import Object, condition
+from tests.kit.tenant import CONNECTION, DATAFLOW, Tenant
 
 FLOW_SERVICE = "/data/foundation/flowservice"
 MAPPING_SETS = "/data/foundation/conversion/mappingSets"
@@ -146,19 +146,19 @@ class ByHand:
         return response.json()
 
 
-def hold_namespace(world: World) -> str:
+def hold_namespace(tenant: Tenant) -> str:
     """Delete a namespace whose connection somebody else's flow reads through; the id of its base connection,
     once its condition names that flow.
     """
-    world.make_ready()
-    made = str(world.get(CONNECTION)["status"]["baseConnection"]["id"])
-    flow = ByHand(world.emulators).dataflow(made, world.get(DATAFLOW)["spec"])
-    world.cluster.delete("Namespace", world.namespace)
-    world.wait_gone(DATAFLOW)
-    world.cluster.wait(
+    tenant.make_ready()
+    made = str(tenant.get(CONNECTION)["status"]["baseConnection"]["id"])
+    flow = ByHand(tenant.emulators).dataflow(made, tenant.get(DATAFLOW)["spec"])
+    tenant.cluster.delete("Namespace", tenant.namespace)
+    tenant.wait_gone(DATAFLOW)
+    tenant.cluster.wait(
         CONNECTION,
         manifests.CONNECTION,
-        world.namespace,
+        tenant.namespace,
         lambda obj: f"while flow {flow} uses it" in condition(obj, "Ready")["message"],
         what="name of the flow",
     )

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import yaml
 
-from tests.cluster.support.cluster import Cluster
+from tests.kit.cluster import Cluster
 
-_RIGHTS = Path(__file__).resolve().parents[3] / "deploy" / "base" / "rbac.yaml"
+_RIGHTS = Path(__file__).resolve().parents[2] / "deploy" / "base" / "rbac.yaml"
 
 
 def make_home(cluster: Cluster, name: str) -> None:

@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterable, Mapping
 from urllib.parse import quote_plus
 
-from tests.cluster.support.cluster import OUR_KINDS, Cluster
+from tests.kit.cluster import OUR_KINDS, Cluster
 
 
 def assert_no_secrets(secrets: Iterable[str], sources: Mapping[str, str]) -> None:

@@ -7,19 +7,19 @@ from __future__ import annotations
 import base64
 import re
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import httpx
 
+from hack import loopback
 from hack.console import ToolError
 from hack.kubeconfig import kubeconfig, write_private
 from hack.kubectl import Kubectl
-from hack.processes import ProcessRecord, spawn, terminate
-from tests.cluster.support.cluster import Object
+from hack.processes import terminate
+from tests.kit import prefork
+from tests.kit.cluster import Object
 
 _POLL_SECONDS = 0.05
 _REFERENCE = re.compile(r"\$\(([A-Za-z_][A-Za-z0-9_]*)\)")
@@ -37,7 +37,7 @@ class Pod:
         self._kubectl = kubectl
         self._directory = directory / name
         self._template = self._object("deployment", deployment)["spec"]["template"]
-        self._running: tuple[ProcessRecord, subprocess.Popen[bytes]] | None = None
+        self._running: prefork.ForkedProcess | None = None
 
     @property
     def service_account(self) -> str:
@@ -67,13 +67,13 @@ class Pod:
     @property
     def alive(self) -> bool:
         """Whether its process runs."""
-        return self._running is not None and self._running[0].alive()
+        return self._running is not None and self._running.record.alive()
 
     def probe(self, name: str) -> bool:
         """What the kubelet would learn from a probe, ``livenessProbe`` or ``readinessProbe``."""
         path = self._container[name]["httpGet"]["path"]
         try:
-            return httpx.get(self.url + path, timeout=5, trust_env=False).is_success
+            return loopback.get(self.url + path).is_success
         except (OSError, httpx.HTTPError):
             return False
 
@@ -87,9 +87,8 @@ class Pod:
             **self.environment,
         }
         Path(environment["CRMFLOW_LISTEN_FILE"]).unlink(missing_ok=True)
-        command = [sys.executable, "-m", "crmflow", *self._container["args"]]
-        self._running = spawn(
-            self.name, command, self.log_file, env=environment, cwd=self._directory, tethered=True
+        self._running = prefork.start(
+            self.name, self._container["args"], self.log_file, env=environment, cwd=self._directory
         )
 
     def wait_ready(self, seconds: float = 30) -> None:
@@ -103,14 +102,14 @@ class Pod:
     def stop(self) -> int:
         """SIGTERM and SIGKILL, as a Pod is ended; its exit code."""
         assert self._running, f"{self.name} does not run"
-        process, self._running = self._running[1], None
+        process, self._running = self._running, None
         process.send_signal(signal.SIGTERM)
         return process.wait(self._template["spec"]["terminationGracePeriodSeconds"])
 
     def close(self) -> None:
         """End it if it runs, whatever it says."""
         if self._running:
-            terminate([self._running[0]])
+            terminate([self._running.record])
             self._running = None
 
     @property

@@ -12,9 +12,9 @@ from typing import Any
 
 from hack.install import ROOT
 from hack.kubectl import Kubectl
-from tests.cluster.support import canary
-from tests.cluster.support.person import Rule, person
-from tests.cluster.support.world import World
+from tests.kit import canary
+from tests.kit.person import Rule, person
+from tests.kit.tenant import Tenant
 
 READ_CONNECTIONS: Rule = {
     "apiGroups": ["crmflow.io"],
@@ -45,8 +45,8 @@ class Run:
 class Plugin:
     """The person, their kubeconfig, and what every run has shown them."""
 
-    def __init__(self, world: World, kubectl: Kubectl, directory: Path) -> None:
-        self.world = world
+    def __init__(self, tenant: Tenant, kubectl: Kubectl, directory: Path) -> None:
+        self.tenant = tenant
         self.directory = directory
         self._kubectl = kubectl
         self.kubeconfig = directory / "kubeconfig"
@@ -55,7 +55,7 @@ class Plugin:
 
     def give_rights(self, *rules: Rule) -> None:
         """These and no others from now on."""
-        person(self._kubectl, self.world.namespace, self.kubeconfig, rules)
+        person(self._kubectl, self.tenant.namespace, self.kubeconfig, rules)
 
     def __call__(self, *arguments: str, **environment: str) -> Run:
         """Run ``kubectl crmflow ARGUMENTS``."""
@@ -69,7 +69,7 @@ class Plugin:
             env={
                 **{name: value for name, value in os.environ.items() if name != "KUBECONFIG"},
                 "PYTHONPATH": str(ROOT / "operator"),
-                **self.world.emulators.operator_settings(),
+                **self.tenant.emulators.operator_settings(),
                 **environment,
             },
             capture_output=True,
@@ -84,4 +84,4 @@ class Plugin:
         """No run may have shown a secret or a traceback, nor left one in a file."""
         files = {path.name: path.read_text() for path in self.directory.glob("*") if path != self.kubeconfig}
         assert not [name for name, text in self._shown.items() if "Traceback" in text]
-        canary.assert_no_secrets(self.world.emulators.secrets(), {**self._shown, **files})
+        canary.assert_no_secrets(self.tenant.emulators.secrets(), {**self._shown, **files})

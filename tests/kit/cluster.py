@@ -24,8 +24,11 @@ _RESOURCES = {
     "Secret": ("/api/v1", "secrets"),
     "ConfigMap": ("/api/v1", "configmaps"),
     "Pod": ("/api/v1", "pods"),
+    "Node": ("/api/v1", "nodes"),
+    "Job": ("/apis/batch/v1", "jobs"),
     "Lease": ("/apis/coordination.k8s.io/v1", "leases"),
     "ClusterRole": (_RBAC, "clusterroles"),
+    "ClusterRoleBinding": (_RBAC, "clusterrolebindings"),
     "Role": (_RBAC, "roles"),
     "RoleBinding": (_RBAC, "rolebindings"),
     "Event": ("/apis/events.k8s.io/v1", "events"),
@@ -77,13 +80,14 @@ class Cluster:
         params = {"fieldValidation": "Strict"} | ({"dryRun": "All"} if dry_run else {})
         return self._request("POST", _path(obj["kind"], metadata.get("namespace")), params=params, json=obj)
 
-    def apply(self, obj: Object, *, manager: str = "test") -> Object:
+    def apply(self, obj: Object, *, manager: str = "test", dry_run: bool = False) -> Object:
         """Server-side apply, as ``kubectl apply --server-side --force-conflicts`` does."""
         metadata = obj["metadata"]
+        params = {"fieldManager": manager, "force": "true", "fieldValidation": "Strict"}
         return self._request(
             "PATCH",
             _path(obj["kind"], metadata.get("namespace"), metadata["name"]),
-            params={"fieldManager": manager, "force": "true", "fieldValidation": "Strict"},
+            params=params | ({"dryRun": "All"} if dry_run else {}),
             content=json.dumps(obj),
             headers={"Content-Type": "application/apply-patch+yaml"},
         )
@@ -106,12 +110,14 @@ class Cluster:
         items: list[Object] = self._request("GET", _path(kind, namespace))["items"]
         return items
 
-    def patch(self, kind: str, name: str, namespace: str | None, patch: Object) -> Object:
+    def patch(
+        self, kind: str, name: str, namespace: str | None, patch: Object, *, dry_run: bool = False
+    ) -> Object:
         """Merge patch, as ``kubectl patch --type=merge`` does."""
         return self._request(
             "PATCH",
             _path(kind, namespace, name),
-            params={"fieldValidation": "Strict"},
+            params={"fieldValidation": "Strict", **({"dryRun": "All"} if dry_run else {})},
             content=json.dumps(patch),
             headers={"Content-Type": "application/merge-patch+json"},
         )
@@ -132,9 +138,43 @@ class Cluster:
         changes = {f"crmflow.io/{key.replace('_', '-')}": value for key, value in annotations.items()}
         return self.patch(kind, name, namespace, {"metadata": {"annotations": changes}})
 
-    def delete(self, kind: str, name: str, namespace: str | None = None) -> None:
+    def apply_status(self, kind: str, name: str, namespace: str, status: Object, *, manager: str) -> Object:
+        """Server-side apply of a status, as ``kubectl apply --server-side --subresource=status`` does."""
+        found = self.get(kind, name, namespace)
+        body = {
+            "apiVersion": found["apiVersion"],
+            "kind": kind,
+            "metadata": {"name": name, "namespace": namespace},
+            "status": status,
+        }
+        return self._request(
+            "PATCH",
+            f"{_path(kind, namespace, name)}/status",
+            params={"fieldManager": manager, "force": "true"},
+            content=json.dumps(body),
+            headers={"Content-Type": "application/apply-patch+yaml"},
+        )
+
+    def replace_status(self, kind: str, name: str, namespace: str, status: Object) -> Object:
+        """Write a whole status, as ``kubectl replace --subresource=status`` and backup tools do."""
+        obj = {**self.get(kind, name, namespace), "status": status}
+        return self._request("PUT", f"{_path(kind, namespace, name)}/status", json=obj)
+
+    def delete(
+        self, kind: str, name: str, namespace: str | None = None, *, propagation: str | None = None
+    ) -> None:
         """Ask for the deletion of an object; finalizers may hold it."""
-        self._request("DELETE", _path(kind, namespace, name))
+        params = {"propagationPolicy": propagation} if propagation else {}
+        self._request("DELETE", _path(kind, namespace, name), params=params)
+
+    def evict(self, pod: str, namespace: str) -> None:
+        """Have a pod deleted as ``kubectl drain`` does: with the condition ``DisruptionTarget``."""
+        body = {
+            "apiVersion": "policy/v1",
+            "kind": "Eviction",
+            "metadata": {"name": pod, "namespace": namespace},
+        }
+        self._request("POST", f"{_path('Pod', namespace, pod)}/eviction", json=body)
 
     def may(
         self,
@@ -175,6 +215,8 @@ class Cluster:
         yield
         for name in names:
             self.delete("Namespace", name)
+        for name in names:  # whoever has them next must find none that is still going
+            self.wait_gone("Namespace", name, seconds=60)
 
     def wait(
         self,

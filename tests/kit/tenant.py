@@ -1,4 +1,4 @@
-"""One tenant's world in a test: namespace, Secrets, both resources, and what Platform holds for them."""
+"""A tenant of the operator in a test: namespace, Secrets, its resources, what Platform holds for them."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
+from hack import loopback
 from hack.emulators import Emulators
-from tests.cluster.support import manifests
-from tests.cluster.support.cluster import Cluster, Object
-from tests.cluster.support.operator import Operator
+from tests.kit import manifests
+from tests.kit.cluster import Cluster, Object
+from tests.kit.operator import Operator
 
 CONNECTION = "ZohoSourceConnection"
 DATAFLOW = "CRMDataflow"
@@ -21,8 +21,8 @@ LISTED = (*COLLECTIONS, "runs")
 """What a poll lists of a sandbox, whatever else goes on."""
 
 
-class World:
-    """What most tests do, in their own words."""
+class Tenant:
+    """One namespace that the operator serves: what its people do, and what comes of it."""
 
     def __init__(
         self,
@@ -167,7 +167,7 @@ class World:
 
     def metric(self, name: str, **labels: str) -> float:
         """The sum of a metric's samples that have these labels."""
-        text = httpx.get(f"{self.operator.url}/metrics", timeout=5, trust_env=False).text
+        text = loopback.get(f"{self.operator.url}/metrics").text
         return sum(
             sample.value
             for family in text_string_to_metric_families(text)

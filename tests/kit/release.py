@@ -15,7 +15,7 @@ from hack.emulators import Emulators
 from hack.helm import Helm
 from hack.install import ROOT
 from hack.kubectl import Kubectl
-from tests.cluster.support.cluster import Object
+from tests.kit.cluster import Object
 
 CHART = ROOT / "charts" / "crmflow"
 
@@ -40,7 +40,9 @@ class Release:
 
 
 @contextmanager
-def installed(helm: Helm, kubectl: Kubectl, values: Mapping[str, object]) -> Iterator[Release]:
+def installed(
+    helm: Helm, kubectl: Kubectl, values: Mapping[str, object], chart: Path = CHART
+) -> Iterator[Release]:
     """A release in a namespace of its own, for the block. The kinds are there already."""
     suffix = uuid.uuid4().hex[:6]
     release = Release(helm, f"rights-{suffix}", f"operator-{suffix}")
@@ -48,7 +50,7 @@ def installed(helm: Helm, kubectl: Kubectl, values: Mapping[str, object]) -> Ite
     helm(
         "install",
         release.name,
-        str(CHART),
+        str(chart),
         f"--namespace={release.namespace}",
         "--create-namespace",
         "--set=crds.enabled=false",

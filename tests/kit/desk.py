@@ -14,10 +14,10 @@ import httpx
 
 from hack.emulators import Emulators
 from hack.kubectl import Kubectl
-from tests.cluster.support import canary, manifests
-from tests.cluster.support.authorize import Authorize
-from tests.cluster.support.cluster import Cluster, Object
-from tests.cluster.support.person import READ_CONNECTIONS, Rule, person, secrets
+from tests.kit import canary, manifests
+from tests.kit.authorize import Authorize
+from tests.kit.cluster import Cluster, Object
+from tests.kit.person import READ_CONNECTIONS, Rule, person, secrets
 
 ENOUGH = (READ_CONNECTIONS, secrets("get", "create", "patch"))
 """The rights that the command needs."""

@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from hack.install import ROOT
-from tests.cluster.support.cluster import Object
+from tests.kit.cluster import Object
 
 CONNECTION = "zoho-eu"
 DATAFLOW = "contacts"

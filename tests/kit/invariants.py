@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tests.cluster.support.cluster import Object, condition
+from tests.kit.cluster import Object, condition
 
 _NEGATIVE = ("Reconciling", "Stalled")
 

@@ -1,1 +1,0 @@
-"""What the tests on a real API server share."""
