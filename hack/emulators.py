@@ -18,7 +18,7 @@ from hack.console import Step, ToolError
 from hack.install import ROOT
 from hack.processes import ProcessRecord, spawn, terminate
 
-_READY_SECONDS = 30.0
+_READY_SECONDS = 60.0
 _POLL_SECONDS = 0.05
 
 
@@ -85,8 +85,10 @@ class Control:
 class Emulators:
     """The process, with its clock, exchange log and connection details in ``directory``."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *, landing_zone: bool = False) -> None:
+        """``landing_zone`` has Azurite started with the rest; else its first user waits for it."""
         self.directory = directory
+        self.landing_zone = landing_zone
         self.info_file = directory / "emulators.json"
         self.exchanges = directory / "exchanges.jsonl"
         self.clock = directory / "clock"
@@ -97,6 +99,8 @@ class Emulators:
         for file in (self.info_file, self.exchanges, self.clock, self.log):
             file.unlink(missing_ok=True)
         options = [f"--exchanges={self.exchanges}", f"--clock-file={self.clock}", f"--info={self.info_file}"]
+        if self.landing_zone:
+            options.append("--landing-zone")
         command = [sys.executable, "-m", "tests.emulators", *options]
         process, _ = spawn("emulators", command, self.log, cwd=ROOT, tethered=tethered)
         with Step("Starting the emulators of Zoho CRM and Adobe Experience Platform") as step:

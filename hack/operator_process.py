@@ -11,6 +11,7 @@ from pathlib import Path
 
 import httpx
 
+from hack import loopback
 from hack.console import Step, ToolError
 from hack.processes import ProcessRecord, spawn
 
@@ -25,7 +26,7 @@ class OperatorProcess:
     def __init__(self, directory: Path, kubeconfig: Path, settings: Mapping[str, str]) -> None:
         self.log = directory / "operator.log"
         self._address = directory / "operator.address"
-        self._environment = {
+        self.environment = {
             # Nothing else of the caller's: a proxy of this machine must not stand before loopback addresses.
             **{name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ},
             "KUBECONFIG": str(kubeconfig),
@@ -35,15 +36,19 @@ class OperatorProcess:
             "CRMFLOW_LOG_FORMAT": "text",
             **settings,
         }
-        self._directory = directory
+        self.directory = directory
 
     def start(self, *, tethered: bool) -> tuple[ProcessRecord, subprocess.Popen[bytes]]:
         """Start it; :meth:`wait_ready` tells when it works."""
-        self._address.unlink(missing_ok=True)
+        self.forget_address()
         command = [sys.executable, "-m", "crmflow", "run"]
         return spawn(
-            "operator", command, self.log, env=self._environment, cwd=self._directory, tethered=tethered
+            "operator", command, self.log, env=self.environment, cwd=self.directory, tethered=tethered
         )
+
+    def forget_address(self) -> None:
+        """What an earlier process listened at must not be taken for the address of the next one."""
+        self._address.unlink(missing_ok=True)
 
     def wait_ready(self, process: ProcessRecord) -> None:
         """Return once /readyz says so. Raises ToolError with the end of the log if that takes too long."""
@@ -58,7 +63,7 @@ class OperatorProcess:
     def answers(self, path: str) -> bool:
         """Whether a GET of ``path`` on the operator's own port is answered with success."""
         try:
-            return httpx.get(self.url + path, timeout=5, trust_env=False).is_success
+            return loopback.get(self.url + path).is_success
         except (OSError, httpx.HTTPError):
             return False
 

@@ -30,7 +30,7 @@ class ProcessRecord:
 
     def alive(self) -> bool:
         """Whether this very process still runs. A dead child that nobody waited for yet does not count."""
-        return _start_time(self.pid) == self.start_time
+        return start_time(self.pid) == self.start_time
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal, unless the process is gone or its id belongs to another one by now."""
@@ -65,7 +65,7 @@ def spawn(
             cwd=cwd,
             start_new_session=True,
         )
-    return ProcessRecord(name, process.pid, _start_time(process.pid) or ""), process
+    return ProcessRecord(name, process.pid, start_time(process.pid) or ""), process
 
 
 def terminate(processes: Sequence[ProcessRecord], grace_seconds: float = 10.0) -> None:
@@ -86,7 +86,7 @@ def _gone(process: ProcessRecord, seconds: float) -> bool:
     return False
 
 
-def _start_time(pid: int) -> str | None:
+def start_time(pid: int) -> str | None:
     """A text that differs between two processes that had the same id; None if there is no such process."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()

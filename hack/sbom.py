@@ -22,7 +22,7 @@ _TOOL_VERSION = "7.5.0"
 _BUILD = ROOT / "build"
 _TOOL = _BUILD / f"cyclonedx-bom-{_TOOL_VERSION}"
 _REFUSED = "GPL"
-"""Licences that bind whoever distributes the image, by what their names have in common."""
+"""Licenses that bind whoever distributes the image, by what their names have in common."""
 
 
 def main() -> int:
@@ -41,20 +41,20 @@ def main() -> int:
 
 
 def licenses(bill: Any) -> str:
-    """The table of a bill's packages. Raises ToolError for one without a licence, or with a GPL."""
+    """The table of a bill's packages. Raises ToolError for one without a license, or with a GPL."""
     rows = []
     for component in sorted(bill["components"], key=lambda component: component["name"].lower()):
         name, terms = component["name"], _terms(component)
         if not terms:
-            raise ToolError(f"{name} names no licence: find out which it has before it is shipped")
+            raise ToolError(f"{name} names no license: find out which it has before it is shipped")
         if _REFUSED in terms:
-            raise ToolError(f"{name} has the licence {terms}, which does not go with Apache-2.0: replace it")
+            raise ToolError(f"{name} has the license {terms}, which does not go with Apache-2.0: replace it")
         rows.append(f"| {name} | {component['version']} | {terms} |\n")
-    return "".join(["| package | version | licence, as it declares it |\n|---|---|---|\n", *rows])
+    return "".join(["| package | version | license, as it declares it |\n|---|---|---|\n", *rows])
 
 
 def _terms(component: Any) -> str:
-    """The licences of a package, classifiers only where nothing is more precise."""
+    """The licenses of a package, classifiers only where nothing is more precise."""
     precise, vague = [], []
     for entry in component.get("licenses", ()):
         text = entry.get("expression") or entry["license"].get("id")

@@ -5,13 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 # Just what a namespaced operator can notice: namespaces that finish, owners that collect, accounts that
-# exist.
+# exist, Jobs that run; and what a node needs for its pods to be scheduled to it (hack/node).
 _CONTROLLERS = (
     "namespace-controller",
     "garbage-collector-controller",
     "serviceaccount-controller",
     "serviceaccount-token-controller",
     "root-ca-certificate-publisher-controller",
+    "job-controller",
+    "pod-garbage-collector-controller",
+    "node-lifecycle-controller",
 )
 
 
@@ -49,6 +52,7 @@ def kube_apiserver(directory: Path, etcd_url: str, port: int) -> list[str]:
         f"--service-account-signing-key-file={certificates / 'apiserver.key'}",
         f"--service-account-key-file={certificates / 'apiserver.key'}",
         "--service-cluster-ip-range=10.0.0.0/24",
+        "--kubelet-preferred-address-types=InternalIP",  # a node of this machine has no name that resolves
         f"--audit-policy-file={directory / 'audit-policy.json'}",
         f"--audit-log-path={directory / 'audit.log'}",
         "--profiling=false",
@@ -70,5 +74,7 @@ def kube_controller_manager(directory: Path) -> list[str]:
         f"--service-account-private-key-file={certificates / 'apiserver.key'}",
         f"--root-ca-file={certificates / 'apiserver.crt'}",
         "--leader-elect=false",
+        "--kube-api-qps=1000",  # its own limit would make a test of many objects wait
+        "--kube-api-burst=1000",
         "--secure-port=0",
     ]

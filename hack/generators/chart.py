@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import re
 
-from hack.generators.values import json_schema, read_values, table
+import yaml
+
+from hack.generators.values import defaults, json_schema, read_values, table
 
 _NAME = re.compile(r"^  name: .*$", re.MULTILINE)
 _METADATA = """
@@ -19,10 +21,17 @@ _TABLE = re.compile(r"(?<=<!-- values -->\n).*?(?=<!-- end of values -->)", re.D
 
 
 def crd_template(crd: str) -> str:
-    """A CustomResourceDefinition (YAML) as a template: optional, labelled, kept on uninstall if wished."""
+    """A CustomResourceDefinition (YAML) as a template: optional, labeled, kept on uninstall if wished."""
     escaped = crd.replace("{{", '{{ "{{" }}')
     body = _NAME.sub(lambda name: name[0] + _METADATA, escaped, count=1)
     return f"{{{{- if .Values.crds.enabled }}}}\n{body}{{{{- end }}}}\n"
+
+
+def defaults_template(values: str) -> str:
+    """The defaults of an annotated ``values.yaml`` as a template, which no release's own values replace."""
+    text = yaml.safe_dump(defaults(read_values(values)), sort_keys=False, width=110, allow_unicode=True)
+    escaped = text.replace("{{", '{{ "{{" }}')
+    return f'{{{{- define "crmflow.defaults" -}}}}\n{escaped}{{{{- end -}}}}\n'
 
 
 def values_schema(values: str) -> str:

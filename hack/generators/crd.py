@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from crmflow.api.kinds import CATEGORIES, GROUP, VERSION, Kind, PrinterColumn
+from crmflow.api.schema import MAP_TYPE
 from hack.generators.structural import Schema, structural_schema
 
 
@@ -55,7 +56,16 @@ def _resource_schema(kind: Kind) -> Schema:
             "apiVersion": {"description": "Group and version of the resource.", "type": "string"},
             "kind": {"description": "Kind of the resource.", "type": "string"},
             "metadata": {"type": "object"},
-            "spec": structural_schema(kind.spec),
+            "spec": _owned_as_one(structural_schema(kind.spec)),
             "status": structural_schema(kind.status),
         },
     }
+
+
+def _owned_as_one(spec: Schema) -> Schema:
+    """A spec that server-side apply replaces instead of merging it (docs/decisions/0020).
+
+    The rules of a spec are about several fields at once: exactly one of these, that one only with the other.
+    A merge of two good specs can break them.
+    """
+    return {**spec, MAP_TYPE: "atomic"}

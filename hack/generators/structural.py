@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from crmflow.api.schema import LIST_MAP_KEYS, LIST_TYPE, VALIDATIONS
+from crmflow.api.schema import LIST_MAP_KEYS, LIST_TYPE, MAP_TYPE, VALIDATIONS
 
 Schema = dict[str, Any]
 
@@ -35,6 +35,7 @@ KEYS = (
     "maxProperties",
     LIST_TYPE,
     LIST_MAP_KEYS,
+    MAP_TYPE,
     "required",
     "properties",
     "items",

@@ -59,10 +59,23 @@ def read_values(text: str) -> list[Value]:
 
 
 def json_schema(values: list[Value]) -> Schema:
-    """What Helm checks the values of a release against: a misspelt name is refused, not ignored."""
+    """What Helm checks the values of a release against: a misspelled name is refused, not ignored."""
     schema = _object(values)
     schema["properties"]["global"] = {"type": "object", "description": "What Helm gives to every subchart."}
     return {"$schema": "http://json-schema.org/draft-07/schema#", "title": "Values of crmflow", **schema}
+
+
+def defaults(values: list[Value] | tuple[Value, ...]) -> dict[str, Any]:
+    """What each value is where nobody gives it. One that is described as a whole is empty then: whoever sets
+    such a one to null wants nothing of it, not the default.
+    """
+    return {value.name: _default(value) for value in values}
+
+
+def _default(value: Value) -> Any:
+    if not isinstance(value.default, dict):
+        return value.default
+    return defaults(value.parts) if value.default else {}
 
 
 def table(values: list[Value]) -> str:
@@ -155,5 +168,6 @@ def _setting(schema: Mapping[str, Any]) -> tuple[Any, Schema]:
     default = schema.get("default")
     if schema.get("type") == "number":  # seconds, given as a duration
         return f"{default:g}s", {"type": "string", "pattern": DURATION}
-    rules = {key: schema[key] for key in ("pattern", "minimum", "maximum") if key in schema}
-    return default, {"type": schema.get("type", "string"), **rules}  # without a type: a string or none
+    given = schema.get("anyOf", [schema])[0]  # else null, for which a value is left out
+    rules = {key: given[key] for key in ("pattern", "minimum", "maximum") if key in given}
+    return default, {"type": given["type"], **rules}

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from crmflow.zoho.errors import TABLES, Meaning
+from crmflow.zoho.errors import TABLES, Treatment
 
 _BEGIN = "<!-- Generated from operator/crmflow/zoho/errors.py: run make generate. -->\n"
 _END = "<!-- End of what is generated. -->\n"
-_CLASSES = {"Terminal": "a person", "Transient": "time", "Bug": "us: please report it", "Conflict": "time"}
+_CLASSES = {
+    "Terminal": "a person",
+    "Transient": "time",
+    "Bug": "us: please report it",
+    "Conflict": "time",
+    "NotFound": "reading anew",
+}
 
 
 def with_zoho_errors(page: str) -> str:
@@ -29,14 +35,14 @@ def _table(asked: str) -> str:
     return "\n".join([*lines, ""])
 
 
-def _by_meaning(asked: str) -> dict[Meaning, list[str]]:
-    codes: dict[Meaning, list[str]] = {}
+def _by_meaning(asked: str) -> dict[Treatment, list[str]]:
+    codes: dict[Treatment, list[str]] = {}
     for code, meaning in TABLES[asked].items():
         codes.setdefault(meaning, []).append(code)
     return codes
 
 
-def _row(codes: list[str], meaning: Meaning) -> str:
+def _row(codes: list[str], meaning: Treatment) -> str:
     text = f"{meaning.message[0].upper()}{meaning.message[1:]}. {meaning.advice}".strip()
     answers = ", ".join(f"`{code}`" for code in codes)
     return f"| {answers} | `{meaning.reason}` | {_CLASSES[meaning.error_class]} | {text} |"

@@ -46,7 +46,7 @@ class GoModule:
         Raises ToolError if the build fails.
         """
         cache = cache_folder() / self.name
-        folder = cache / f"{self.version}-{self._fingerprint()}"
+        folder = cache / f"{self.version}-{self.fingerprint()}"
         if folder.is_dir():
             return folder
         cache.mkdir(parents=True, exist_ok=True)
@@ -63,19 +63,22 @@ class GoModule:
             raise ToolError(f"{self.folder / 'go.mod'} requires no {self.versioned}")
         return found[1]
 
-    def _pinned(self, file: str) -> str:
-        return (self.folder / file).read_text()
-
-    def _fingerprint(self) -> str:
-        """Changes with the pinned modules, the build's flags and the platform, and with nothing else."""
+    def fingerprint(self) -> str:
+        """Changes with our code, the pinned modules, the build's flags and the platform, and with nothing
+        else.
+        """
         inputs = [
             self._pinned("go.mod"),
             self._pinned("go.sum"),
             *self._flags(),
             platform.system(),
             platform.machine(),
+            *(path.read_text() for path in sorted(self.folder.rglob("*.go"))),
         ]
         return hashlib.sha256("\n".join(inputs).encode()).hexdigest()[:12]
+
+    def _pinned(self, file: str) -> str:
+        return (self.folder / file).read_text()
 
     @contextmanager
     def _only_builder(self, lock: Path) -> Iterator[None]:
