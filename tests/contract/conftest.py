@@ -10,6 +10,7 @@ import aiohttp
 import pytest
 
 from tests.contract.aep import Aep
+from tests.contract.zoho import Zoho, running_zoho
 from tests.emulators.core.server import Emulators
 
 
@@ -29,6 +30,7 @@ async def emulators(running: Emulators) -> AsyncIterator[Emulators]:
     yield running
     running.aep.reset()
     running.zoho.reset()
+    running.blob.reset()
     running.faults.clear()
     running.clock.set_offset(0)
 
@@ -59,3 +61,10 @@ async def aep(emulators: Emulators, http: aiohttp.ClientSession) -> Aep:
     client = Aep(emulators, http)
     assert (await client.log_in()).status == 200
     return client
+
+
+@pytest.fixture
+async def zoho() -> AsyncIterator[Zoho]:
+    """An emulated Zoho of the test's own, with clients of its hosts."""
+    async with running_zoho() as found:
+        yield found

@@ -255,7 +255,7 @@ async def test_a_base_connection_stays_while_flows_use_it(aep: Aep) -> None:
     assert (await aep.delete(path)).status == 204
 
 
-async def test_finalising_is_reserved(aep: Aep) -> None:
+async def test_finalizing_is_reserved(aep: Aep) -> None:
     id = await aep.connection()
     for op in ("FINALIZE", "finalize-update"):
         assert (await aep.post(f"/connections/{id}/action?op={op}&subOp=APPLY")).code == "1402-400"

@@ -126,7 +126,7 @@ async def test_listing_needs_limit_and_start(aep: Aep) -> None:
     assert [s["name"] for s in last["data"]] == [None, "named"]
     assert last["_links"] == {}
     assert len((await aep.get(SETS, limit="9", start="0", name="named")).body["data"]) == 1
-    assert (await aep.get(SETS, limit="2", start="0", orderBy="colour")).status == 400
+    assert (await aep.get(SETS, limit="2", start="0", orderBy="color")).status == 400
 
 
 def _entry(
@@ -195,6 +195,23 @@ async def test_columns_are_known_from_an_input_schema(aep: Aep) -> None:
     good, bad = (await aep.post(SETS + "/validate", body)).body["validationResponse"]
     assert good["status"] == "SUCCESS"
     assert bad["errors"][0]["columnName"] == "Emial"
+
+
+async def test_a_dot_parts_a_column_from_its_value_or_is_part_of_its_name(aep: Aep) -> None:
+    columns = {"Owner.name": {"type": "string"}, "Account": {"type": "object"}}
+    sources = ["Owner\\.name", "${Owner.name}", "Account.id", "Owner\\.id", "Owner.id"]
+    targets = [
+        "personID",
+        "person.name.firstName",
+        "person.name.lastName",
+        "workEmail.address",
+        "personalEmail.address",
+    ]
+    entries = [_entry(source, target, "ATTRIBUTE") for source, target in zip(sources, targets, strict=True)]
+    schema = {"jsonSchema": {"type": "object", "properties": columns}}
+    body = {**aep.mapping_body(entries), "inputSchema": schema}
+    found = (await aep.post(SETS + "/validate", body)).body["validationResponse"]
+    assert [entry["status"] for entry in found] == ["SUCCESS"] * 3 + ["FAILED"] * 2
 
 
 async def test_preview_computes(aep: Aep) -> None:

@@ -25,7 +25,7 @@ async def test_a_dataflow_from_connection_to_enabled(aep: Aep, emulators: Emulat
     aep.pass_transition()
     flow = (await aep.get(path)).item
     assert flow["state"] == "enabled"
-    assert flow["etag"] != made.body["etag"]  # the provider's finalisation is a change too
+    assert flow["etag"] != made.body["etag"]  # the provider's finalization is a change too
     assert flow["lastOperation"]["status"]["value"] == "completed"
     assert flow["lastOperation"]["percentCompleted"] == 100.0
     assert flow["updatedAt"] > flow["createdAt"]

@@ -61,7 +61,7 @@ async def test_a_comma_inside_quotes_is_no_list(aep: Aep) -> None:
     [
         ("name~a", "1440-400"),
         ("name<=a,b", "1443-400"),
-        ("colour==red", "1448-400"),
+        ("color==red", "1448-400"),
         ("name=a", "1449-400"),
         ("name!=a", "1449-400"),
         ("name", "1450-400"),
@@ -81,7 +81,7 @@ async def test_bad_filters(aep: Aep, property_: str, code: str) -> None:
         ({"limit": "9" * 5000}, "1453-400"),
         ({"count": "maybe"}, "1453-400"),
         ({"count": "true", "limit": "1"}, "1401-400"),
-        ({"orderby": "colour"}, "1452-400"),
+        ({"orderby": "color"}, "1452-400"),
         ({"continuationToken": "nonsense"}, "1454-400"),
     ],
 )

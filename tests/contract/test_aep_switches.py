@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import ast
 import copy
-import inspect
-import sys
 from email.utils import parsedate_to_datetime
-from typing import Any, Literal, get_args, get_origin
+from typing import Any
 from urllib.parse import quote
 
 import pytest
 
 from tests.contract.aep import CATALOG, CONVERSION, REGISTRY, SANDBOXES, Aep
+from tests.contract.switches import assert_all_turned
 from tests.emulators.aep import seed_data as ids
 from tests.emulators.aep.switches import AepSwitches
 from tests.emulators.core.server import Emulators
@@ -224,6 +222,24 @@ async def test_test_failure(aep: Aep, position: str, code: str | None) -> None:
     found = await aep.get(f"/connections/{await aep.connection(clientSecret='wrong')}/test")
     assert found.body == {"result": False} if code is None else found.code == code
     assert (await aep.get(f"/connections/{await aep.connection()}/test")).body == {"result": True}
+
+
+@pytest.mark.parametrize("code", ["1308-400", "1100-400", "1014-400", "1105-401", "1106-403"])
+async def test_source_refusal_code(aep: Aep, code: str) -> None:
+    turn(aep, sourceRefusalCode=code, testFailure="error")
+    path = f"/connections/{await aep.connection(clientSecret='wrong')}"
+    for call in ("/test", "/explore?objectType=root"):
+        found = await aep.get(path + call)
+        assert (found.code, found.status) == (code, int(code[-3:]))
+        assert "[Microsoft][Zoho]" in found.body["errorDetails"]
+
+
+async def test_unreadable_tables(aep: Aep) -> None:
+    turn(aep, unreadableTables=["Leads"])
+    path = f"/connections/{await aep.connection()}/explore?objectType="
+    assert "Leads" in [table["name"] for table in (await aep.get(path + "root")).body]
+    assert (await aep.get(path + "table&object=Leads")).code == "1439-404"
+    assert (await aep.get(path + "table&object=Contacts")).status == 200
 
 
 @pytest.mark.parametrize(
@@ -722,16 +738,5 @@ async def test_unknown_dataset_delete(aep: Aep, position: str, status: int, body
 
 
 def test_every_position_of_every_switch_is_tested() -> None:
-    source = inspect.getsource(sys.modules[__name__])
-    tree = ast.parse(source)
-    turned = {
-        keyword.arg
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "turn"
-        for keyword in node.keywords
-    }
-    assert turned == set(AepSwitches.model_fields)
-    constants = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)}
-    for name, field in AepSwitches.model_fields.items():
-        if get_origin(field.annotation) is Literal:
-            assert set(get_args(field.annotation)) <= constants, name
+    landing_zone = [f"test_landing_zone{part}.py" for part in ("", "_flow", "_ingestion")]
+    assert_all_turned(AepSwitches, "turn", "test_aep_switches.py", *landing_zone)

@@ -33,10 +33,10 @@ async def test_health(control: Any) -> None:
     assert await control("GET", "/healthz") == {"status": "ok"}
 
 
-async def test_state_holds_both_emulators_and_no_secret(aep: Aep, control: Any) -> None:
+async def test_state_holds_all_emulators_and_no_secret(aep: Aep, control: Any) -> None:
     await aep.flow()
     state = await control("GET", "/state")
-    assert set(state) == {"aep", "zoho", "clock", "exchanges"}
+    assert set(state) == {"aep", "zoho", "blob", "clock", "exchanges"}
     prod = state["aep"]["sandboxes"]["prod"]
     assert [len(prod[k]) for k in ("connections", "sourceConnections", "targetConnections", "flows")] == [
         1
@@ -304,11 +304,12 @@ async def test_a_late_answer(aep: Aep, control: Any) -> None:
 # README and process
 
 
-@pytest.mark.parametrize("emulator", ["aep", "zoho"])
+@pytest.mark.parametrize("emulator", ["aep", "zoho", "blob"])
 def test_the_readme_lists_every_switch(emulators: Emulators, emulator: str) -> None:
     switches, path = {
         "aep": (emulators.aep.switches, README),
         "zoho": (emulators.zoho.switches, README.parent / "zoho" / "README.md"),
+        "blob": (emulators.blob.switches, README.parent / "blob" / "README.md"),
     }[emulator]
     rows = [line for line in path.read_text().splitlines() if re.match(r"\| `\w+` \| .* \| `.*` \| ", line)]
     assert rows == switch_table(type(switches)).splitlines()

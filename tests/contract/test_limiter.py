@@ -7,11 +7,13 @@ import pytest
 from pydantic import SecretStr
 
 from crmflow.aep.client import PlatformClient
-from crmflow.aep.listings import Collection
+from crmflow.aep.collection import OfSpec
+from crmflow.aep.flow_service import FLOWS
+from crmflow.aep.gateway import Gateway
 from crmflow.clock import Clock
-from crmflow.transport.errors import RemoteError
-from crmflow.transport.http import HttpClient
-from crmflow.transport.limiter import Limiter
+from crmflow.http.client import HttpClient
+from crmflow.http.errors import RemoteError
+from crmflow.http.limiter import Limiter
 from tests.contract.aep import Aep
 from tests.contract.test_aep_switches import turn
 from tests.emulators.aep import seed_data as ids
@@ -52,7 +54,7 @@ class Client:
         self.clock = EmulatedTime(emulators)
         self.limiter = Limiter(self.clock)
         self.outcomes: list[str] = []
-        self.platform = PlatformClient(
+        gateway = Gateway(
             HttpClient(
                 http, self.clock, lambda _service, _operation, status, _: self.outcomes.append(status)
             ),
@@ -61,13 +63,14 @@ class Client:
             "prod",
             ids.CLIENT_ID,
             Tokens(aep.token),
-            turn=self.limiter.turn,
+            self.limiter.turn,
         )
+        self.platform = PlatformClient(gateway)
 
     async def list_flows(self) -> RemoteError | None:
         """List; the refusal, if it is one."""
         try:
-            await self.platform.list_by_spec(Collection.FLOWS, "any")
+            await self.platform.list(FLOWS, OfSpec("any"))
         except RemoteError as error:
             return error
         return None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from contextlib import ExitStack
 from datetime import datetime
 from typing import Any
@@ -11,13 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.contract.zoho import Zoho, running_zoho
-
-
-@pytest.fixture
-async def zoho() -> AsyncIterator[Zoho]:
-    async with running_zoho() as running:
-        yield running
+from tests.contract.zoho import Zoho
 
 
 def assert_error(response: httpx.Response, status: int, code: str, **details: Any) -> None:
@@ -230,7 +223,7 @@ async def test_scopes_that_are_needed_together(
         assert_error(response, 401, "OAUTH_SCOPE_MISMATCH")
 
 
-async def test_the_catalogue_names_each_operation_with_its_scopes(zoho: Zoho) -> None:
+async def test_the_catalog_names_each_operation_with_its_scopes(zoho: Zoho) -> None:
     token = (await zoho.grant(scopes=["ZohoCRM.apis.READ"], exchange=True))["accessToken"]
     everything = (await zoho.get("/__apis", token)).json()["__apis"]
     coql = (await zoho.get("/__apis", token, filters="coql")).json()["__apis"]
@@ -300,6 +293,47 @@ async def test_switch_ip_block_answer(zoho: Zoho) -> None:
     assert response.headers["content-type"].startswith("text/html")
 
 
+@pytest.mark.parametrize(
+    ("position", "status", "code"),
+    [("none", 200, None), ("no_permission", 403, "NO_PERMISSION"), ("forbidden_html", 403, None)],
+)
+async def test_switch_org_refusal(zoho: Zoho, position: Any, status: int, code: str | None) -> None:
+    zoho.state.switches.org_refusal = position
+    response = await zoho.get("/org")
+    assert response.status_code == status
+    if code is not None:
+        assert response.json()["code"] == code
+    assert (await zoho.get("/settings/modules")).status_code == 200
+
+
+@pytest.mark.parametrize("code", ["OAUTH_SCOPE_MISMATCH", "INVALID_OAUTHSCOPE"])
+async def test_switch_scope_mismatch_code(zoho: Zoho, code: Any) -> None:
+    zoho.state.switches.scope_mismatch_code = code
+    grant = await zoho.grant(scopes=["ZohoCRM.modules.READ"], exchange=True)
+    assert_error(await zoho.get("/org", grant["accessToken"]), 401, code)
+
+
+@pytest.mark.parametrize(
+    ("position", "status", "code", "refreshes"),
+    [
+        ("api_refuses", 401, "INVALID_TOKEN", True),
+        ("grant_ends", 401, "INVALID_TOKEN", False),
+        ("no_permission", 403, "NO_PERMISSION", True),
+    ],
+)
+async def test_switch_inactive_user(
+    zoho: Zoho, position: Any, status: int, code: str, refreshes: bool
+) -> None:
+    zoho.state.switches.inactive_user = position
+    token = await zoho.access_token()
+    path = "/zoho/eu/production/users/data.pipeline@example.com"
+    assert (await zoho.control.patch(path, json={"active": False})).json()["active"] is False
+    assert_error(await zoho.get("/org", token), status, code)
+    assert ("access_token" in (await zoho.refresh()).json()) is refreshes
+    await zoho.control.patch(path, json={"active": True})
+    assert (await zoho.get("/org", token)).status_code == 200
+
+
 # --- headers ----------------------------------------------------------------------------------------
 
 
@@ -331,7 +365,7 @@ async def test_headers_that_v8_does_not_have(zoho: Zoho, name: str) -> None:
 # --- credits and concurrency ------------------------------------------------------------------------
 
 
-async def test_credits_are_a_rolling_day_per_organisation(zoho: Zoho) -> None:
+async def test_credits_are_a_rolling_day_per_organization(zoho: Zoho) -> None:
     zoho.state.switches.credit_limit = 2
     zoho.state.switches.token_ttl = 3 * 24 * 3600
     token = await zoho.access_token()

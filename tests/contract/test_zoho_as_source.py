@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
-from tests.contract.zoho import Zoho, running_zoho
+from tests.contract.zoho import Zoho
 from tests.emulators.core.source import Source, SourceColumn, SourceError
 from tests.emulators.zoho import ZohoAsSource
-
-
-@pytest.fixture
-async def zoho() -> AsyncIterator[Zoho]:
-    async with running_zoho() as running:
-        yield running
 
 
 @pytest.fixture
@@ -118,11 +111,11 @@ async def test_every_parameter_is_required(zoho: Zoho, source: Source, name: str
         ({"clientId": "1000.X"}, "invalid_client"),
         ({"clientSecret": "wrong"}, "invalid_client_secret"),
         ({"accountsUrl": "https://accounts.zoho.com", "endpoint": "crm.zoho.com"}, "invalid_client"),
-        ({"accountsUrl": "https://accounts.zoho.com"}, "data centre"),
+        ({"accountsUrl": "https://accounts.zoho.com"}, "data center"),
         ({"accountsUrl": "https://accounts.example.com"}, "accountsUrl"),
-        ({"endpoint": "crm.zoho.com"}, "data centre"),
-        ({"endpoint": "www.example.com"}, "data centre"),
-        ({"endpoint": "http://crm.zoho.eu"}, "data centre"),
+        ({"endpoint": "crm.zoho.com"}, "data center"),
+        ({"endpoint": "www.example.com"}, "data center"),
+        ({"endpoint": "http://crm.zoho.eu"}, "data center"),
         ({"accessToken": "1000.a.b", "refreshToken": "1000.a.b"}, "invalid_code"),
     ],
 )

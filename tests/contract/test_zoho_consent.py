@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import httpx
 import pytest
 
-from tests.contract.zoho import Zoho, running_zoho
+from tests.contract.zoho import Zoho
 from tests.emulators.zoho.seed.clients import LOOPBACK_URI, client_id, client_secret
 
 USER = "eu:production:data.pipeline@example.com"
@@ -23,12 +22,6 @@ REQUEST = {
     "prompt": "consent",
     "state": "any state/+",
 }
-
-
-@pytest.fixture
-async def zoho() -> AsyncIterator[Zoho]:
-    async with running_zoho() as running:
-        yield running
 
 
 def request(**changes: str | None) -> dict[str, str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -12,18 +11,12 @@ import pytest
 from pydantic import ValidationError
 
 import tests.emulators.zoho
-from tests.contract.zoho import Zoho, running_zoho
+from tests.contract.zoho import Zoho
 from tests.emulators.core.control import switch_table
 from tests.emulators.core.server import Emulators
 from tests.emulators.zoho import ZohoSwitches, control_routes
 
 PRODUCTION = "/zoho/eu/production"
-
-
-@pytest.fixture
-async def zoho() -> AsyncIterator[Zoho]:
-    async with running_zoho() as running:
-        yield running
 
 
 # --- tokens -----------------------------------------------------------------------------------------
@@ -89,10 +82,10 @@ async def test_new_self_client_can_use_client_credentials(zoho: Zoho) -> None:
     assert "access_token" in answer.json()
 
 
-# --- organisation, profiles, modules ----------------------------------------------------------------
+# --- organization, profiles, modules ----------------------------------------------------------------
 
 
-async def test_organisation_can_change(zoho: Zoho) -> None:
+async def test_organization_can_change(zoho: Zoho) -> None:
     await zoho.change("PATCH", f"{PRODUCTION}/organization", type="sandbox", edition="free", id="42")
     org = (await zoho.get("/org")).json()["org"][0]
     assert (org["type"], org["license_details"]["paid_type"], org["id"]) == ("sandbox", "free", "42")
@@ -135,7 +128,7 @@ async def test_field_can_be_removed_restored_and_added(zoho: Zoho) -> None:
     assert {"Email", "Shoe_Size"} <= await names()
 
 
-async def test_first_grant_founds_an_organisation_in_an_empty_data_center(zoho: Zoho) -> None:
+async def test_first_grant_founds_an_organization_in_an_empty_data_center(zoho: Zoho) -> None:
     grant = await zoho.grant(dataCenter="jp", environment="sandbox", exchange=True)
     response = await zoho.get("/Contacts", grant["accessToken"], host="/dc/jp/sandbox", fields="id")
     assert response.json()["info"]["count"] == 150
@@ -146,7 +139,7 @@ async def test_first_grant_founds_an_organisation_in_an_empty_data_center(zoho: 
 
 @pytest.mark.parametrize(("same", "different"), [(False, 2), (True, 1)])
 async def test_a_client_in_two_data_centers(zoho: Zoho, same: bool, different: int) -> None:
-    """Each data centre takes the secret that the control API names for it (zoho.md 1.8)."""
+    """Each data center takes the secret that the control API names for it (zoho.md 1.8)."""
     grant = await zoho.grant(dataCenter="us", dataCenters=["US", "eu"], sameSecret=same)
     assert len(set(grant["clientSecrets"].values())) == different
     for dc in ("us", "eu"):
@@ -166,6 +159,7 @@ async def test_a_client_in_two_data_centers(zoho: Zoho, same: bool, different: i
         ("PATCH", f"{PRODUCTION}/organization", {"edition": "gold"}, 400),
         ("PATCH", "/zoho/cn/production/organization", {"edition": "free"}, 404),
         ("PATCH", "/zoho/eu/staging/organization", {"edition": "free"}, 404),
+        ("PATCH", f"{PRODUCTION}/users/nobody@example.com", {"active": False}, 404),
         ("DELETE", f"{PRODUCTION}/modules/Nothing", {}, 404),
         ("DELETE", f"{PRODUCTION}/modules/Leads/fields/Nothing", {}, 404),
         ("PATCH", f"{PRODUCTION}/modules/Leads/records/1", {}, 404),

@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
 import pytest
 
-from tests.contract.zoho import Zoho, running_zoho
+from tests.contract.zoho import Zoho
 from tests.emulators.zoho.data_centers import Environment
 
 SCOPES = ("ZohoCRM.coql.READ", "ZohoCRM.modules.READ")
-
-
-@pytest.fixture
-async def zoho() -> AsyncIterator[Zoho]:
-    async with running_zoho() as running:
-        yield running
 
 
 async def select(zoho: Zoho, body: Any, *scopes: str, **request: Any) -> httpx.Response:

@@ -1,28 +1,16 @@
-"""Organisation, users, modules and fields of the CRM API (zoho.md 3.2 to 3.5)."""
+"""Organization, users, modules and fields of the CRM API (zoho.md 3.2 to 3.5)."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
 import pytest
 
-from tests.contract.zoho import Zoho, running_zoho
+from tests.contract.zoho import Zoho, assert_refused
 
 API_NAME = re.compile(r"^[A-Za-z][A-Za-z0-9_]*$")
-
-
-@pytest.fixture
-async def zoho() -> AsyncIterator[Zoho]:
-    async with running_zoho() as running:
-        yield running
-
-
-def assert_refused(response: httpx.Response, code: str, details: dict[str, Any]) -> None:
-    body = response.json()
-    assert (response.status_code, body["code"], body["details"]) == (400, code, details)
 
 
 # --- org --------------------------------------------------------------------------------------------
@@ -47,7 +35,7 @@ async def test_org_in_a_trial_says_free_and_names_the_trial(zoho: Zoho) -> None:
     assert license_details["trial_type"] == "enterprise"
 
 
-@pytest.mark.parametrize(("position", "spelling"), [("lower", "sandbox"), ("capitalised", "Sandbox")])
+@pytest.mark.parametrize(("position", "spelling"), [("lower", "sandbox"), ("capitalized", "Sandbox")])
 async def test_switch_org_type_case(zoho: Zoho, position: Any, spelling: str) -> None:
     zoho.state.switches.org_type_case = position
     grant = await zoho.grant(environment="sandbox", exchange=True)

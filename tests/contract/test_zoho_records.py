@@ -2,25 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from datetime import datetime
 from typing import Any
 
 import httpx
 import pytest
 
-from tests.contract.zoho import Zoho, running_zoho
-
-
-@pytest.fixture
-async def zoho() -> AsyncIterator[Zoho]:
-    async with running_zoho() as running:
-        yield running
-
-
-def assert_refused(response: httpx.Response, code: str, details: dict[str, Any]) -> None:
-    body = response.json()
-    assert (response.status_code, body["code"], body["details"]) == (400, code, details)
+from tests.contract.zoho import Zoho, assert_refused
 
 
 def assert_empty(response: httpx.Response, status: int = 204) -> None:

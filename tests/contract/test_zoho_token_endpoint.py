@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
 import pytest
 
-from tests.contract.zoho import Zoho, running_zoho
+from tests.contract.zoho import Zoho
 
 TOKEN = re.compile(r"^[0-9]{4}\.[0-9a-f]+\.[0-9a-f]+$")
 THROTTLED = {
@@ -18,12 +17,6 @@ THROTTLED = {
     "error_description": "You have made too many requests continuously. Please try again after some time.",
     "status": "failure",
 }
-
-
-@pytest.fixture
-async def zoho() -> AsyncIterator[Zoho]:
-    async with running_zoho() as running:
-        yield running
 
 
 def assert_error(response: httpx.Response, error: str, status: int = 200) -> None:
@@ -356,7 +349,7 @@ async def test_client_credentials_bring_no_refresh_token(zoho: Zoho) -> None:
     assert (await zoho.get("/org", answer["access_token"])).status_code == 200
 
 
-async def test_client_credentials_reach_the_organisation_of_soid(zoho: Zoho) -> None:
+async def test_client_credentials_reach_the_organization_of_soid(zoho: Zoho) -> None:
     sandbox = next(org for org in zoho.state.organizations.values() if org.environment == "sandbox")
     token = (await client_credentials(zoho, soid=f"ZohoCRM.{sandbox.zgid}")).json()["access_token"]
     response = await zoho.get("/org", token, host="/dc/eu/sandbox")

@@ -3,19 +3,12 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
 import pytest
 
-from tests.contract.zoho import Zoho, running_zoho
-
-
-@pytest.fixture
-async def zoho() -> AsyncIterator[Zoho]:
-    async with running_zoho() as running:
-        yield running
+from tests.contract.zoho import Zoho
 
 
 async def works(zoho: Zoho, access_token: str) -> bool:

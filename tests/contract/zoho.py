@@ -125,3 +125,9 @@ async def running_zoho() -> AsyncIterator[Zoho]:
             client = httpx.AsyncClient(base_url=str(server.make_url("/")), trust_env=False, verify=False)
             clients.append(await stack.enter_async_context(client))
         yield Zoho(clock, state, clients)
+
+
+def assert_refused(response: httpx.Response, code: str, details: dict[str, Any]) -> None:
+    """The CRM API answers 400 with that code and those details."""
+    body = response.json()
+    assert (response.status_code, body["code"], body["details"]) == (400, code, details)

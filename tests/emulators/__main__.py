@@ -21,6 +21,9 @@ def main() -> None:
     parser.add_argument("--clock-file", type=Path, metavar="FILE", help="where the clock's offset is kept")
     parser.add_argument("--info", type=Path, metavar="FILE", help="write the JSON line there too")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
+    parser.add_argument(
+        "--landing-zone", action="store_true", help="start Azurite at once, not when it is first needed"
+    )
     arguments = parser.parse_args()
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(levelname)s %(message)s")
     asyncio.run(_serve(arguments))
@@ -38,6 +41,8 @@ async def _serve(arguments: argparse.Namespace) -> None:
         host=arguments.host,
     )
     async with emulators:
+        if arguments.landing_zone:
+            await emulators.blob.container(emulators.aep.default_sandbox.name)
         line = emulators.info_line()
         if arguments.info:
             write_atomically(arguments.info, line + "\n")

@@ -1,10 +1,10 @@
-"""The platform's gateway with its five services as one application."""
+"""The platform's gateway with its services as one application."""
 
 from __future__ import annotations
 
 from aiohttp import web
 
-from tests.emulators.aep import catalog, errors, gateway, sandboxes
+from tests.emulators.aep import catalog, errors, export, gateway, landing_zone, sandboxes
 from tests.emulators.aep.dataprep import app as dataprep
 from tests.emulators.aep.flowservice import app as flowservice
 from tests.emulators.aep.registry import app as registry
@@ -19,5 +19,7 @@ def platform_app(state: AepState) -> web.Application:
     application.add_subapp(gateway.DATA_PREP, dataprep.app())
     application.add_subapp(gateway.CATALOG, catalog.app())
     application.add_subapp(gateway.SCHEMA_REGISTRY, registry.app())
+    application.add_subapp(gateway.EXPORT, export.app())
+    application.add_subapp(gateway.CONNECTORS, landing_zone.app())
     application.add_subapp(gateway.SANDBOX_MANAGEMENT, sandboxes.app())
     return application

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field
 
-from tests.emulators.aep import catalog, xdm_parts
+from tests.emulators.aep import catalog, landing_zone, xdm_parts
 from tests.emulators.aep import seed_data as ids
 from tests.emulators.aep.flowservice import runs
 from tests.emulators.aep.flowservice.metrics import RunOutcome
@@ -131,6 +131,9 @@ def control_routes(state: AepState) -> list[web.RouteDef]:
         web.post(f"{sandbox}/schemas", control.add_schema),
         web.post(f"{sandbox}/dataSets", control.add_dataset),
         web.post(f"{sandbox}/connections/{{id}}/test", control.test_result),
+        web.get(f"{sandbox}/dataSets/{{id}}/rows", control.rows),
+        web.get(f"{sandbox}/landingzone", control.landing_zone),
+        web.post(f"{sandbox}/landingzone/refresh", control.refresh_landing_zone),
         web.get(one, control.show),
         web.patch(one, control.edit),
         web.delete(one, control.delete),
@@ -185,11 +188,42 @@ class _Control:
         flow = sandbox.stores["flows"].get(str(flow_id), ctx.now)
         if flow is None or (wanted.runId is not None and run is None):
             raise refused(404, f"no such flow or run in {sandbox.name}")
-        if run is None:
+        if run is None and outcome == RunOutcome() and flow.id in sandbox.file_flows:
+            run = await self._state.runner.run_now(sandbox, flow)
+            if run is None:
+                return answer({})
+        elif run is None:
             run = runs.begin(ctx, flow, outcome)
         else:
             runs.report(ctx, run, flow, outcome)
         return answer({**run.common(), **run.body})
+
+    async def rows(self, request: web.Request) -> web.Response:
+        """What runs of files have written into a dataset, the oldest first."""
+        text = request.query.get("since", "0")
+        if not text.isdecimal():
+            raise refused(400, "since: a number is expected")
+        found = self._named(request).lake.get(request.match_info["id"], [])
+        shown = [
+            {"values": r.values, "record": r.record, "file": r.file, "batch": r.batch, "run": r.run}
+            for r in found[int(text) :]
+        ]
+        return answer({"rows": shown, "next": len(found)})
+
+    async def landing_zone(self, request: web.Request) -> web.Response:
+        """The files with the times by which they are ingested, and what opens the container, in clear."""
+        sandbox = self._named(request)
+        zone = await landing_zone.current(self._state, sandbox)
+        container = await self._state.blobs.container(sandbox.name)
+        files = [{"name": b.name, "size": b.size, "changed": b.changed} for b in await container.blobs()]
+        return answer({"SASUri": landing_zone.uri(self._state, zone), "files": files})
+
+    async def refresh_landing_zone(self, request: web.Request) -> web.Response:
+        """Somebody else refreshes the credentials: those in use end now."""
+        sandbox = self._named(request)
+        sandbox.landing_zone = None
+        await landing_zone.current(self._state, sandbox)
+        return answer({})
 
     async def add_sandbox(self, request: web.Request) -> web.Response:
         wanted = await read_model(request, NewSandbox)
@@ -285,12 +319,13 @@ class _Control:
         return answer({**resource.common(), **resource.body})
 
     async def delete(self, request: web.Request) -> web.Response:
-        if request.match_info["kind"] in _CONTENT:
+        """Delete one object, or several at once: then no listing lacks some of them only."""
+        kind, ids = request.match_info["kind"], request.match_info["id"].split(",")
+        if kind in _CONTENT:
             del self._content(request)[request.match_info["id"]]
         else:
-            self._named(request).stores[request.match_info["kind"]].delete(
-                self._resource(request), self._state.now()
-            )
+            for resource in [self._resource(request, id) for id in ids]:
+                self._named(request).stores[kind].delete(resource, self._state.now())
         return answer({})
 
     def _changed(self, sandbox: Sandbox) -> None:
@@ -306,8 +341,8 @@ class _Control:
             raise refused(404, f"no sandbox {name}")
         return sandbox
 
-    def _resource(self, request: web.Request) -> Resource:
-        kind, id = request.match_info["kind"], request.match_info["id"]
+    def _resource(self, request: web.Request, id: str | None = None) -> Resource:
+        kind, id = request.match_info["kind"], id or request.match_info["id"]
         found = self._named(request).stores[kind].get(id, self._state.now()) if kind in KINDS else None
         if found is None:
             raise refused(404, f"no {kind} {id}")

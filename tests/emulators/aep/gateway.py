@@ -19,6 +19,8 @@ FLOW_SERVICE = "/data/foundation/flowservice"
 DATA_PREP = "/data/foundation/conversion"
 CATALOG = "/data/foundation/catalog"
 SCHEMA_REGISTRY = "/data/foundation/schemaregistry"
+EXPORT = "/data/foundation/export"
+CONNECTORS = "/data/foundation/connectors"
 SANDBOX_MANAGEMENT = "/data/foundation/sandbox-management"
 
 _WITH_BODY = ("POST", "PUT", "PATCH")
@@ -56,6 +58,7 @@ def middleware(state: AepState) -> Middleware:
 
     @web.middleware
     async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
+        await state.runner.settle()
         try:
             credential = _credential(state, request)
             _media_type(request, await request.read())

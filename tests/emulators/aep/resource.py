@@ -76,7 +76,7 @@ class Resource:
             self.settle(now)
 
     def settle(self, now: float) -> None:
-        """Finish what was due by ``now``; the provider's finalisation is a change like any other."""
+        """Finish what was due by ``now``; the provider's finalization is a change like any other."""
         if self.transition is None or self.transition.due > now:
             return
         finished, self.state = self.transition.due, self.transition.state

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tests.emulators.aep import seed_data as ids
-from tests.emulators.aep.switches import ZOHO_FLOW_SPEC_HIDDEN, ZOHO_SPEC_HIDDEN, AepSwitches
+from tests.emulators.aep.switches import FLOW_SPEC_HIDDEN, SPEC_HIDDEN, AepSwitches
 
 Spec = dict[str, Any]
 
@@ -18,8 +18,10 @@ _DRAFT_07 = "http://json-schema.org/draft-07/schema#"
 def connection_specs(switches: AepSwitches) -> list[Spec]:
     """All connection specs that are offered."""
     specs = [_dynamics(), _google_cloud_storage(), _data_lake()]
-    if switches.zohoSource not in ZOHO_SPEC_HIDDEN:
+    if switches.zohoSource not in SPEC_HIDDEN:
         specs.insert(0, _zoho(switches))
+    if switches.landingZoneSource not in SPEC_HIDDEN:
+        specs.append(_landing_zone())
     return [_spelled(spec, switches) for spec in specs]
 
 
@@ -30,7 +32,7 @@ def connection_spec(switches: AepSwitches, id: str) -> Spec | None:
 
 def flow_specs(switches: AepSwitches) -> list[Spec]:
     """``CRMToAEP``, and a flow spec for files that must not be taken for it."""
-    return [_spelled(spec, switches) for spec in (_crm_to_aep(switches), _cloud_storage_to_aep())]
+    return [_spelled(spec, switches) for spec in (_crm_to_aep(switches), _cloud_storage_to_aep(switches))]
 
 
 def flow_spec(switches: AepSwitches, id: str) -> Spec | None:
@@ -70,6 +72,18 @@ def _google_cloud_storage() -> Spec:
         **_spec(ids.GOOGLE_CLOUD_STORAGE_SPEC, "google-cloud"),
         "authSpec": [auth],
         "sourceSpec": _source_spec({"path": {"type": "string"}}, ["path"], "cloudStorage"),
+        "attributes": _attributes("Cloud Storage"),
+    }
+
+
+def _landing_zone() -> Spec:
+    """No authSpec: Platform reads with its own credentials (landing-zone.md E.2)."""
+    kinds = {"type": "string", "enum": ["file", "folder"]}
+    properties = {"path": {"type": "string"}, "type": kinds, "recursive": {"type": "boolean"}}
+    return {
+        **_spec(ids.LANDING_ZONE_SPEC, "landing-zone"),
+        "sourceSpec": _source_spec(properties, ["path"], "cloudStorage"),
+        "exploreSpec": {"name": "FileSystem", "type": "FileSystem"},
         "attributes": _attributes("Cloud Storage"),
     }
 
@@ -142,7 +156,7 @@ def _permission(name: str) -> Spec:
 
 
 def _crm_to_aep(switches: AepSwitches) -> Spec:
-    hidden = switches.zohoSource in ZOHO_FLOW_SPEC_HIDDEN
+    hidden = switches.zohoSource in FLOW_SPEC_HIDDEN
     sources = [id for id in ids.CRM_SOURCE_SPECS if not (hidden and id == ids.ZOHO_SPEC)]
     delta_column = _object({n: {"type": "string"} for n in ("name", "dateFormat", "timezone")}, ["name"])
     window = {n: {"type": "integer"} for n in ("startTime", "windowStartTime", "windowEndTime")}
@@ -164,14 +178,19 @@ def _crm_to_aep(switches: AepSwitches) -> Spec:
     }
 
 
-def _cloud_storage_to_aep() -> Spec:
+def _cloud_storage_to_aep(switches: AepSwitches) -> Spec:
+    sources = [ids.GOOGLE_CLOUD_STORAGE_SPEC]
+    if switches.landingZoneSource not in FLOW_SPEC_HIDDEN:
+        sources.append(ids.LANDING_ZONE_SPEC)
+    window = {n: {"type": "integer"} for n in ("startTime", "windowStartTime", "windowEndTime")}
     return {
         **_spec(ids.CLOUD_STORAGE_FLOW_SPEC, "CloudStorageToAEP"),
-        "sourceConnectionSpecIds": [ids.GOOGLE_CLOUD_STORAGE_SPEC],
+        "sourceConnectionSpecIds": sources,
         "targetConnectionSpecIds": [ids.DATA_LAKE_SPEC],
         "optionSpec": _option_spec(),
         "transformationSpecs": [{"name": "Mapping", "spec": _mapping_params()}],
         "scheduleSpec": _schedule_spec(),
+        "runSpec": {"name": "ProviderParams", "spec": _object(window, list(window))},
         "attributes": _flow_attributes(),
     }
 

@@ -6,17 +6,74 @@ import secrets
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from pydantic import TypeAdapter
 
 from tests.emulators.aep.resource import Author, Resource, Store
+from tests.emulators.aep.seed_data import CLOUD_STORAGE_FLOW_SPEC
 from tests.emulators.aep.switches import AepSwitches
+from tests.emulators.blob.state import BlobState
 from tests.emulators.core.mask import SecretMask
 from tests.emulators.core.source import Source
 
+if TYPE_CHECKING:
+    from tests.emulators.aep.gateway import Context
+
 KINDS = ("connections", "sourceConnections", "targetConnections", "flows", "runs")
 """Flow Service's collections, as they stand in its paths."""
+
+
+@dataclass
+class LandingZone:
+    """The credentials of a sandbox's landing zone: everybody in the sandbox shares them."""
+
+    account: str
+    token: str
+    issued: float
+    expires: float
+
+
+@dataclass
+class LakeRow:
+    """A row that a run of files wrote: some of its source columns, and what it was mapped to if kept."""
+
+    values: dict[str, str | None]
+    record: dict[str, Any] | None
+    file: str
+    batch: str = ""
+    run: str = ""
+
+
+@dataclass
+class Diagnostics:
+    """What Data Access tells of a batch."""
+
+    at: float
+    files: list[str]
+    parsing_errors: list[dict[str, Any]]
+    conversion_errors: list[dict[str, Any]]
+
+
+@dataclass
+class PendingRun:
+    """A run of files that begins, or with ``finish`` ends, at a time."""
+
+    at: float
+    run: str
+    finish: Callable[[Context, Resource, Resource], None] | None = None
+
+
+class Runner(Protocol):
+    """What makes the runs of flows of files."""
+
+    async def settle(self) -> None:
+        """Work off what was due by now."""
+        ...
+
+    async def run_now(self, sandbox: Sandbox, flow: Resource) -> Resource | None:
+        """Run a flow at once; None if there is nothing to take."""
+        ...
 
 
 @dataclass
@@ -40,6 +97,13 @@ class Sandbox:
     descriptors: dict[str, dict[str, Any]] = field(default_factory=dict)
     datasets: dict[str, dict[str, Any]] = field(default_factory=dict)
     batches: dict[str, dict[str, Any]] = field(default_factory=dict)
+    landing_zone: LandingZone | None = None
+    file_flows: set[str] = field(default_factory=set)
+    """Flows of files, which run by themselves."""
+    pending: list[PendingRun] = field(default_factory=list)
+    diagnostics: dict[str, Diagnostics] = field(default_factory=dict)
+    lake: dict[str, list[LakeRow]] = field(default_factory=dict)
+    """By dataset, in the order in which the runs ended."""
 
     def empty(self) -> None:
         """Remove every resource, as a sandbox reset does (platform.md 13)."""
@@ -52,8 +116,12 @@ class Sandbox:
             self.descriptors,
             self.datasets,
             self.batches,
+            self.diagnostics,
+            self.lake,
         ):
             content.clear()
+        self.file_flows.clear()
+        self.pending.clear()
 
 
 @dataclass
@@ -101,11 +169,15 @@ _SNAPSHOT = TypeAdapter(AepSnapshot)
 
 
 class AepState:
-    """IMS and the five services. ``now`` gives epoch seconds; ``source`` is what connections lead to."""
+    """IMS and the services. ``now`` gives epoch seconds; ``source`` is what connections lead to, ``blobs``
+    where the landing zones are.
+    """
 
-    def __init__(self, now: Callable[[], float], source: Source) -> None:
+    def __init__(self, now: Callable[[], float], source: Source, blobs: BlobState) -> None:
         self.now = now
         self.source = source
+        self.blobs = blobs
+        self.runner: Runner
         self.switches = AepSwitches()
         self.reset()
 
@@ -172,6 +244,21 @@ class AepState:
             sandbox.mapping_sets, sandbox.batches = kept.mapping_sets, kept.batches
             for kind, resources in kept.stores.items():
                 sandbox.stores[kind].put_back(resources)
+            self._take_up_runs(sandbox)
+
+    def _take_up_runs(self, sandbox: Sandbox) -> None:
+        """Runs of files that had not ended begin anew."""
+        now = self.now()
+        sandbox.file_flows = {
+            flow.id
+            for flow in sandbox.stores["flows"].living(now)
+            if flow.body.get("flowSpec", {}).get("id") == CLOUD_STORAGE_FLOW_SPEC
+        }
+        sandbox.pending = [
+            PendingRun(now, run.id)
+            for run in sandbox.stores["runs"].living(now)
+            if run.body.get("flowId") in sandbox.file_flows and run.state in ("queued", "inProgress")
+        ]
 
     def _dump(self, sandbox: Sandbox) -> dict[str, Any]:
         now = self.now()

@@ -1,7 +1,7 @@
 """Every reading of the contract that a test may want the other way round.
 
 The default of each switch is what the contract states, or the strictest reading where it is silent. The
-numbers in brackets are the unknowns (16.3) and contradictions (16.1) of platform.md.
+numbers in brackets are the unknowns (16.3) and contradictions (16.1) of platform.md; LZ is landing-zone.md.
 """
 
 from __future__ import annotations
@@ -83,6 +83,12 @@ class AepSwitches(BaseModel):
     testFailure: Literal["result", "error", "unavailable", "timeout"] = Field(
         "result",
         description='a failing /test: 200 {"result":false}, 1308-400, 1103-503 or 1104-504 (16.3.3)',
+    )
+    sourceRefusalCode: Literal["1308-400", "1100-400", "1014-400", "1105-401", "1106-403"] = Field(
+        "1308-400", description="code that wraps what the source says when it refuses (2.3, 2.4)"
+    )
+    unreadableTables: list[str] = Field(
+        [], description="tables that are listed, and whose columns are answered with notFoundCode (5)"
     )
     patchAuthParams: Literal["replace", "merge", "refused1300", "refused1445"] = Field(
         "replace", description="PATCH /auth/params: whole object, merged, or not supported (16.3.4)"
@@ -191,6 +197,81 @@ class AepSwitches(BaseModel):
         "catchUp", description="whether a flow that was disabled reads what it missed (16.3.7)"
     )
 
+    # Landing zone
+    landingZoneSource: Literal["offered", "notInFlowSpec", "noConnectionSpec", "withdrawn"] = Field(
+        "offered",
+        description="whether the landing zone is offered: by both specs, by one of them, by none (LZ E.2)",
+    )
+    missingFolder: Literal["accepted", "refused"] = Field(
+        "accepted",
+        description="whether a source connection and explore may name a folder without files (LZ K.3)",
+    )
+    copyRefusalCode: Literal["1369-400", "1365-400", "1304-400"] = Field(
+        "1369-400", description="code for Copy in a flow of files, which takes none (LZ K.3)"
+    )
+    mappingMissingCode: Literal["1328-400", "1370-400"] = Field(
+        "1328-400", description="code for a flow without Mapping (2.4, LZ K.3)"
+    )
+    fileRunDeltaColumn: Literal["refused", "ignored"] = Field(
+        "refused", description="deltaColumn of an on-demand run of files, which takes none (LZ E.3, K.3)"
+    )
+    csvEscape: Literal["doubled", "backslash"] = Field(
+        "doubled", description='how a quote is written inside quotes: "" or \\" (LZ K.5)'
+    )
+    csvLineBreaks: Literal["allowed", "refused"] = Field(
+        "allowed", description="line breaks inside quotes; refused: such rows are corrupt (LZ K.5)"
+    )
+    csvEmptyCell: Literal["null", "empty"] = Field(
+        "null", description="what an empty cell is: null or an empty string (LZ K.5)"
+    )
+    csvBom: Literal["tolerated", "kept"] = Field(
+        "tolerated", description="a byte order mark: dropped, or part of the first column's name (LZ K.5)"
+    )
+    landingZoneProvider: Literal["azure", "aws"] = Field(
+        "azure", description="whose storage the organization's landing zones are in (LZ E.1)"
+    )
+    sasSeconds: Annotated[float, Field(gt=0)] = Field(
+        90 * 86400, description="life of a landing zone's credentials (LZ E.1)"
+    )
+    sasExpiryDate: Literal["shown", "absent"] = Field(
+        "shown", description="whether the credentials say when they expire (LZ E.1)"
+    )
+    landingZoneErrors: Literal["generic", "flow", "gateway"] = Field(
+        "generic", description="form of the 400 and 403 of the connectors service (LZ K.1)"
+    )
+
+    # Ingestion of files
+    windowBounds: Literal["(]", "[)", "[]"] = Field(
+        "(]", description="which bounds of a run's window belong to it (LZ E.3, K.4)"
+    )
+    emptyRun: Literal["none", "successZero"] = Field(
+        "none", description="a window without files: no run, or one that ingests nothing (LZ E.3, K.4)"
+    )
+    runVisibleSeconds: Seconds = Field(
+        150, description="until a run of files can be seen, from its start (LZ E.3)"
+    )
+    fileRunSeconds: Seconds = Field(180, description="how long a run of files takes (LZ K.4)")
+    fileRuns: Literal["ingest", "fail"] = Field(
+        "ingest", description="runs of files do their work, or fail with CONNECTOR-1001-500 (LZ K.4)"
+    )
+    headerMismatch: Literal["failFile", "nullColumns"] = Field(
+        "failFile", description="a file with other columns than its folder: fails, or gives nulls (LZ K.4)"
+    )
+    mapperFailure: Literal["row", "column"] = Field(
+        "row", description="an expression that fails costs the row (MAPPER-3700-400) or its value (LZ K.4)"
+    )
+    dateTimeWithOffset: Literal["refused", "accepted"] = Field(
+        "refused", description="2023-10-15T14:20:00+00:00 as a date-time: in none of the lists (LZ E.4)"
+    )
+    manifestPath: Literal["container", "folder", "name"] = Field(
+        "container",
+        description="how a manifest names a file: from the container, below it, or its name (7.1)",
+    )
+    keptColumns: list[str] = Field(
+        ["id", "Id", "Modified_Time"],
+        description="source columns that are kept of each row, for the control API; no rule of Platform's",
+    )
+
     # Data Prep
     mappingSetDefaultVersion: Literal["first", "latest"] = Field(
         "first", description="GET /mappingSets/ID without version: 0 as documented, or the latest (16.3.12)"
@@ -228,5 +309,5 @@ class AepSwitches(BaseModel):
     )
 
 
-ZOHO_SPEC_HIDDEN = {"noConnectionSpec", "withdrawn"}
-ZOHO_FLOW_SPEC_HIDDEN = {"notInFlowSpec", "withdrawn"}
+SPEC_HIDDEN = {"noConnectionSpec", "withdrawn"}
+FLOW_SPEC_HIDDEN = {"notInFlowSpec", "withdrawn"}

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 from aiohttp import web
+from aiohttp.typedefs import Handler
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from tests.emulators.core.clock import EmulatorClock
@@ -68,11 +69,19 @@ class Shared:
     recorder: Recorder
     faults: Faults
     states: Mapping[str, State]
+    settle: Callable[[], Awaitable[None]]
+    """Work off what was due by now."""
 
 
 def control_app(shared: Shared, routes: list[web.RouteDef]) -> web.Application:
     """The application of the control listener; ``routes`` are those of the two emulators."""
-    application = web.Application(middlewares=[errors_as(_render)])
+
+    @web.middleware
+    async def settled(request: web.Request, handler: Handler) -> web.StreamResponse:
+        await shared.settle()
+        return await handler(request)
+
+    application = web.Application(middlewares=[errors_as(_render), settled])
     control = _Control(shared)
     application.router.add_routes(
         [
@@ -159,6 +168,7 @@ class _Control:
             self._shared.clock.set_offset(change.offset)
         if change.advance is not None:
             self._shared.clock.advance(change.advance)
+        await self._shared.settle()
         return answer(self._clock())
 
     async def get_switches(self, request: web.Request) -> web.Response:

@@ -14,22 +14,25 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from tests.emulators.blob.errors import MESSAGES, refusal
 from tests.emulators.core.recorder import FAULT
 
-Service = Literal["platform", "ims", "zoho-accounts", "zoho-api"]
+Service = Literal["platform", "ims", "zoho-accounts", "zoho-api", "blob"]
 
 
 class Fault(BaseModel):
-    """One rule: the next ``times`` requests that match are spoilt."""
+    """One rule: the next ``times`` requests that match are spoiled."""
 
     model_config = ConfigDict(extra="forbid")
 
-    service: Service | None = Field(None, description="listener; none: all four")
+    service: Service | None = Field(None, description="listener; none: all")
     method: str | None = Field(None, description="HTTP method; none: all")
     path: str = Field("", description="regular expression, searched in the path")
+    query: str = Field("", description="regular expression, searched in the query")
     times: int | None = Field(1, ge=1, description="how many matching requests; null: until deleted")
     skip: int = Field(0, ge=0, description="how many matching requests pass first")
     status: int | None = Field(None, ge=200, le=599, description="answer this instead of the service")
+    azure: str | None = Field(None, description="answer in Azure's words: one of its error codes")
     body: Any = Field(None, description="body of that answer: a string is sent as it is, all else as JSON")
     headers: dict[str, str] = Field(default_factory=dict, description="headers of that answer")
     delay: float = Field(0, ge=0, le=600, description="real seconds to wait before anything happens")
@@ -38,7 +41,14 @@ class Fault(BaseModel):
         description="close the connection without an answer, before the service acts or after it has acted",
     )
 
-    @field_validator("path")
+    @field_validator("azure")
+    @classmethod
+    def _known(cls, value: str | None) -> str | None:
+        if value is not None and value not in MESSAGES:
+            raise ValueError(f"one of {', '.join(MESSAGES)} is expected")
+        return value
+
+    @field_validator("path", "query")
     @classmethod
     def _compiles(cls, value: str) -> str:
         try:
@@ -53,6 +63,7 @@ class Fault(BaseModel):
             self.service in (None, service)
             and self.method in (None, request.method)
             and re.search(self.path, request.path) is not None
+            and re.search(self.query, request.query_string) is not None
         )
 
 
@@ -111,6 +122,9 @@ async def _apply(fault: Fault, request: web.Request, handler: Handler) -> web.St
             await handler(request)
         _close(request)
         return web.Response()
+    if fault.azure is not None:
+        request[FAULT] = f"azure: {fault.azure}"
+        return refusal(fault.azure, request.headers.get("x-ms-version"))
     if fault.status is None:
         request[FAULT] = "delay"
         return await handler(request)

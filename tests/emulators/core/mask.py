@@ -9,8 +9,11 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote, unquote_plus
 
-_SECRET_KEYS = {"clientsecret", "accesstoken", "refreshtoken", "idtoken", "token", "password", "jwttoken"}
-_SECRET_PARAMETERS = _SECRET_KEYS | {"code"}
+_SECRET_KEYS = {
+    "clientsecret", "accesstoken", "refreshtoken", "idtoken", "token", "password", "jwttoken",
+    "sastoken", "sasuri", "awssecretaccesskey", "awssessiontoken",
+}  # fmt: skip
+_SECRET_PARAMETERS = _SECRET_KEYS | {"code", "sig"}
 _SECRET_HEADERS = {"authorization", "cookie", "setcookie", "xusertoken"}
 _ZOHO_TOKEN = re.compile(r"\b\d{4}\.[0-9a-f]{32}\.[0-9a-f]{32}\b")
 _SHORTEST_LEARNED = 8
@@ -51,7 +54,7 @@ class SecretMask:
         return value
 
     def text(self, value: str) -> str:
-        """Text, for example serialised JSON, in which a known secret may occur."""
+        """Text, for example serialized JSON, in which a known secret may occur."""
         for secret in _ZOHO_TOKEN.findall(value):
             self._learn(secret)
         for secret, mask in self._known.items():

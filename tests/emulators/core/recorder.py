@@ -54,7 +54,7 @@ class Recorder:
 
     def _iterate(self, number: int) -> Iterator[dict[str, Any]]:
         skip = number - (self._count - len(self._last))
-        for index, exchange in enumerate(self._last):  # serialised: a whole day of them fits into memory
+        for index, exchange in enumerate(self._last):  # serialized: a whole day of them fits into memory
             if index >= skip:
                 yield json.loads(exchange)
 
@@ -69,6 +69,17 @@ class Recorder:
                 return answer({"error_code": "413", "message": "Request body too large"}, 413)
             response = await handler(request)
             self._add(service, request, raw, response)
+            return response
+
+        return record
+
+    def without_bodies(self, service: str) -> Middleware:
+        """The middleware that records ``service`` and lets bodies pass, however large."""
+
+        @web.middleware
+        async def record(request: web.Request, handler: Handler) -> web.StreamResponse:
+            response = await handler(request)
+            self._add(service, request, b"", response)
             return response
 
         return record

@@ -1,4 +1,4 @@
-"""Five loopback listeners in one process."""
+"""Six loopback listeners in one process."""
 
 from __future__ import annotations
 
@@ -15,9 +15,12 @@ from tests.emulators.aep import seed_data
 from tests.emulators.aep.app import platform_app
 from tests.emulators.aep.control import control_routes as aep_control_routes
 from tests.emulators.aep.ims import app as ims_app
+from tests.emulators.aep.ingestion.runs import Ingestion
 from tests.emulators.aep.state import AepState
+from tests.emulators.blob.proxy import blob_app
+from tests.emulators.blob.state import BlobState
 from tests.emulators.core.clock import EmulatorClock
-from tests.emulators.core.control import Shared, control_app
+from tests.emulators.core.control import Shared, State, control_app
 from tests.emulators.core.faults import Faults
 from tests.emulators.core.recorder import Recorder
 
@@ -42,7 +45,10 @@ class Emulators:
         self.recorder = Recorder(exchanges_file)
         self.faults = Faults()
         self.zoho = zoho.ZohoState(self.clock.now)
-        self.aep = AepState(self.clock.now, zoho.ZohoAsSource(self.zoho))
+        self.blob = BlobState(self.clock.now)
+        self.aep = AepState(self.clock.now, zoho.ZohoAsSource(self.zoho), self.blob)
+        self.aep.runner = Ingestion(self.aep)
+        self.blob.before_request = self.aep.runner.settle
         self.urls: dict[str, str] = {}
         self._runners: list[web.AppRunner] = []
 
@@ -58,13 +64,18 @@ class Emulators:
 
     @property
     def zoho_accounts_url(self) -> str:
-        """Stands for the accounts host of the seeded data centre."""
+        """Stands for the accounts host of the seeded data center."""
         return self.urls["zoho-accounts"]
 
     @property
     def zoho_api_url(self) -> str:
-        """Stands for the API domain of the seeded data centre."""
+        """Stands for the API domain of the seeded data center."""
         return self.urls["zoho-api"]
+
+    @property
+    def blob_url(self) -> str:
+        """Stands for https://{account}.blob.core.windows.net, the account being the first part of a path."""
+        return self.urls["blob"]
 
     @property
     def control_url(self) -> str:
@@ -80,6 +91,7 @@ class Emulators:
             "imsUrl": self.ims_url,
             "zohoAccountsUrl": self.zoho_accounts_url,
             "zohoApiUrl": self.zoho_api_url,
+            "blobUrl": self.blob_url,
             "controlUrl": self.control_url,
             "zohoAccountsUrlTemplate": self.zoho_accounts_url + "/dc/{dc}",
             "zohoApiUrlTemplate": self.zoho_api_url + "/dc/{dc}/{env}",
@@ -113,6 +125,10 @@ class Emulators:
             application.middlewares.insert(0, self.recorder.middleware(name))
             application.middlewares.insert(1, self.faults.middleware(name))
             await self._listen(name, application)
+        blobs = blob_app(self.blob)
+        blobs.middlewares.extend([self.recorder.without_bodies("blob"), self.faults.middleware("blob")])
+        await self._listen("blob", blobs)
+        self.blob.url = self.blob_url
         await self._listen("control", self._control())
         return self
 
@@ -124,6 +140,7 @@ class Emulators:
     ) -> None:
         for runner in self._runners:
             await runner.cleanup()
+        await self.blob.close()
         self.recorder.close()
 
     def control_routes(self) -> list[str]:
@@ -133,7 +150,8 @@ class Emulators:
         return sorted(found)
 
     def _control(self) -> web.Application:
-        shared = Shared(self.clock, self.recorder, self.faults, {"aep": self.aep, "zoho": self.zoho})
+        states: dict[str, State] = {"aep": self.aep, "zoho": self.zoho, "blob": self.blob}
+        shared = Shared(self.clock, self.recorder, self.faults, states, self.aep.runner.settle)
         return control_app(shared, [*aep_control_routes(self.aep), *zoho.control_routes(self.zoho)])
 
     async def _listen(self, name: str, application: web.Application) -> None:

@@ -40,10 +40,14 @@ def check_token(state: ZohoState, dc: str, environment: str, authorization: str 
 
 
 def identify(state: ZohoState, token: AccessToken) -> tuple[Organization, User]:
-    """Organisation and user of a token; a token of people who are gone is invalid."""
+    """Organization and user of a token; a token of people who are gone is invalid."""
     organization = state.organizations.get(token.grant.zgid)
     user = organization.users.get(token.grant.user_id) if organization else None
     if organization is None or user is None:
+        raise invalid_token(state)
+    if not user.active:
+        if state.switches.inactive_user == "no_permission":
+            raise CrmError(state.switches.no_permission_status, "NO_PERMISSION", "permission denied")
         raise invalid_token(state)
     return organization, user
 
@@ -58,7 +62,13 @@ def check_scopes(state: ZohoState, token: AccessToken, needed: str) -> None:
     """What the person agreed to."""
     if not covers(token.grant.scopes, needed):
         status = state.switches.scope_mismatch_status
-        raise CrmError(status, "OAUTH_SCOPE_MISMATCH", "invalid oauth scope to access this URL")
+        raise CrmError(status, state.switches.scope_mismatch_code, "invalid oauth scope to access this URL")
+
+
+def check_org(state: ZohoState) -> None:
+    """Whether the organization may be read at all."""
+    if state.switches.org_refusal == "no_permission":
+        raise _no_permission(state, "Crm_Implied_View_Organization")
 
 
 def check_module(state: ZohoState, organization: Organization, user: User, module: str | None) -> None:
@@ -68,7 +78,7 @@ def check_module(state: ZohoState, organization: Organization, user: User, modul
 
 
 def invalid_token(state: ZohoState) -> CrmError:
-    """Expired, revoked, evicted, or of another data centre or environment."""
+    """Expired, revoked, evicted, or of another data center or environment."""
     return CrmError(401, state.switches.invalid_token_code, "invalid oauth token")
 
 

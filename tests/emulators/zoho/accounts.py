@@ -1,4 +1,4 @@
-"""Zoho Accounts over HTTP: consent, tokens, revocation and the list of data centres (zoho.md 1.2 to 1.7)."""
+"""Zoho Accounts over HTTP: consent, tokens, revocation and the list of data centers (zoho.md 1.2 to 1.7)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _FAULT_PAGE = "<!DOCTYPE html><html><body>Please come back later</body></html>"
 
 
 def accounts_app(state: ZohoState) -> web.Application:
-    """The accounts servers: the home data centre at the root, each one below ``/dc/{dc}``."""
+    """The accounts servers: the home data center at the root, each one below ``/dc/{dc}``."""
     accounts, consent = _Accounts(state), Consent(state)
     app = web.Application()
     for prefix in ("", "/dc/{dc}"):

@@ -26,7 +26,6 @@ from .limits import EDITIONS, SUB_CONCURRENCY, credit_limit
 from .state import ZohoState
 
 _OLD_VERSIONS = "{version:v(?:2|2\\.1|3|4|5|6|7)}"
-_REFUSED_ADDRESS_PAGE = "<!DOCTYPE html><html><body>Access denied from this IP address</body></html>"
 # Seen on real answers (zoho.md 5); a client does best to keep no cookies.
 _USUAL_HEADERS = {
     "Server": "ZGS",
@@ -89,7 +88,7 @@ OPERATIONS = (
     Operation("/v8/actions/watch", ("ZohoCRM.notifications.UPDATE",), notifications.replace, "PUT"),
     Operation("/v8/actions/watch", ("ZohoCRM.notifications.UPDATE",), notifications.extend, "PATCH", 202),
     Operation("/v8/actions/watch", ("ZohoCRM.notifications.DELETE",), notifications.unsubscribe, "DELETE"),
-    Operation("/v8/__apis", ("ZohoCRM.apis.READ",), lambda call: catalogue(call)),
+    Operation("/v8/__apis", ("ZohoCRM.apis.READ",), lambda call: catalog(call)),
     Operation("/v8/{module}/deleted", (_RECORDS,), records.deleted),
     Operation(
         "/v8/{module}/actions/count",
@@ -107,7 +106,7 @@ _PATHS = {
 }
 
 
-def catalogue(call: Call) -> dict[str, Any]:
+def catalog(call: Call) -> dict[str, Any]:
     """``GET /__apis``: what there is, and the scopes that it takes."""
     wanted = call.query.get("filters", "")
     found = [
@@ -191,15 +190,19 @@ class _Api:
             )
             with self._within_limits(operation, call, headers):
                 await asyncio.sleep(state.switches.api_delay)
-                return self._run(operation, call, headers)
+                if operation.path == "/v8/org" and state.switches.org_refusal == "forbidden_html":
+                    return _page("Forbidden")
+                return await self._run(operation, call, headers)
         except CrmError as error:
             return _refusal(error, headers)
 
-    def _run(self, operation: Operation, call: Call, headers: dict[str, str]) -> web.StreamResponse:
+    async def _run(self, operation: Operation, call: Call, headers: dict[str, str]) -> web.StreamResponse:
         module = call.path.get("module")
         access.check_profile(self._state, call.user)
         for scope in operation.scopes:
             access.check_scopes(self._state, call.token, scope.format(module=module))
+        if operation.path == "/v8/org":
+            access.check_org(self._state)
         access.check_module(self._state, call.organization, call.user, module or call.query.get("module"))
         try:
             body = operation.run(call)
@@ -208,7 +211,7 @@ class _Api:
         if body is None:
             return web.Response(status=204, headers={**_USUAL_HEADERS, **headers})
         if isinstance(body, File):
-            return _file(body, headers)
+            return _file(body, await asyncio.to_thread(body.content), headers)
         return web.json_response(body, status=operation.status, headers={**_BODY_HEADERS, **headers})
 
     def _within_limits(self, operation: Operation, call: Call, headers: dict[str, str]) -> ExitStack:
@@ -250,10 +253,10 @@ async def _json(request: web.Request) -> Any:
         raise CrmError(400, "INVALID_DATA", "the body is not JSON") from None
 
 
-def _file(file: File, headers: dict[str, str]) -> web.Response:
+def _file(file: File, content: bytes, headers: dict[str, str]) -> web.Response:
     disposition = {"Content-Disposition": f"attachment; filename={file.name}"}
     return web.Response(
-        body=file.content,
+        body=content,
         content_type=file.content_type,
         headers={**_USUAL_HEADERS, **disposition, **headers},
     )
@@ -263,7 +266,12 @@ def _refusal(error: CrmError, headers: dict[str, str]) -> web.Response:
     return web.json_response(error.body, status=error.http_status, headers={**_BODY_HEADERS, **headers})
 
 
+def _page(text: str) -> web.Response:
+    page = f"<!DOCTYPE html><html><body>{text}</body></html>"
+    return web.Response(text=page, status=403, content_type="text/html")
+
+
 def _refused_address(state: ZohoState) -> web.Response:
     if state.switches.ip_block_answer == "forbidden_html":
-        return web.Response(text=_REFUSED_ADDRESS_PAGE, status=403, content_type="text/html")
+        return _page("Access denied from this IP address")
     return _refusal(CrmError(401, "AUTHENTICATION_FAILURE", "Authentication failed"), {})

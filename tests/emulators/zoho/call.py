@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -34,7 +34,8 @@ class File:
 
     name: str
     content_type: str
-    content: bytes
+    content: Callable[[], bytes]
+    """Makes the content, which may take seconds: it is called in a thread."""
 
 
 def integer(query: Mapping[str, str], name: str, default: int, highest: int | None = None) -> int:

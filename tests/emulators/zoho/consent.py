@@ -136,7 +136,7 @@ class Consent:
         return _html(error_page(title), self._state.switches.consent_error_status)
 
     def _people(self) -> Iterator[tuple[Organization, User]]:
-        """Everybody who can sign in, in each organisation of theirs."""
+        """Everybody who can sign in, in each organization of theirs."""
         for organization in self._state.organizations.values():
             for user in organization.users.values():
                 if user.active and user.confirmed:

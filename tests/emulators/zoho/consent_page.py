@@ -18,7 +18,7 @@ small { color: #666; }
 
 @dataclass(frozen=True)
 class Account:
-    """Somebody who may consent, in one organisation."""
+    """Somebody who may consent, in one organization."""
 
     id: str
     email: str
@@ -26,7 +26,7 @@ class Account:
 
 
 def consent_page(client_id: str, scopes: Sequence[str], accounts: Sequence[Account], nobody: str) -> str:
-    """Who are you, and do you agree? ``nobody`` is the account without a CRM organisation."""
+    """Who are you, and do you agree? ``nobody`` is the account without a CRM organization."""
     choices = "".join(
         _choice(
             account.id,

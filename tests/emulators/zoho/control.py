@@ -16,7 +16,7 @@ from tests.emulators.core.web import answer
 
 from .data_centers import Environment
 from .grants import GrantRequest, create_grant
-from .limits import EDITIONS
+from .limits import EDITIONS, credit_limit
 from .model import Module, Organization, Profile
 from .seed.fields import one
 from .seed.organizations import organizations
@@ -44,7 +44,7 @@ class TokenRequest(ControlModel):
 
 
 class OrganizationPatch(ControlModel):
-    """What may change about an organisation."""
+    """What may change about an organization."""
 
     type: Literal["production", "sandbox", "developer", "bigin"] | None = None
     edition: str | None = Field(default=None, pattern="^(" + "|".join(EDITIONS) + ")$")
@@ -57,6 +57,12 @@ class ProfilePatch(ControlModel):
 
     api_access: bool | None = None
     hidden_modules: list[str] | None = None
+
+
+class UserPatch(ControlModel):
+    """What may change about a user."""
+
+    active: bool
 
 
 class ModulePatch(ControlModel):
@@ -72,6 +78,7 @@ class NewField(ControlModel):
 
     data_type: str = "text"
     label: str | None = None
+    encrypted: bool = False
 
 
 class Values(RootModel[dict[str, Any]]):
@@ -82,6 +89,13 @@ class RecordsRequest(ControlModel):
     """How many records to add."""
 
     count: Annotated[int, Field(ge=1, le=100_000)] = 1
+    now: bool = False
+
+
+class CreditsRequest(ControlModel):
+    """Credits that others use."""
+
+    spend: Annotated[int, Field(ge=0)]
 
 
 def control_routes(state: ZohoState) -> list[web.RouteDef]:
@@ -95,13 +109,16 @@ def control_routes(state: ZohoState) -> list[web.RouteDef]:
         web.post("/zoho/refresh-tokens/revoke", _answering(control.revoke_refresh_tokens)),
         web.post("/zoho/access-tokens/expire", _answering(control.expire_access_tokens)),
         web.patch(f"{org}/organization", _answering(control.patch_organization)),
+        web.post(f"{org}/credits", _answering(control.spend_credits)),
         web.patch(f"{org}/profiles/{{profile}}", _answering(control.patch_profile)),
+        web.patch(f"{org}/users/{{email}}", _answering(control.patch_user)),
         web.delete(f"{org}/users/{{email}}", _answering(control.remove_user)),
         web.patch(module, _answering(control.patch_module)),
         web.delete(module, _answering(control.remove_module)),
         web.put(module, _answering(control.restore_module)),
         web.put(f"{module}/fields/{{field}}", _answering(control.put_field)),
         web.delete(f"{module}/fields/{{field}}", _answering(control.remove_field)),
+        web.get(f"{module}/records", _answering(control.list_records)),
         web.post(f"{module}/records", _answering(control.add_records)),
         web.patch(f"{module}/records/{{record}}", _answering(control.change_record)),
         web.delete(f"{module}/records/{{record}}", _answering(control.delete_record)),
@@ -187,6 +204,14 @@ class _Control:
             "hiddenModules": sorted(profile.hidden_modules),
         }
 
+    async def patch_user(self, request: web.Request) -> dict[str, Any]:
+        """Deactivate a user, or activate one again."""
+        user = self._organization(request).user_by_email(request.match_info["email"])
+        if user is None:
+            raise KeyError(request.match_info["email"])
+        user.active = (await read_model(request, UserPatch)).active
+        return {"email": user.email, "active": user.active}
+
     async def remove_user(self, request: web.Request) -> dict[str, str]:
         """A user who leaves: tokens of theirs are invalid from now on."""
         organization = self._organization(request)
@@ -220,7 +245,7 @@ class _Control:
         """Add a custom field, or bring a removed field back as it was."""
         module, name = _module(self._organization(request), request), request.match_info["field"]
         new = await read_model(request, NewField)
-        added = one(name, new.data_type, new.label, custom=True)
+        added = one(name, new.data_type, new.label, custom=True, encrypted=new.encrypted)
         module.fields[name] = module.removed_fields.pop(name, added)
         return {"field": name}
 
@@ -230,29 +255,53 @@ class _Control:
         module.removed_fields[name] = module.fields.pop(name)
         return {"removed": name}
 
+    async def spend_credits(self, request: web.Request) -> dict[str, int]:
+        """What other clients of the organization use (zoho.md 5)."""
+        organization = self._organization(request)
+        self._state.credits.spend(organization.zgid, (await read_model(request, CreditsRequest)).spend)
+        limit = self._state.switches.credit_limit or credit_limit(organization)
+        return {"used": self._state.credits.used(organization.zgid), "limit": limit}
+
+    async def list_records(self, request: web.Request) -> dict[str, Any]:
+        """What there really is, whatever readers see by now: to compare with."""
+        module = _module(self._organization(request), request)
+        records = [{name: r[name] for name in ("id", "Modified_Time")} for r in module.records.values()]
+        deleted = [{name: gone[name] for name in ("id", "deleted_time")} for gone in module.deleted]
+        return {"records": records, "deleted": deleted}
+
     async def add_records(self, request: web.Request) -> dict[str, int]:
-        """More records of the seeded kind."""
+        """More records of the seeded kind, as old as those or made just now."""
         organization = self._organization(request)
         module = _module(organization, request)
-        fill(organization, module, (await read_model(request, RecordsRequest)).count)
+        wanted = await read_model(request, RecordsRequest)
+        known = set(module.records)
+        fill(organization, module, wanted.count)
+        if wanted.now:
+            times = dict.fromkeys(("Created_Time", "Modified_Time"), self._now(organization))
+            for id in [id for id in module.records if id not in known]:
+                record = module.records.pop(id)
+                module.write(self._state.now(), id, record | times)
         return {"records": len(module.records)}
 
     async def change_record(self, request: web.Request) -> dict[str, Any]:
-        """Write values of a record; Modified_Time becomes now."""
+        """Write values of a record; Modified_Time becomes now, unless Zoho computes all of them."""
         organization = self._organization(request)
         module = _module(organization, request)
         record = module.records[request.match_info["record"]]
         values = (await read_model(request, Values)).root
         if unknown := sorted(set(values) - set(module.fields)):
             raise KeyError(", ".join(unknown))
-        record |= {**values, "Modified_Time": self._now(organization)}
-        return record
+        computed = bool(values) and all(module.fields[name].computed for name in values)
+        moved = {} if computed else {"Modified_Time": self._now(organization)}
+        module.write(self._state.now(), record["id"], {**record, **values, **moved})
+        return module.records[record["id"]]
 
     async def delete_record(self, request: web.Request) -> dict[str, Any]:
         """Move a record to the recycle bin."""
         organization = self._organization(request)
         module = _module(organization, request)
-        record = module.records.pop(request.match_info["record"])
+        record = module.records[request.match_info["record"]]
+        module.write(self._state.now(), record["id"], None)
         who = {"id": record["Owner"]["id"], "name": record["Owner"]["name"]}
         gone = {
             "id": record["id"],

@@ -9,11 +9,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any
 
 from . import access
 from .call import Call
+from .comparing import COMPARISONS, comparable, compared
 from .errors import CrmError, invalid_data, mandatory_not_found
 from .model import Module, Record
 from .records import usable_module
@@ -38,16 +38,6 @@ _KEYWORDS = frozenset(
     select from where order by limit and or not is null in like between as asc desc
     """.split()  # noqa: SIM905 - a list of so many words is read more easily so
 )
-_COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
-    "=": lambda left, right: left == right,
-    "!=": lambda left, right: left != right,
-    "<>": lambda left, right: left != right,
-    "<": lambda left, right: left < right,
-    "<=": lambda left, right: left <= right,
-    ">": lambda left, right: left > right,
-    ">=": lambda left, right: left >= right,
-}
-
 Condition = Callable[[Record], bool]
 
 
@@ -112,7 +102,7 @@ class _Parser:
         condition = self._any()
         self._tail(query)
         self._check_joins()
-        found = [record for record in module.records.values() if condition(record)]
+        found = [record for record in self._call.state.visible(module).values() if condition(record)]
         for name, descending in reversed(query.order):
             found.sort(key=lambda record: _sortable(self._value(record, name)), reverse=descending)
         return self._rows(query, found)
@@ -139,7 +129,7 @@ class _Parser:
         return {"id": value["id"]} if isinstance(value, dict) and "id" in value else value
 
     def _aggregate(self, column: _Column, found: list[Record]) -> Any:
-        values = [_comparable(self._value(record, column.field)) for record in found]
+        values = [comparable(self._value(record, column.field)) for record in found]
         return _AGGREGATES[column.aggregate or ""]([value for value in values if value is not None])
 
     # --- the parts of a query ---------------------------------------------------------------------------
@@ -198,7 +188,7 @@ class _Parser:
         name = self._name()
         self._check_field(name)
         test = self._test()
-        return lambda record: test(_comparable(self._value(record, name)))
+        return lambda record: test(comparable(self._value(record, name)))
 
     def _test(self) -> Callable[[Any], bool]:
         if self._is_keyword("is"):
@@ -211,12 +201,12 @@ class _Parser:
         return lambda value: value is not None and holds(value) is not negated
 
     def _comparison(self) -> Callable[[Any], bool] | None:
-        compare = _COMPARISONS.get(self._peek())
+        compare = COMPARISONS.get(self._peek())
         if compare is None:
             return None
         self._at += 1
         wanted = self._literal()
-        return lambda value: _compared(compare, value, wanted)
+        return lambda value: compared(compare, value, wanted)
 
     def _membership(self) -> Callable[[Any], bool]:
         operator = self._next().lower()
@@ -226,7 +216,7 @@ class _Parser:
             while self._symbol(","):
                 values.append(self._literal())
             self._expect(")")
-            return lambda value: any(_compared(_COMPARISONS["="], value, wanted) for wanted in values)
+            return lambda value: any(compared(COMPARISONS["="], value, wanted) for wanted in values)
         if operator == "like":
             pattern = ".*".join(map(re.escape, str(self._literal()).split("%")))
             return lambda value: re.fullmatch(pattern, str(value), re.IGNORECASE | re.DOTALL) is not None
@@ -235,7 +225,7 @@ class _Parser:
             self._keyword("and")
             high = self._literal()
             return lambda value: (
-                _compared(_COMPARISONS[">="], value, low) and _compared(_COMPARISONS["<="], value, high)
+                compared(COMPARISONS[">="], value, low) and compared(COMPARISONS["<="], value, high)
             )
         raise _syntax_error(operator=operator, near=self._near())
 
@@ -397,28 +387,11 @@ def _scan(text: str) -> list[_Token]:
     return tokens
 
 
-def _comparable(value: Any) -> Any:
-    """A lookup counts as its id, anything else that is no scalar as its text."""
-    if isinstance(value, dict):
-        return value.get("id", str(value))
-    return str(value) if isinstance(value, list) else value
-
-
-def _compared(compare: Callable[[Any, Any], bool], value: Any, wanted: Any) -> bool:
-    if isinstance(value, str) and isinstance(wanted, str):
-        try:
-            return compare(datetime.fromisoformat(value), datetime.fromisoformat(wanted))
-        except (ValueError, TypeError):
-            return compare(value.casefold(), wanted.casefold())
-    numbers = isinstance(value, int | float) and isinstance(wanted, int | float)
-    return compare(value, wanted) if numbers else compare(str(value), str(wanted))
-
-
 def _sortable(value: Any) -> tuple[bool, Any]:
-    comparable = _comparable(value)
-    if comparable is None:
+    key = comparable(value)
+    if key is None:
         return False, ""
-    return True, comparable if isinstance(comparable, int | float) else str(comparable)
+    return True, key if isinstance(key, int | float) else str(key)
 
 
 def _syntax_error(**details: Any) -> CrmError:

@@ -1,4 +1,4 @@
-"""Zoho's data centres and the hosts that stand for them (zoho.md 2).
+"""Zoho's data centers and the hosts that stand for them (zoho.md 2).
 
 Written down here a second time on purpose: the operator has its own table, and an error in one must not hide
 in the other.
@@ -29,7 +29,7 @@ class Environment(StrEnum):
 
 @dataclass(frozen=True)
 class DataCenter:
-    """One data centre. ``listed`` is false where only third parties name the API host (zoho.md 10, row 8)."""
+    """One data center. ``listed`` is false where only third parties name the API host (zoho.md 10, row 8)."""
 
     code: str
     accounts_host: str
@@ -80,14 +80,14 @@ SERVER_INFO_LOCATIONS: dict[str, str] = {
 
 
 def by_accounts_url(url: str) -> DataCenter | None:
-    """The data centre of an accounts URL; scheme and trailing slash may be missing or there."""
+    """The data center of an accounts URL; scheme and trailing slash may be missing or there."""
     host = url.lower().removeprefix("https://").rstrip("/")
     return next((dc for dc in DATA_CENTERS.values() if dc.accounts_host == host), None)
 
 
 def data_center_of_request(request: web.Request) -> str:
-    """The data centre whose accounts server is asked."""
+    """The data center whose accounts server is asked."""
     dc = request.match_info.get("dc", HOME)
     if dc not in DATA_CENTERS:
-        raise web.HTTPNotFound(text="no such data centre")
+        raise web.HTTPNotFound(text="no such data center")
     return dc

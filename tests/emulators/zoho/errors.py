@@ -69,7 +69,7 @@ def api_not_supported(supported_version: float) -> CrmError:
 
 
 def invalid_module(**details: int) -> CrmError:
-    """No such module in this organisation."""
+    """No such module in this organization."""
     return CrmError(400, "INVALID_MODULE", "the module name given seems to be invalid", dict(details))
 
 

@@ -16,7 +16,7 @@ Parameters = Mapping[str, str]
 
 
 def issue(state: ZohoState, dc: str, parameters: Parameters) -> dict[str, Any]:
-    """Answer of the token endpoint of one data centre; raises :class:`OAuthError`."""
+    """Answer of the token endpoint of one data center; raises :class:`OAuthError`."""
     client = authenticate(state, dc, parameters)
     grant_type = _GRANT_TYPES.get(parameters["grant_type"])
     if grant_type is None:
@@ -64,7 +64,15 @@ def _refresh_token(state: ZohoState, dc: str, client: Client, parameters: Parame
         raise state.tokens.invalid_code()
     if token.grant.data_center != dc:
         raise wrong_data_center(state)
+    if state.switches.inactive_user == "grant_ends" and not _is_active(state, token.grant):
+        raise state.tokens.invalid_code()
     return _answer(state, state.tokens.refresh(token), None)
+
+
+def _is_active(state: ZohoState, grant: Grant) -> bool:
+    organization = state.organizations.get(grant.zgid)
+    user = organization.users.get(grant.user_id) if organization else None
+    return user is not None and user.active
 
 
 def _client_credentials(state: ZohoState, dc: str, client: Client, parameters: Parameters) -> dict[str, Any]:

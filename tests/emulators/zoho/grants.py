@@ -25,7 +25,7 @@ class GrantRequest(BaseModel):
     )
 
     data_center: str = HOME
-    """Code of the data centre where the user lives."""
+    """Code of the data center where the user lives."""
     environment: Environment = Environment.PRODUCTION
     """The environment that the grant is for."""
     client_type: ClientType = ClientType.SELF
@@ -35,9 +35,9 @@ class GrantRequest(BaseModel):
     redirect_uri: str | None = None
     """Redirect URI of a server-based client."""
     data_centers: list[str] | None = None
-    """Data centres in which the new client is enabled; by default the grant's."""
+    """Data centers in which the new client is enabled; by default the grant's."""
     same_secret: bool = False
-    """The new client has one secret for all its data centres instead of one for each (zoho.md 1.8)."""
+    """The new client has one secret for all its data centers instead of one for each (zoho.md 1.8)."""
     user: str | None = None
     """Address of an existing user."""
     api_access: bool = True
@@ -108,12 +108,12 @@ def create_grant(state: ZohoState, request: GrantRequest) -> dict[str, Any]:
 def _data_center(value: Any) -> str:
     code = str(value).lower()
     if code not in DATA_CENTERS:
-        raise ValueError("no such data centre")
+        raise ValueError("no such data center")
     return code
 
 
 def _organization(state: ZohoState, request: GrantRequest) -> Organization:
-    """The environment's organisation; the first grant in an empty environment founds one."""
+    """The environment's organization; the first grant in an empty environment founds one."""
     try:
         return state.organization(request.data_center, request.environment)
     except KeyError:

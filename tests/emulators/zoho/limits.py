@@ -1,4 +1,4 @@
-"""What an organisation may use of the CRM API (zoho.md 5)."""
+"""What an organization may use of the CRM API (zoho.md 5)."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def credit_limit(organization: Organization) -> int:
 
 
 class Credits:
-    """Credits used per organisation, in a sliding window of 24 hours."""
+    """Credits used per organization, in a sliding window of 24 hours."""
 
     def __init__(self, now: Callable[[], float]) -> None:
         self._now = now
@@ -62,7 +62,7 @@ class Credits:
 
 
 class Concurrency:
-    """Calls in flight, per organisation and client."""
+    """Calls in flight, per organization and client."""
 
     def __init__(self) -> None:
         self._running: Counter[tuple[str, ...]] = Counter()

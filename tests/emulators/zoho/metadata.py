@@ -1,4 +1,4 @@
-"""Organisation, users, modules and fields as the CRM API shows them (zoho.md 3.2 to 3.5)."""
+"""Organization, users, modules and fields as the CRM API shows them (zoho.md 3.2 to 3.5)."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def org(call: Call) -> dict[str, Any]:
     organization = call.organization
     owner = next(iter(organization.users.values()))
     name, iso_code, symbol = organization.currency
-    capitalised = call.state.switches.org_type_case == "capitalised"
+    capitalized = call.state.switches.org_type_case == "capitalized"
     return {
         "org": [
             {
@@ -47,7 +47,7 @@ def org(call: Call) -> dict[str, Any]:
                 "company_name": organization.company_name,
                 "alias": organization.company_name,
                 "domain_name": f"org{organization.zgid}",
-                "type": organization.type.capitalize() if capitalised else organization.type,
+                "type": organization.type.capitalize() if capitalized else organization.type,
                 "primary_zuid": owner.zuid,
                 "primary_email": owner.email,
                 "country_code": organization.country_code,

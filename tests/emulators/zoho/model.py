@@ -1,10 +1,11 @@
-"""What Zoho holds: organisations with their people and data, OAuth clients, and what was granted to them."""
+"""What Zoho holds: organizations with their people and data, OAuth clients, and what was granted to them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import timedelta, timezone
 from enum import StrEnum
+from itertools import takewhile
 from typing import Any
 
 from .data_centers import Environment
@@ -21,7 +22,7 @@ class ClientType(StrEnum):
 
 @dataclass
 class Client:
-    """An OAuth client; ``secrets`` maps each enabled data centre to its secret there (zoho.md 1.8)."""
+    """An OAuth client; ``secrets`` maps each enabled data center to its secret there (zoho.md 1.8)."""
 
     client_id: str
     type: ClientType
@@ -47,7 +48,7 @@ class Profile:
 
 @dataclass
 class User:
-    """A CRM user of one organisation."""
+    """A CRM user of one organization."""
 
     id: str
     zuid: str
@@ -72,7 +73,7 @@ class User:
 
 @dataclass(frozen=True)
 class FieldSpec:
-    """A field as its module defines it, before an organisation gives it an id."""
+    """A field as its module defines it, before an organization gives it an id."""
 
     api_name: str
     data_type: str
@@ -85,11 +86,26 @@ class FieldSpec:
     mandatory: bool = False
     read_only: bool = False
     used: bool = True
+    encrypted: bool = False
+
+    @property
+    def computed(self) -> bool:
+        """Whether Zoho computes the value, which does not move Modified_Time (landing-zone.md F.2)."""
+        return self.data_type in ("formula", "rollup_summary")
+
+
+@dataclass(frozen=True)
+class Change:
+    """A change of a record: what it was before, None if there was none."""
+
+    at: float
+    id: str
+    before: Record | None
 
 
 @dataclass
 class Module:
-    """A module of one organisation; ``field_metadata`` is false where fields answers 204 (zoho.md 3.5)."""
+    """A module of one organization; ``field_metadata`` is false where fields answers 204 (zoho.md 3.5)."""
 
     id: str
     api_name: str
@@ -103,11 +119,35 @@ class Module:
     records: dict[str, Record] = field(default_factory=dict)
     deleted: list[Record] = field(default_factory=list)
     removed_fields: dict[str, FieldSpec] = field(default_factory=dict)
+    changes: list[Change] = field(default_factory=list)
+
+    def write(self, at: float, id: str, record: Record | None) -> None:
+        """Put a record in the place of the one with that id; None deletes it. Readers of the past keep
+        what they have.
+        """
+        self.changes.append(Change(at, id, self.records.get(id)))
+        if record is None:
+            del self.records[id]
+        else:
+            self.records[id] = record
+
+    def as_of(self, time: float) -> dict[str, Record]:
+        """The records as they were at a time."""
+        later = list(takewhile(lambda change: change.at > time, reversed(self.changes)))
+        if not later:
+            return self.records
+        records = dict(self.records)
+        for change in later:
+            if change.before is None:
+                records.pop(change.id, None)
+            else:
+                records[change.id] = change.before
+        return records
 
 
 @dataclass
 class Organization:
-    """A CRM organisation in one environment; ``edition`` is a ``paid_type`` of zoho.md 3.2."""
+    """A CRM organization in one environment; ``edition`` is a ``paid_type`` of zoho.md 3.2."""
 
     id: str
     zgid: str
@@ -127,7 +167,7 @@ class Organization:
 
     @property
     def timezone(self) -> timezone:
-        """Zone in which the organisation's instants are written."""
+        """Zone in which the organization's instants are written."""
         return timezone(timedelta(hours=self.utc_offset_hours))
 
     def user_by_email(self, email: str) -> User | None:
@@ -137,7 +177,7 @@ class Organization:
 
 @dataclass(frozen=True)
 class Grant:
-    """What a person agreed to: one client, one organisation in one environment, some scopes (zoho.md 1.2)."""
+    """What a person agreed to: one client, one organization in one environment, some scopes (zoho.md 1.2)."""
 
     client_id: str
     data_center: str
@@ -180,17 +220,44 @@ class AccessToken:
     refresh_token: str | None
 
 
+@dataclass(frozen=True)
+class BulkQuery:
+    """What a bulk read asks for; its parts share it."""
+
+    module: str
+    fields: tuple[str, ...]
+    criteria: Any
+    file_type: str
+
+
+@dataclass
+class BulkPart:
+    """What a job has read, and where the next one goes on."""
+
+    zgid: str
+    query: BulkQuery
+    page: int
+    rows: list[Record]
+    read_at: float
+    end: int
+    token_expires: float
+    next_token: str | None = None
+    file: bytes | None = None
+
+
 @dataclass
 class BulkJob:
-    """A bulk read of one organisation; what it reads is fixed when it is made (zoho.md 3.8)."""
+    """A bulk read of one organization (zoho.md 3.8). It reads when it runs, or what its ``snapshot`` saw."""
 
     id: str
     zgid: str
-    module: str
-    fields: tuple[str, ...]
+    query: BulkQuery
     page: int
-    file_type: str
+    start: int
+    per_page: int
     created_at: float
     created_by: dict[str, str]
-    rows: list[Record]
-    more: bool
+    seconds: float
+    snapshot: float | None = None
+    outcome: str | None = None
+    part: BulkPart | None = None

@@ -36,7 +36,7 @@ def records(call: Call) -> dict[str, Any] | None:
     bound = (module.api_name, ",".join(names), sort_by, sort_order, str(per_page), _since_header(call))
     start = _start(call, bound, per_page)
 
-    found = _changed(call, list(module.records.values()), "Modified_Time")
+    found = _changed(call, list(call.state.visible(module).values()), "Modified_Time")
     found.sort(key=lambda record: _sort_key(record, sort_by), reverse=sort_order == "desc")
     shown = found[start : start + per_page]
     if not shown:
@@ -64,7 +64,7 @@ def deleted(call: Call) -> dict[str, Any] | None:
     kind = _choice(call, "type", DELETED_TYPES, "all")
     page = integer(call.query, "page", 1)
     per_page = integer(call.query, "per_page", MAX_PER_PAGE, highest=MAX_PER_PAGE)
-    found = [record for record in module.deleted if kind in ("all", record["type"])]
+    found = [gone for gone in call.state.visibly_deleted(module) if kind in ("all", gone["type"])]
     found = _changed(call, found, "deleted_time")
     shown = found[(page - 1) * per_page : page * per_page]
     if not shown:
@@ -86,7 +86,7 @@ def count(call: Call) -> dict[str, int]:
     for name in ("cvid", "criteria"):  # no custom views here, and no criteria
         if name in call.query:
             raise invalid_data(name)
-    found = list(module.records.values())
+    found = list(call.state.visible(module).values())
     for kind in ("email", "phone"):
         if wanted := call.query.get(kind):
             names = [name for name, spec in module.fields.items() if spec.data_type == kind]

@@ -35,7 +35,7 @@ class ZohoAsSource:
         self._renewed: dict[str, str] = {}
 
     def check(self, params: Mapping[str, str]) -> None:
-        """Sign in and look at the organisation."""
+        """Sign in and look at the organization."""
         self._sign_in(params)
 
     def tables(self, params: Mapping[str, str]) -> list[str]:
@@ -158,7 +158,7 @@ def _endpoint_environment(endpoint: str, dc: DataCenter) -> Environment | None:
     hosts = {dc.api_host(environment): environment for environment in Environment}
     hosts[dc.api_base] = Environment.PRODUCTION
     if host not in hosts:
-        raise _error("the endpoint is not a Zoho CRM server of the data centre of accountsUrl")
+        raise _error("the endpoint is not a Zoho CRM server of the data center of accountsUrl")
     return hosts[host]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -13,7 +14,17 @@ from tests.emulators.core.mask import masked
 
 from .data_centers import HOME, Environment
 from .limits import Concurrency, Credits
-from .model import AccessToken, BulkJob, Client, Grant, Organization, RefreshToken
+from .model import (
+    AccessToken,
+    BulkJob,
+    BulkPart,
+    Client,
+    Grant,
+    Module,
+    Organization,
+    Record,
+    RefreshToken,
+)
 from .paging import PageTokens
 from .seed.clients import client_id, client_secret, clients, grant_token, refresh_token, seed_grants
 from .seed.organizations import organizations
@@ -34,7 +45,7 @@ _SNAPSHOT = TypeAdapter(ZohoSnapshot)
 
 
 class ZohoState:
-    """Clients, grants, organisations and their data, under one clock (``now``: seconds since the epoch)."""
+    """Clients, grants, organizations and their data, under one clock (``now``: seconds since the epoch)."""
 
     clients: dict[str, Client]
     organizations: dict[str, Organization]
@@ -43,8 +54,12 @@ class ZohoState:
     concurrency: Concurrency
     page_tokens: PageTokens
     bulk_jobs: dict[str, BulkJob]
+    bulk_tokens: dict[str, BulkPart]
+    """What each page token of a bulk read continues."""
+    bulk_downloads: dict[str, list[float]]
+    """When an organization downloaded results."""
     channels: dict[tuple[str, str, str], dict[str, dict[str, Any]]]
-    """Notification channels of an organisation, user and client, by their id."""
+    """Notification channels of an organization, user and client, by their id."""
 
     def __init__(self, now: Callable[[], float]) -> None:
         self.now = now
@@ -66,6 +81,8 @@ class ZohoState:
         self.concurrency = Concurrency()
         self.page_tokens = PageTokens(self.now)
         self.bulk_jobs = {}
+        self.bulk_tokens = {}
+        self.bulk_downloads = {}
         self.channels = {}
         seed_grants(self.tokens, self.organizations)
 
@@ -78,15 +95,24 @@ class ZohoState:
         return next(self._serial)
 
     def organization(self, dc: str, environment: Environment) -> Organization:
-        """The organisation of an environment; raises KeyError if that has none."""
+        """The organization of an environment; raises KeyError if that has none."""
         for organization in self.organizations.values():
             if (organization.data_center, organization.environment) == (dc, environment):
                 return organization
-        raise KeyError(f"no organisation in {dc}/{environment}")
+        raise KeyError(f"no organization in {dc}/{environment}")
+
+    def visible(self, module: Module) -> dict[str, Record]:
+        """The records of a module as readers see them: changes show after a while (switch)."""
+        return module.as_of(self.now() - self.switches.visibility_lag)
+
+    def visibly_deleted(self, module: Module) -> list[Record]:
+        """The deleted records that readers see."""
+        since = self.now() - self.switches.visibility_lag
+        return [g for g in module.deleted if datetime.fromisoformat(g["deleted_time"]).timestamp() <= since]
 
     def snapshot(self) -> Any:
-        """The tokens that clients hold, in clear, for :meth:`restore`. Organisations and their data are the
-        seed's; what counts towards a limit is forgotten.
+        """The tokens that clients hold, in clear, for :meth:`restore`. Organizations and their data are the
+        seed's; what counts toward a limit is forgotten.
         """
         tokens = self.tokens
         content = ZohoSnapshot(
@@ -140,7 +166,7 @@ class ZohoState:
 
 
 def seeded_credentials(state: ZohoState) -> dict[str, str]:
-    """Credentials of the home data centre's production, in clear."""
+    """Credentials of the home data center's production, in clear."""
     return credentials_of(HOME, Environment.PRODUCTION)
 
 

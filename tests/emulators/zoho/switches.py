@@ -52,7 +52,7 @@ class ZohoSwitches(BaseModel):
     invalid_code_status: Literal[200, 400] = 200
     """HTTP status of `invalid_code` (zoho.md 10, row 17)."""
     wrong_dc_error: Literal["invalid_client", "invalid_client_secret", "invalid_code"] = "invalid_client"
-    """What an existing client or token gets at another data centre's accounts host (zoho.md 1.4, 1.8)."""
+    """What an existing client or token gets at another data center's accounts host (zoho.md 1.4, 1.8)."""
     token_fault: Literal["none", "html", "general_error", "internal_error", "invalid_grant"] = "none"
     """Answer each token request so, whatever was asked, and change nothing (zoho.md 9.10; 10, row 12)."""
     token_answer_scope: bool = True
@@ -89,12 +89,18 @@ class ZohoSwitches(BaseModel):
     """HTTP status of OAUTH_SCOPE_MISMATCH (zoho.md 10, row 13)."""
     no_permission_status: Literal[403, 400] = 403
     """HTTP status of NO_PERMISSION (zoho.md 4)."""
+    scope_mismatch_code: Literal["OAUTH_SCOPE_MISMATCH", "INVALID_OAUTHSCOPE"] = "OAUTH_SCOPE_MISMATCH"
+    """Code of the refusal for a missing scope: zoho.md 4's, or the one that users report."""
+    org_refusal: Literal["none", "no_permission", "forbidden_html"] = "none"
+    """Whether `GET /org` alone is refused, though the grant has its scope; users report it."""
+    inactive_user: Literal["api_refuses", "grant_ends", "no_permission"] = "api_refuses"
+    """What becomes of the grants of a user who is deactivated; not known (zoho.md 1.5)."""
 
     # CRM API: limits
     credit_limit: Count | None = None
     """Credits per rolling 24 hours; null takes the edition's (zoho.md 5)."""
     concurrency_limit: Count | None = None
-    """Calls in flight per organisation and client; null takes the edition's (zoho.md 5)."""
+    """Calls in flight per organization and client; null takes the edition's (zoho.md 5)."""
     rate_limit_code: Literal[
         "TOO_MANY_REQUESTS", "RATE_LIMIT_EXCEEDED", "LIMIT_REACHED", "API_LIMIT_EXCEEDED"
     ] = "TOO_MANY_REQUESTS"
@@ -120,9 +126,23 @@ class ZohoSwitches(BaseModel):
     """How bulk reads end (zoho.md 3.8)."""
     bulk_page_rows: Count = 200_000
     """Rows of a bulk read job (zoho.md 3.8)."""
+    bulk_parts: Literal["snapshot", "shifted"] = "snapshot"
+    """Parts by page token: of what the first one saw, or of what is there by then (landing-zone.md K.7)."""
+    bulk_pages: Literal[500, 50] = 500
+    """Highest `page` of a bulk read; the page says 500, the specification 50 (landing-zone.md F.1)."""
+    bulk_expired_token_code: Literal["EXPIRED_VALUE", "INVALID_DATA", "TOKEN_EXPIRED"] = "EXPIRED_VALUE"
+    """Code for a bulk read's page token after a day; not known (landing-zone.md K.7)."""
+    bulk_id_header: Literal["id", "Id"] = "id"
+    """Header of the id's column in a bulk read's CSV (landing-zone.md F.1)."""
+    bulk_jobs_at_once: Count | None = None
+    """Bulk reads of an organization that have not ended before 429; null: no limit is known (F.1)."""
+    bulk_errors: Literal["bulk", "crm"] = "bulk"
+    """Codes of refused bulk reads: their own (landing-zone.md F.1) or those of other calls (zoho.md 4)."""
+    visibility_lag: Annotated[float, Field(ge=0)] = 0.0
+    """Seconds until readers see a change, which bears its own time (landing-zone.md F.2)."""
 
     # CRM API: shapes
-    org_type_case: Literal["lower", "capitalised"] = "lower"
+    org_type_case: Literal["lower", "capitalized"] = "lower"
     """Spelling of `org.type` (zoho.md 10, row 14)."""
     active_user_status: Literal["active", "disabled"] = "active"
     """`status` shown for an active user (zoho.md 10, row 15)."""

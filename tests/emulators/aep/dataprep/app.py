@@ -10,6 +10,7 @@ from aiohttp import web
 
 from tests.emulators.aep import errors
 from tests.emulators.aep.dataprep import expression, functions, mapping_sets
+from tests.emulators.aep.dataprep.mapper import Mapper
 from tests.emulators.aep.dataprep.validation import problems
 from tests.emulators.aep.gateway import Context, context
 from tests.emulators.aep.numbers import whole
@@ -128,7 +129,7 @@ async def _one_mapping(request: web.Request) -> web.Response:
 async def _validate(request: web.Request) -> web.Response:
     """One entry per mapping; what is wrong is an answer, not an error."""
     ctx = context(request)
-    kept = mapping_sets.normalised(await read_json(request), ctx.now, ctx.author.user)
+    kept = mapping_sets.normalized(await read_json(request), ctx.now, ctx.author.user)
     entries = [
         {"status": "FAILED", "errors": [p.shown() for p in found]}
         if found
@@ -147,8 +148,9 @@ async def _preview(request: web.Request) -> web.Response:
     rows = [rows] if isinstance(rows, dict) else rows
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise mapping_sets.bad_request("data: a list of rows is expected")
-    kept = mapping_sets.normalised(body.get("mappingSet"), ctx.now, ctx.author.user)
-    results = [_mapped(kept["mappings"], row) for row in rows]
+    kept = mapping_sets.normalized(body.get("mappingSet"), ctx.now, ctx.author.user)
+    mapper = Mapper(kept["mappings"])
+    results = [_mapped(mapper, row) for row in rows]
     if ctx.switches.previewAnswer == "object":
         return answer(results[0] if results else {"data": {}, "errors": None})
     return answer(results)
@@ -188,7 +190,7 @@ def _shown(request: web.Request, id: str, found: mapping_sets.MappingSet) -> map
 
 
 async def _body(ctx: Context, request: web.Request) -> mapping_sets.MappingSet:
-    kept = mapping_sets.normalised(await read_json(request), ctx.now, ctx.author.user)
+    kept = mapping_sets.normalized(await read_json(request), ctx.now, ctx.author.user)
     id, version = mapping_sets.output_schema(kept)
     if version not in ctx.sandbox.schemas.get(str(id), {}):
         raise mapping_sets.bad_request(f"The schema {id} has no version {version}")
@@ -216,34 +218,14 @@ def _version(ctx: Context, request: web.Request) -> tuple[str, mapping_sets.Mapp
     return id, found
 
 
-def _mapped(mappings: list[dict[str, Any]], row: dict[str, Any]) -> dict[str, Any]:
-    data: dict[str, Any] = {}
-    failed = []
-    for mapping in mappings:
-        try:
-            value = _value(mapping, row)
-        except expression.ExpressionError as error:
-            names = ("source", "destination", "sourceType")
-            failed.append({**{n: mapping[n] for n in names}, "exception": str(error), "columnName": None})
-            continue
-        if value is not None:
-            _place(data, mapping["destination"].split("."), value)
+def _mapped(mapper: Mapper, row: dict[str, Any]) -> dict[str, Any]:
+    data, failures = mapper(row)
+    names = ("source", "destination", "sourceType")
+    failed = [
+        {**{n: failure.mapping[n] for n in names}, "exception": failure.reason, "columnName": None}
+        for failure in failures
+    ]
     return {"data": data, "errors": failed or None}
-
-
-def _value(mapping: dict[str, Any], row: dict[str, Any]) -> Any:
-    if mapping["sourceType"] == mapping_sets.STATIC:
-        return mapping["source"]
-    return expression.evaluate(expression.parse(mapping["source"]), row)
-
-
-def _place(data: dict[str, Any], path: list[str], value: Any) -> None:
-    *parents, last = path
-    for part in parents:
-        if not isinstance(data.get(part), dict):
-            data[part] = {}
-        data = data[part]
-    data[last] = value
 
 
 def _sample(text: Any) -> dict[str, Any] | None:

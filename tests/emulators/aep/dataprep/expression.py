@@ -36,6 +36,17 @@ class ExpressionError(Exception):
     """The expression cannot be read, or not computed."""
 
 
+class NotEmulatedError(ExpressionError):
+    """A function of Data Prep that has no body here."""
+
+
+@dataclass(frozen=True)
+class Unreadable:
+    """In the place of an expression that cannot be read."""
+
+    reason: str
+
+
 @dataclass(frozen=True)
 class Literal:
     """A constant."""
@@ -58,7 +69,7 @@ class Call:
     arguments: tuple[Node, ...]
 
 
-Node = Literal | Path | Call
+Node = Literal | Path | Call | Unreadable
 
 
 def parse(text: str) -> Node:
@@ -92,10 +103,12 @@ def evaluate(node: Node, row: Mapping[str, Any]) -> Any:
         return node.value
     if isinstance(node, Path):
         return lookup(node.name, row)
+    if isinstance(node, Unreadable):
+        raise ExpressionError(node.reason)
     values = [evaluate(argument, row) for argument in node.arguments]
     function = _OPERATIONS.get(node.name) or functions.IMPLEMENTED.get(node.name.lower())
     if function is None:
-        raise ExpressionError(f"{node.name} cannot be previewed here")
+        raise NotEmulatedError(f"{node.name} cannot be previewed here")
     try:
         return function(*values)
     except (TypeError, ValueError, ZeroDivisionError, re.error) as error:

@@ -39,7 +39,7 @@ def input_columns(mapping_set: MappingSet) -> set[str] | None:
     return set(properties) if isinstance(properties, dict) and properties else None
 
 
-def normalised(body: Any, now: float, author: str) -> MappingSet:
+def normalized(body: Any, now: float, author: str) -> MappingSet:
     """The kept form of a request body; raises what Data Prep refuses outright."""
     if not isinstance(body, dict):
         raise bad_request("A mapping set is expected")

@@ -83,5 +83,7 @@ def _check(
 
 
 def _is_column(path: str, columns: set[str]) -> bool:
+    """A dot parts a column from a part of its value, or is part of its name, with a backslash or without."""
     plain = _INDEX.sub("", path)
-    return plain in columns or plain.split(".")[0] in columns
+    ends = [match.start() for match in re.finditer(r"\.", plain)]
+    return any(re.sub(r"\\(.)", r"\1", plain[:end]) in columns for end in (*ends, len(plain)))

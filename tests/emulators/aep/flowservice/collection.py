@@ -70,6 +70,9 @@ class Collection:
         """The body to keep for a create or a publish; raises the refusal."""
         return body
 
+    async def check_source(self, ctx: Context, body: Body) -> None:
+        """Refuse a create or publish after a look at what it reads from."""
+
     def settle_new(self, ctx: Context, resource: Resource) -> None:
         """Give a new or published object its state."""
         resource.state = "enabled"
@@ -178,6 +181,8 @@ class Collection:
         self._unique(ctx, body)
         draft = request.query.get("mode", "").lower() == "draft"
         kept = body if draft else self.checked(ctx, body)
+        if not draft:
+            await self.check_source(ctx, kept)
         resource = self.store(ctx).create(kept, "draft", ctx.author, ctx.now)
         if draft:
             resource.begin("draft_create", "draft", "draft", ctx.now, 0)
@@ -221,13 +226,14 @@ class Collection:
         """End the object."""
         self.store(ctx).delete(resource, ctx.now)
 
-    def publish(self, ctx: Context, resource: Resource) -> None:
+    async def publish(self, ctx: Context, resource: Resource) -> None:
         """Turn a draft into a working object."""
         if resource.state != "draft":
             raise errors.flow(
                 "FLOW-1458-400", "Not a draft", f"The state {resource.state} cannot be published"
             )
         resource.body = self.checked(ctx, resource.body)
+        await self.check_source(ctx, resource.body)
         resource.touch(ctx.now, ctx.author)
         self.settle_new(ctx, resource)
 
@@ -237,7 +243,7 @@ class Collection:
         resource = self.changeable(ctx, request.match_info["id"])
         if operation(request) != "PUBLISH":
             raise errors.flow("FLOW-1402-400", "Invalid operation", "Only publish is allowed")
-        self.publish(ctx, resource)
+        await self.publish(ctx, resource)
         return answer(reference(resource))
 
     def changeable(self, ctx: Context, id: str, code: str | None = None) -> Resource:

@@ -130,12 +130,12 @@ class Connections(Collection):
         return answer([])
 
     async def action(self, request: web.Request) -> web.Response:
-        """Publish a draft; finalising is the provider's."""
+        """Publish a draft; finalizing is the provider's."""
         ctx = context(request)
         resource = self.changeable(ctx, request.match_info["id"])
         if operation(request) != "PUBLISH":
             raise errors.flow("FLOW-1402-400", "Not allowed", "This operation is reserved for the provider")
-        self.publish(ctx, resource)
+        await self.publish(ctx, resource)
         return answer(reference(resource))
 
     def _try(self, ctx: Context, resource: Resource) -> None:

@@ -7,11 +7,12 @@ from typing import Any
 
 from aiohttp import web
 
+from tests.emulators.aep import errors
 from tests.emulators.aep.flowservice.collection import provider_error
 from tests.emulators.aep.gateway import Context
 from tests.emulators.aep.resource import Resource
 from tests.emulators.aep.seed_data import ZOHO_SPEC
-from tests.emulators.aep.switches import ZOHO_SPEC_HIDDEN
+from tests.emulators.aep.switches import SPEC_HIDDEN
 from tests.emulators.core.source import SourceColumn, SourceError
 from tests.emulators.core.web import ServiceError, answer
 
@@ -43,9 +44,7 @@ def explore(ctx: Context, connection: Resource, request: web.Request) -> web.Res
 
 def check_offered(ctx: Context, connection: Resource) -> None:
     """Whether a connection may outlive its connection spec (platform.md 16.2)."""
-    hidden = (
-        connection.body["connectionSpec"]["id"] == ZOHO_SPEC and ctx.switches.zohoSource in ZOHO_SPEC_HIDDEN
-    )
+    hidden = connection.body["connectionSpec"]["id"] == ZOHO_SPEC and ctx.switches.zohoSource in SPEC_HIDDEN
     if hidden and ctx.switches.withdrawnConnections == "refused":
         raise provider_error(ctx, "1305-400", "Not supported", "The connector type zoho is not supported")
 
@@ -94,6 +93,9 @@ def _table(ctx: Context, connection: Resource, path: str, preview: bool) -> dict
     if not path:
         raise provider_error(ctx, "1337-400", "Empty parameter", "The parameter object is missing")
     source, params, name = ctx.state.source, auth_params(connection), table_name(path)
+    if name in ctx.switches.unreadableTables:
+        detail = "Error from flow provider: Resource with given id does not exist."
+        raise errors.flow(ctx.switches.notFoundCode, "Resource not found", detail)
     try:
         columns = source.columns(params, name)
         rows = source.rows(params, name, _PREVIEW_ROWS) if preview else []
@@ -108,5 +110,5 @@ def _table(ctx: Context, connection: Resource, path: str, preview: bool) -> dict
 
 
 def passed_on(ctx: Context, error: SourceError) -> ServiceError:
-    """What the source's own refusal looks like to a client of AEP (platform.md 2.4, 1308)."""
-    return provider_error(ctx, "1308-400", "Error from the source", error.message)
+    """What the source's own refusal looks like to a client of AEP (platform.md 2.3, 2.4)."""
+    return provider_error(ctx, ctx.switches.sourceRefusalCode, "Error from the source", error.message)

@@ -22,6 +22,7 @@ from tests.emulators.aep.flowservice.shapes import FlowShape
 from tests.emulators.aep.flowservice.source_connections import inherited
 from tests.emulators.aep.gateway import Context, context
 from tests.emulators.aep.resource import Resource
+from tests.emulators.aep.seed_data import CLOUD_STORAGE_FLOW_SPEC
 from tests.emulators.core.web import answer
 
 _MEMBERS = {"sourceConnectionIds": "sourceConnections", "targetConnectionIds": "targetConnections"}
@@ -94,6 +95,8 @@ class Flows(Collection):
         """The flow takes what its connections say now; later edits don't reach it (platform.md 6.3)."""
         resource.extra["source"] = copy.deepcopy(self._first(ctx, resource, "sourceConnectionIds").body)
         resource.extra["target"] = copy.deepcopy(self._first(ctx, resource, "targetConnectionIds").body)
+        if resource.body["flowSpec"]["id"] == CLOUD_STORAGE_FLOW_SPEC:
+            ctx.sandbox.file_flows.add(resource.id)
         resource.begin("create", "enabled-finalizing", "enabled", ctx.now, ctx.switches.transitionSeconds)
 
     def shown(self, ctx: Context, resource: Resource) -> Body:
@@ -167,7 +170,7 @@ class Flows(Collection):
                     ctx.sandbox.stores[kind].delete(connection, ctx.now)
 
     async def action(self, request: web.Request) -> web.Response:
-        """Enable, disable, publish; finalising is the provider's."""
+        """Enable, disable, publish; finalizing is the provider's."""
         ctx = context(request)
         resource = self.changeable(ctx, request.match_info["id"])
         match_etag(ctx, request, resource, required=False)
@@ -177,7 +180,7 @@ class Flows(Collection):
             case "DISABLE":
                 self._switch(ctx, resource, "disable", "disabling", "disabled")
             case "PUBLISH":
-                self.publish(ctx, resource)
+                await self.publish(ctx, resource)
             case _:
                 raise errors.flow("FLOW-1402-400", "Not allowed", "This operation is not open to clients")
         return answer(reference(resource))

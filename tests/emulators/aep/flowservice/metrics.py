@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -21,6 +21,7 @@ class RunError(BaseModel):
 
     code: str = "CONNECTOR-1001-500"
     message: str = "There was an error copying data from the source."
+    recordCount: int | None = None
 
 
 class RunOutcome(BaseModel):
@@ -39,6 +40,16 @@ class RunOutcome(BaseModel):
     errors: list[RunError] = Field(default_factory=list)
 
 
+@dataclass(frozen=True)
+class FileSummary:
+    """The files that a run of files has read."""
+
+    read: int
+    failed: int
+    warnings: int
+    """Rows of which a value was dropped."""
+
+
 @dataclass
 class Measured:
     """What the source offered."""
@@ -48,7 +59,7 @@ class Measured:
     batch: str | None
     started: float
     window: tuple[float, float] | None = None
-    extensions: dict[str, Any] = field(default_factory=dict)
+    files: FileSummary | None = None
 
 
 _STATUS = {
@@ -79,13 +90,13 @@ def metrics(outcome: RunOutcome, measured: Measured, switches: AepSwitches) -> d
     over = outcome.state not in ("inProgress", "queued")
     summary: dict[str, Any] = {
         "durationSummary": {} if _is_unborn(outcome, switches) else _duration(outcome, measured, over),
-        "statusSummary": _status_summary(outcome, switches),
+        "statusSummary": _status_summary(outcome, measured, switches),
     }
     if over:
         summary |= {
             "sizeSummary": _sizes(outcome, measured),
             "recordSummary": _records(outcome, measured),
-            "fileSummary": {"inputFileCount": 0, "outputFileCount": int(measured.batch is not None)},
+            "fileSummary": _files(outcome, measured),
         }
     return summary
 
@@ -152,14 +163,45 @@ def _records(outcome: RunOutcome, measured: Measured) -> dict[str, Any]:
         "skippedRecordCount": skipped,
         "failedRecordCount": failed,
         "deletedRecordCount": 0,
-        "warningRecordCount": 0,
+        "warningRecordCount": measured.files.warnings if measured.files else 0,
     }
 
 
-def _status_summary(outcome: RunOutcome, switches: AepSwitches) -> dict[str, Any]:
+def _files(outcome: RunOutcome, measured: Measured) -> dict[str, Any]:
+    files = measured.files
+    if files is None:
+        return {"inputFileCount": 0, "outputFileCount": int(measured.batch is not None)}
+    return {
+        "inputFileCount": files.read,
+        "outputFileCount": int(outcome.state != "failed"),
+        "skippedFileCount": 0,
+        "failedFileCount": files.failed,
+        "activityRefs": ["promotionActivity"],
+        "extensions": {"manifest": {"fileInfo": _metadata(measured, "input_files")}},
+    }
+
+
+def _metadata(measured: Measured, path: str) -> str:
+    return f"https://platform.adobe.io/data/foundation/export/batches/{measured.batch}/meta?path={path}"
+
+
+def _status_summary(outcome: RunOutcome, measured: Measured, switches: AepSwitches) -> dict[str, Any]:
     errors = list(outcome.errors)
     if not errors and outcome.state == "failed":
         errors = [RunError()]
     if not errors and outcome.state == "partial":
         errors = [RunError(code="INGEST-1212-400", message="Some records could not be ingested.")]
-    return {"status": status(outcome, switches), "errors": [e.model_dump() for e in errors]}
+    summary: dict[str, Any] = {
+        "status": status(outcome, switches),
+        "errors": [e.model_dump(include={"code", "message"}) for e in errors],
+    }
+    if errors and measured.files is not None:
+        summary["extensions"] = {
+            "manifest": {
+                "failedRecords": _metadata(measured, "row_errors"),
+                "sampleErrors": _metadata(measured, "row_error_samples.json"),
+            },
+            "errors": [e.model_dump(exclude_none=True) for e in errors],
+            "type": "FlowRunError",
+        }
+    return summary

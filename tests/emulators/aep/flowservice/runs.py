@@ -21,10 +21,19 @@ from tests.emulators.aep.flowservice.collection import (
     reference,
 )
 from tests.emulators.aep.flowservice.explore import table_name
-from tests.emulators.aep.flowservice.metrics import Measured, RunOutcome, activities, metrics, status
+from tests.emulators.aep.flowservice.metrics import (
+    FileSummary,
+    Measured,
+    RunOutcome,
+    activities,
+    metrics,
+    status,
+)
 from tests.emulators.aep.flowservice.schedule import frequency, integer
 from tests.emulators.aep.gateway import Context, context
 from tests.emulators.aep.resource import Resource, milliseconds
+from tests.emulators.aep.seed_data import CLOUD_STORAGE_FLOW_SPEC
+from tests.emulators.aep.state import PendingRun
 from tests.emulators.core.source import SourceError
 from tests.emulators.core.web import answer, read_json
 
@@ -65,13 +74,24 @@ class Runs(Collection):
             del item["etag"], item["version"]
         return item
 
+    def find(self, ctx: Context, id: str) -> Resource:
+        """A run of files shows some minutes after it began (landing-zone.md E.3)."""
+        run = super().find(ctx, id)
+        if not _visible(ctx, run):
+            raise self.not_found(ctx, id)
+        return run
+
+    def _indexed(self, ctx: Context, resource: Resource) -> bool:
+        return _visible(ctx, resource) and super()._indexed(ctx, resource)
+
     async def of_flow(self, request: web.Request) -> web.Response:
         """``GET /flows/{id}/runs``."""
         ctx = context(request)
         id = request.match_info["id"]
         if ctx.sandbox.stores["flows"].get(id, ctx.now) is None:
             raise errors.flow("FLOW-1430-400", "Flow not found", f"No flow {id}", resource="flows", id=id)
-        runs = [self.item(ctx, r) for r in self.store(ctx).living(ctx.now) if r.body["flowId"] == id]
+        of_flow = (r for r in self.store(ctx).living(ctx.now) if r.body["flowId"] == id)
+        runs = [self.item(ctx, run) for run in of_flow if _visible(ctx, run)]
         return answer({"items": runs, "_links": {}})
 
     async def start(self, request: web.Request) -> web.Response:
@@ -85,7 +105,10 @@ class Runs(Collection):
         if flow.state != "enabled":
             raise provider_error(ctx, "1388-400", "Flow not enabled", f"The flow's state is {flow.state}")
         window = _window(ctx, flow, body.get("params"))
-        run = begin(ctx, flow, RunOutcome(state="queued"), window)
+        if _reads_files(flow):
+            run = _queue(ctx, flow, window, _start_time(ctx, body["params"]))
+        else:
+            run = begin(ctx, flow, RunOutcome(state="queued"), window)
         run.body["params"] = copy.deepcopy(body["params"])
         short = reference(run)
         return answer(short if ctx.switches.createRunAnswer == "flat" else {"items": [short]}, 201)
@@ -109,7 +132,10 @@ class Runs(Collection):
             raise provider_error(ctx, "1388-400", "Flow not enabled", "The flow must be enabled")
         if not _retryable(run):
             raise provider_error(ctx, "1387-400", "Invalid run state", f"The run's state is {run.state}")
-        return answer(reference(begin(ctx, flow, RunOutcome(state="queued"), run.extra.get("window"))))
+        window = run.extra.get("window")
+        if _reads_files(flow):
+            return answer(reference(_queue(ctx, flow, window, ctx.now)))
+        return answer(reference(begin(ctx, flow, RunOutcome(state="queued"), window)))
 
 
 def begin(
@@ -128,13 +154,15 @@ def begin(
     return run
 
 
-def report(ctx: Context, run: Resource, flow: Resource, outcome: RunOutcome) -> None:
-    """Write a run's metrics, and what the flow shows of it."""
+def report(
+    ctx: Context, run: Resource, flow: Resource, outcome: RunOutcome, files: FileSummary | None = None
+) -> str | None:
+    """Write a run's metrics, and what the flow shows of it; returns the batch of a run that is over."""
     over = outcome.state not in ("inProgress", "queued")
     rows, size = _offered(ctx, flow) if over else (0, 0)
     batch = _batch(ctx, flow, outcome) if over else None
     began = run.extra.setdefault("started", ctx.now - (outcome.durationSeconds if over else 0))
-    measured = Measured(rows, size, batch, began, run.extra["window"])
+    measured = Measured(rows, size, batch, began, run.extra["window"], files)
     run.state = "success" if outcome.state == "partial" else outcome.state
     run.body["metrics"] = metrics(outcome, measured, ctx.switches)
     run.body["activities"] = activities(outcome, measured, ctx.switches)
@@ -143,6 +171,45 @@ def report(ctx: Context, run: Resource, flow: Resource, outcome: RunOutcome) -> 
     if over:
         last["completedAtUTC"] = milliseconds(began + outcome.durationSeconds)
     flow.extra["lastRunDetails"] = last
+    if batch is not None:
+        _count(ctx.sandbox.batches[batch], run.body["metrics"])
+    return batch
+
+
+def _count(batch: Body, metrics: Body) -> None:
+    """What Catalog tells of the batch's content (landing-zone.md C)."""
+    records, sizes, files = (metrics[f"{name}Summary"] for name in ("record", "size", "file"))
+    batch["metrics"] = {
+        "inputByteSize": sizes["inputBytes"],
+        "inputFileCount": files["inputFileCount"],
+        "inputRecordCount": records["inputRecordCount"],
+        "outputRecordCount": records["outputRecordCount"],
+        "failedRecordCount": records["failedRecordCount"],
+    }
+    if errors := metrics["statusSummary"]["errors"]:
+        batch["errors"] = [{"code": e["code"], "description": e["message"]} for e in errors]
+
+
+def _queue(ctx: Context, flow: Resource, window: tuple[float, float] | None, at: float) -> Resource:
+    """A run of files on demand, or a retry: it takes what is in its window when it begins."""
+    run = begin(ctx, flow, RunOutcome(state="queued"), window)
+    run.extra["visibleAt"] = at + ctx.switches.runVisibleSeconds
+    ctx.sandbox.pending.append(PendingRun(at, run.id))
+    return run
+
+
+def _start_time(ctx: Context, params: Body) -> float:
+    """When an on-demand run begins."""
+    scale = 1000 if ctx.switches.runTimes == "milliseconds" else 1
+    return max(ctx.now, (integer(params.get("startTime")) or 0) / scale)
+
+
+def _reads_files(flow: Resource) -> bool:
+    return bool(flow.body["flowSpec"]["id"] == CLOUD_STORAGE_FLOW_SPEC)
+
+
+def _visible(ctx: Context, run: Resource) -> bool:
+    return bool(run.extra.get("visibleAt", 0) <= ctx.now)
 
 
 def _offered(ctx: Context, flow: Resource) -> tuple[int, int]:
@@ -200,7 +267,11 @@ def _window(ctx: Context, flow: Resource, params: Any) -> tuple[float, float]:
     start, end = (int(t) for t in times[1:] if t is not None)
     if end < start:
         raise provider_error(ctx, "1381-400", "Invalid window", "windowEndTime is before windowStartTime")
-    _check_delta_column(ctx, flow, params.get("deltaColumn"))
+    if _reads_files(flow):
+        if "deltaColumn" in params and ctx.switches.fileRunDeltaColumn == "refused":
+            raise provider_error(ctx, "1384-400", "Invalid params", "Files have no deltaColumn")
+    else:
+        _check_delta_column(ctx, flow, params.get("deltaColumn"))
     scale = 1000 if ctx.switches.runTimes == "milliseconds" else 1
     return start / scale, end / scale
 

@@ -54,12 +54,16 @@ class SourceParams(_Shape):
 
     tableName: str | None = None
     columns: list[Column] | None = None
+    path: str | None = None
+    type: str | None = None
+    recursive: bool | None = None
 
 
 class SourceData(_Shape):
     """``data`` of a source connection."""
 
     format: str | None = None
+    properties: dict[str, Any] | None = None
 
 
 class SourceConnectionShape(Named):

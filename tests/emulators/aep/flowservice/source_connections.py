@@ -10,10 +10,12 @@ from aiohttp import web
 from tests.emulators.aep import errors
 from tests.emulators.aep.flowservice.collection import Body, Collection, provider_error, reference
 from tests.emulators.aep.flowservice.connections import checked_spec, require_name
+from tests.emulators.aep.flowservice.explore_files import require_folder
 from tests.emulators.aep.flowservice.shapes import SourceConnectionShape
 from tests.emulators.aep.gateway import Context
+from tests.emulators.aep.ingestion.files import COMPRESSIONS, ENCODINGS, FORMATS, in_container
 from tests.emulators.aep.resource import Resource
-from tests.emulators.aep.seed_data import DYNAMICS_SPEC, ZOHO_SPEC
+from tests.emulators.aep.seed_data import DYNAMICS_SPEC, LANDING_ZONE_SPEC, ZOHO_SPEC
 
 _TABLE_SPECS = (ZOHO_SPEC, DYNAMICS_SPEC)
 
@@ -36,6 +38,8 @@ class SourceConnections(Collection):
         require_name(ctx, body)
         if spec["id"] in _TABLE_SPECS:
             _check_table(ctx, body)
+        if spec["id"] == LANDING_ZONE_SPEC:
+            _check_files(ctx, body)
         if base := body.get("baseConnectionId"):
             found = ctx.sandbox.stores["connections"].get(str(base), ctx.now)
             if found is None:
@@ -46,11 +50,16 @@ class SourceConnections(Collection):
                 raise errors.flow("FLOW-1413-400", "Invalid spec", detail)
         return body
 
+    async def check_source(self, ctx: Context, body: Body) -> None:
+        """Whether there must be files already (landing-zone.md K.3)."""
+        if body["connectionSpec"]["id"] == LANDING_ZONE_SPEC:
+            await require_folder(ctx, body["params"]["path"])
+
     def shown(self, ctx: Context, resource: Resource) -> Body:
         """The body as read: data completed, the base connection inherited."""
         body = copy.deepcopy(resource.body)
         if isinstance(body.get("data"), dict):
-            body["data"] = {**body["data"], "schema": None, "properties": None}
+            body["data"] = {"schema": None, "properties": None, **body["data"]}
         if ctx.switches.columnTypeCase == "title":
             for column in body.get("params", {}).get("columns", []):
                 if isinstance(column.get("xdm"), dict):
@@ -114,3 +123,33 @@ def _check_table(ctx: Context, body: Body) -> None:
         raise provider_error(ctx, "1304-400", "Mandatory field missing", "params.columns is missing")
     if not all(isinstance(c, dict) and c.get("name") and c.get("type") for c in columns):
         raise provider_error(ctx, "1304-400", "Mandatory field missing", "a column needs name and type")
+
+
+def _check_files(ctx: Context, body: Body) -> None:
+    """A folder or file of the landing zone (landing-zone.md E.2, K.3)."""
+    data, params = body.get("data"), body.get("params")
+    if not isinstance(data, dict):
+        raise provider_error(ctx, "1304-400", "Mandatory field missing", "data is missing")
+    if data.get("format") not in FORMATS:
+        detail = f"data.format {data.get('format')!r} is not one of {', '.join(FORMATS)}"
+        raise provider_error(ctx, "1327-400", "Unsupported format", detail)
+    _check_properties(ctx, data.get("properties") or {})
+    if not isinstance(params, dict) or not params.get("path"):
+        raise provider_error(ctx, "1304-400", "Mandatory field missing", "params.path is missing")
+    if in_container(params["path"]) is None:
+        raise provider_error(ctx, "1308-400", "Error from the source", "The container does not exist")
+    if params.get("type", "folder") not in ("folder", "file"):
+        raise provider_error(ctx, "1304-400", "Invalid params", "params.type: folder or file is expected")
+
+
+def _check_properties(ctx: Context, properties: Body) -> None:
+    delimiter = properties.get("columnDelimiter", ",")
+    known = (
+        isinstance(delimiter, str)
+        and len(delimiter) == 1
+        and properties.get("encoding", "UTF-8") in ENCODINGS
+        and properties.get("compressionType") in (None, *COMPRESSIONS)
+    )
+    if not known:
+        detail = f"data.properties {properties} are not supported"
+        raise provider_error(ctx, "1327-400", "Unsupported format", detail)

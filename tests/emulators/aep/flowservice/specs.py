@@ -8,6 +8,7 @@ from typing import Any
 from aiohttp import web
 
 from tests.emulators.aep import errors, query, specs
+from tests.emulators.aep.flowservice import explore_files
 from tests.emulators.aep.gateway import context
 from tests.emulators.aep.switches import AepSwitches
 from tests.emulators.core.web import answer, read_json
@@ -68,6 +69,7 @@ def _routes(kind: str, listing: Listing) -> list[web.RouteDef]:
     ]
     if kind == "connectionSpecs":
         found.append(web.get(f"/{kind}/{{id}}/configs", get_configs))
+        found.append(web.get(f"/{kind}/{{id}}/explore", explore_files.explore))
     return found
 
 

@@ -11,6 +11,7 @@ from tests.emulators.aep.flowservice.collection import Body, provider_error
 from tests.emulators.aep.flowservice.schedule import frequency, integer
 from tests.emulators.aep.gateway import Context
 from tests.emulators.aep.media import major_version
+from tests.emulators.aep.seed_data import CLOUD_STORAGE_FLOW_SPEC
 
 
 def named(transformations: Any, name: str) -> Body | None:
@@ -30,7 +31,10 @@ def delta_column(transformations: Any) -> Body | None:
 
 def check(ctx: Context, body: Body, source: Body, target: Body) -> None:
     """All rules; raises the refusal."""
-    _check_copy(ctx, body)
+    if body["flowSpec"]["id"] == CLOUD_STORAGE_FLOW_SPEC:
+        _refuse_copy(ctx, body)
+    else:
+        _check_copy(ctx, body)
     mapping_set = _check_mapping(ctx, body.get("transformations"))
     _check_schemas(ctx, mapping_set, target)
     columns = {str(c["name"]) for c in source["params"]["columns"]} if _tabular(source) else None
@@ -58,13 +62,20 @@ def _check_copy(ctx: Context, body: Body) -> None:
         raise provider_error(ctx, "1367-400", "Delta column required", "A delta column is required")
 
 
+def _refuse_copy(ctx: Context, body: Body) -> None:
+    """Files have no delta column (landing-zone.md E.2)."""
+    if named(body.get("transformations"), "Copy") is not None:
+        detail = "A flow of files takes no Copy transformation"
+        raise provider_error(ctx, ctx.switches.copyRefusalCode, "Copy not allowed", detail)
+
+
 def _check_mapping(ctx: Context, transformations: Any) -> Body:
     mapping = named(transformations, "Mapping")
     params = mapping.get("params") if mapping else None
     id = params.get("mappingId") if isinstance(params, dict) else None
     if not isinstance(params, dict) or not id:
         detail = "The Mapping transformation is missing"
-        raise provider_error(ctx, "1328-400", "Mapping transformation missing", detail)
+        raise provider_error(ctx, ctx.switches.mappingMissingCode, "Mapping transformation missing", detail)
     version = integer(params.get("mappingVersion", 0))
     found = None if version is None else mapping_sets.find(ctx.sandbox, str(id), version)
     if found is None:

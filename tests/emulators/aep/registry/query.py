@@ -58,7 +58,7 @@ def matching(request: web.Request, documents: list[Document]) -> list[Document]:
 
 
 def _accepts(document: Document, text: str) -> bool:
-    """Of a list, any member may fulfil a filter; none may have a value that is excluded."""
+    """Of a list, any member may fulfill a filter; none may have a value that is excluded."""
     match = _PROPERTY.match(text)
     if match is None:
         raise errors.xdm("XDM-1014-400", "Invalid filter", f"The filter {text!r} cannot be read")

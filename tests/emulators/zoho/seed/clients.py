@@ -23,7 +23,7 @@ SEEDED_CODE_TTL = 600
 
 
 def clients() -> dict[str, Client]:
-    """Self clients at home and in the US; server-based ones with a secret per data centre and one for all."""
+    """Self clients at home and in the US; server-based ones with a secret per data center and one for all."""
     everywhere = list(DATA_CENTERS)
     server_redirects = (REDIRECT_URI, LOOPBACK_URI, "https://crm-sync.example.com/callback")
     seeds = [
@@ -72,7 +72,7 @@ def grant_token(client: str, dc: str, environment: Environment) -> str:
 
 
 def seed_grants(tokens: TokenStore, organizations: dict[str, Organization]) -> None:
-    """One refresh token and one grant token for the self client of each seeded organisation."""
+    """One refresh token and one grant token for the self client of each seeded organization."""
     for organization in organizations.values():
         dc, environment = organization.data_center, organization.environment
         client = "self" if dc == HOME else f"self-{dc}"

@@ -1,4 +1,4 @@
-"""The modules of a seeded organisation and their fields, named as Zoho CRM names them (zoho.md 3.4, 3.5)."""
+"""The modules of a seeded organization and their fields, named as Zoho CRM names them (zoho.md 3.4, 3.5)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SALUTATIONS = ("Mr.", "Mrs.", "Ms.", "Dr.", "Prof.")
 
 @dataclass(frozen=True)
 class ModuleSeed:
-    """A module before an organisation gives it an id; ``records`` is how many it starts with."""
+    """A module before an organization gives it an id; ``records`` is how many it starts with."""
 
     api_name: str
     singular: str

@@ -1,4 +1,4 @@
-"""The organisations that exist from the start: one per environment in the home data centre, one in the US."""
+"""The organizations that exist from the start: one per environment in the home data center, one in the US."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _DOLLAR = ("US Dollar - USD", "USD", "$")
 
 
 def organizations() -> dict[str, Organization]:
-    """All seeded organisations by zgid, each time new ones."""
+    """All seeded organizations by zgid, each time new ones."""
     seeded: dict[str, Organization] = pickle.loads(_pickled())
     return seeded
 
@@ -38,7 +38,7 @@ def _pickled() -> bytes:
 
 
 def build_module(number: int, index: int, seed: ModuleSeed) -> Module:
-    """A module of organisation ``number`` without records."""
+    """A module of organization ``number`` without records."""
     return Module(
         id=str(_id_base(number) + index * 1_000_000),
         api_name=seed.api_name,

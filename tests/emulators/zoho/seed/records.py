@@ -20,7 +20,7 @@ _LAST_NAMES = (
     "Xanten", "Ypsilanter", "Zwingli",
 )  # fmt: skip
 _COMPANY_WORDS = (
-    "Alpine", "Baltic", "Cedar", "Delta", "Ember", "Falcon", "Granite", "Harbour", "Indigo", "Juniper",
+    "Alpine", "Baltic", "Cedar", "Delta", "Ember", "Falcon", "Granite", "Harbor", "Indigo", "Juniper",
     "Krypton", "Lumen", "Meridian", "Nordic", "Orchard", "Pioneer", "Quartz", "Riverside", "Summit",
     "Tidal",
 )  # fmt: skip

@@ -1,0 +1,1 @@
+"""Azure Blob Storage: Azurite behind a proxy that keeps the emulators' time."""
