@@ -9,7 +9,7 @@ from pathlib import Path
 
 from hack.console import ToolError, say
 from hack.install import ROOT
-from tests.faults.bench import running_site
+from tests.faults.bench import running_controlplane
 from tests.faults.campaign import run_campaign
 from tests.faults.cost.measure import measure
 from tests.faults.cost.table import last_line, tables
@@ -36,9 +36,14 @@ def main() -> int:
 
 def _crash(options: argparse.Namespace, directory: Path) -> int:
     scenarios = [scenario_named(name) for name in options.scenario] or list(SCENARIOS)
-    with running_site(directory / "controlplane") as site:
+    with running_controlplane(directory / "controlplane") as kubeconfigs:
         tally = run_campaign(
-            site, directory, scenarios, every=options.every, point=options.point, benches=options.benches
+            kubeconfigs,
+            directory,
+            scenarios,
+            every=options.every,
+            point=options.point,
+            benches=options.benches,
         )
     if options.report:
         write_report(options.report, tally)
@@ -47,8 +52,8 @@ def _crash(options: argparse.Namespace, directory: Path) -> int:
 
 
 def _cost(options: argparse.Namespace, directory: Path) -> int:
-    with running_site(directory / "controlplane") as site:
-        bills = measure(site, directory / "bench", options.connections, options.dataflows)
+    with running_controlplane(directory / "controlplane") as kubeconfigs:
+        bills = measure(kubeconfigs, directory / "bench", options.connections, options.dataflows)
     text = tables(bills)
     if options.report:
         options.report.parent.mkdir(parents=True, exist_ok=True)
@@ -59,8 +64,8 @@ def _cost(options: argparse.Namespace, directory: Path) -> int:
 
 
 def _day(options: argparse.Namespace, directory: Path) -> int:
-    with running_site(directory / "controlplane") as site:
-        day = live_a_day(site, directory / "bench", options.connections, options.restarts)
+    with running_controlplane(directory / "controlplane") as kubeconfigs:
+        day = live_a_day(kubeconfigs, directory / "bench", options.connections, options.restarts)
     if options.report:
         options.report.parent.mkdir(parents=True, exist_ok=True)
         options.report.write_text(
@@ -73,8 +78,8 @@ def _day(options: argparse.Namespace, directory: Path) -> int:
 
 
 def _memory(options: argparse.Namespace, directory: Path) -> int:
-    with running_site(directory / "controlplane") as site:
-        memory = measure_memory(site, directory / "bench", options.secrets, options.kilobytes)
+    with running_controlplane(directory / "controlplane") as kubeconfigs:
+        memory = measure_memory(kubeconfigs, directory / "bench", options.secrets, options.kilobytes)
     if options.report:
         options.report.parent.mkdir(parents=True, exist_ok=True)
         options.report.write_text(
@@ -96,8 +101,8 @@ def _parser() -> argparse.ArgumentParser:
     crash.add_argument("--point", default="", metavar="TEXT", help="only crash points whose line has TEXT")
     crash.add_argument("--benches", type=int, default=2, metavar="N", help="how many runs side by side")
     cost = commands.add_parser("cost", help="count what the operator asks of others")
-    cost.add_argument("--connections", type=int, default=100, help="of the large world")
-    cost.add_argument("--dataflows", type=int, default=1000, help="of the large world")
+    cost.add_argument("--connections", type=int, default=100, help="of the large tenant")
+    cost.add_argument("--dataflows", type=int, default=1000, help="of the large tenant")
     day = commands.add_parser("day", help="let a credential live for a day, and count its tokens")
     day.add_argument("--connections", type=int, default=200, help="that share the credential")
     day.add_argument("--restarts", type=int, default=50, help="of the operator in that day")

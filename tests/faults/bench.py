@@ -17,13 +17,13 @@ from hack.emulators import Emulators
 from hack.install import install, operator_kubeconfig
 from hack.kubeconfig import kubeconfig, write_private
 from hack.kubectl import Kubectl
-from tests.cluster.support.cluster import Cluster
-from tests.cluster.support.home import make_home
-from tests.cluster.support.world import World
 from tests.faults.calls import KUBERNETES
 from tests.faults.gate import Gate
 from tests.faults.proxy import Proxies, Upstream
 from tests.faults.supervised import SupervisedOperator
+from tests.kit.cluster import Cluster
+from tests.kit.home import make_home
+from tests.kit.tenant import Tenant
 
 INSTANCE = "faults"
 POLL_SECONDS = 300.0
@@ -43,8 +43,8 @@ _URLS = {
 
 
 @dataclass(frozen=True)
-class Site:
-    """A control plane that has the kinds and the operator's rights, for any number of benches."""
+class Kubeconfigs:
+    """The two ways into a control plane that has the kinds and the operator's rights."""
 
     admin: Path
     """The kubeconfig of cluster-admin."""
@@ -53,12 +53,12 @@ class Site:
 
 
 @contextmanager
-def running_site(directory: Path) -> Iterator[Site]:
+def running_controlplane(directory: Path) -> Iterator[Kubeconfigs]:
     """A control plane for the block; it dies with this process."""
     with ControlPlane(directory) as plane:
         kubectl = Kubectl(find_assets().binary("kubectl"), plane.kubeconfig)
         install(kubectl)
-        yield Site(plane.kubeconfig, operator_kubeconfig(kubectl, directory / "operator.kubeconfig"))
+        yield Kubeconfigs(plane.kubeconfig, operator_kubeconfig(kubectl, directory / "operator.kubeconfig"))
 
 
 class Bench:
@@ -76,17 +76,17 @@ class Bench:
 
     @property
     def operator(self) -> SupervisedOperator:
-        """The operator of the present world."""
-        assert self._operator, "there is no world"
+        """The operator that serves the present tenant."""
+        assert self._operator, "there is no tenant"
         return self._operator
 
     @property
     def log_file(self) -> Path:
-        """What the operators of the last world have logged."""
+        """What the operators that served the last tenant have logged."""
         return self.directory / "operator.log"
 
     @contextmanager
-    def world(self, **settings: str) -> Iterator[World]:
+    def tenant(self, **settings: str) -> Iterator[Tenant]:
         """A fresh namespace, fresh remote sides, and a fresh operator that is ready and has nothing to do."""
         self.control.reset()
         namespace = f"faults-{uuid.uuid4().hex[:8]}"
@@ -104,7 +104,7 @@ class Bench:
         self.log_file.unlink(missing_ok=True)
         try:
             operator.start()
-            yield World(self.cluster, self.emulators, operator, namespace, check=lambda: None)
+            yield Tenant(self.cluster, self.emulators, operator, namespace, check=lambda: None)
         finally:
             operator.strike()
             operator.close()
@@ -112,12 +112,12 @@ class Bench:
             self.cluster.abandon_namespace(namespace)
             self.cluster.abandon_namespace(home)
 
-    def connect(self, site: Site, proxies: Proxies) -> None:
+    def connect(self, kubeconfigs: Kubeconfigs, proxies: Proxies) -> None:
         """Lead the operators to come through ``proxies``."""
-        user = json.loads(site.operator.read_text())["users"][0]
+        user = json.loads(kubeconfigs.operator.read_text())["users"][0]
         write_private(
             self._kubeconfig,
-            kubeconfig({"server": proxies.urls[KUBERNETES]}, user["name"], user["user"]["token"]),
+            kubeconfig(proxies.cluster(KUBERNETES), user["name"], user["user"]["token"]),
         )
         info = self.emulators.info
         for name, value in self.emulators.operator_settings().items():
@@ -131,17 +131,17 @@ class Bench:
 
 
 @contextmanager
-def running_bench(site: Site, directory: Path) -> Iterator[Bench]:
+def running_bench(kubeconfigs: Kubeconfigs, directory: Path) -> Iterator[Bench]:
     """A bench for the block."""
     directory.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
-        cluster = Cluster(site.admin)
+        cluster = Cluster(kubeconfigs.admin)
         stack.callback(cluster.close)
         emulators = stack.enter_context(Emulators(directory).running())
         bench = Bench(directory, cluster, emulators)
         upstreams = {service: Upstream(emulators.info[url]) for service, url in _URLS.items()}
-        upstreams[KUBERNETES] = _api_server(json.loads(site.admin.read_text()))
-        bench.connect(site, stack.enter_context(Proxies(upstreams, bench.gate)))
+        upstreams[KUBERNETES] = _api_server(json.loads(kubeconfigs.admin.read_text()))
+        bench.connect(kubeconfigs, stack.enter_context(Proxies(upstreams, bench.gate)))
         yield bench
 
 

@@ -13,7 +13,7 @@ from queue import SimpleQueue
 from typing import TypeVar
 
 from hack.console import say
-from tests.faults.bench import Bench, Site, running_bench
+from tests.faults.bench import Bench, Kubeconfigs, running_bench
 from tests.faults.outcome import Verdict
 from tests.faults.points import CrashPoint
 from tests.faults.replay import Recording, record, replay
@@ -66,7 +66,7 @@ class Tally:
 
 
 def run_campaign(
-    site: Site,
+    kubeconfigs: Kubeconfigs,
     directory: Path,
     scenarios: Sequence[Scenario],
     *,
@@ -95,7 +95,7 @@ def run_campaign(
             say(f"          the operator's log: {kept}")
         return result
 
-    with _crew(site, directory, benches) as crew:
+    with _crew(kubeconfigs, directory, benches) as crew:
         recordings = crew.map(recorded, scenarios)
         pairs = [(recording, point) for recording in recordings for point in recording.points]
         chosen = [pair for pair in pairs if point in str(pair[1])][::every]
@@ -120,7 +120,7 @@ class _Crew:
             self._idle.put(bench)
 
     def map(self, work: Callable[[Bench, T], R], items: Sequence[T]) -> list[R]:
-        """``work`` of each item on some bench, in the items' order. Raises what the first failure raised."""
+        """``work`` of each item on a bench, in the items' order. Raises what the first failure raised."""
 
         def on_a_bench(item: T) -> R:
             bench = self._idle.get()
@@ -133,8 +133,8 @@ class _Crew:
 
 
 @contextmanager
-def _crew(site: Site, directory: Path, size: int) -> Iterator[_Crew]:
+def _crew(kubeconfigs: Kubeconfigs, directory: Path, size: int) -> Iterator[_Crew]:
     with ExitStack() as stack:
         directories = [directory / f"bench-{number}" for number in range(1, size + 1)]
-        benches = [stack.enter_context(running_bench(site, each)) for each in directories]
+        benches = [stack.enter_context(running_bench(kubeconfigs, each)) for each in directories]
         yield _Crew(benches, stack.enter_context(ThreadPoolExecutor(size)))

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from hack.console import Step, ToolError
-from tests.cluster.support import manifests
-from tests.cluster.support.world import CONNECTION, World
-from tests.faults.bench import Site, running_bench
+from tests.faults.bench import Kubeconfigs, running_bench
+from tests.kit import manifests
+from tests.kit.tenant import CONNECTION, Tenant
 
 DAY_SECONDS = 86_400.0
 STEP_SECONDS = 300.0
@@ -59,45 +59,48 @@ class Day:
         )
 
 
-def live_a_day(site: Site, directory: Path, connections: int, restarts: int) -> Day:
+def live_a_day(kubeconfigs: Kubeconfigs, directory: Path, connections: int, restarts: int) -> Day:
     """Live it. Raises ToolError if something does not settle, or a base connection has an old token."""
-    with running_bench(site, directory) as bench, bench.world(CRMFLOW_RESYNC_INTERVAL="6h") as world:
+    with (
+        running_bench(kubeconfigs, directory) as bench,
+        bench.tenant(CRMFLOW_RESYNC_INTERVAL="6h") as tenant,
+    ):
         names = [f"{manifests.CONNECTION}-{number}" for number in range(connections)]
-        world.apply_secrets()
+        tenant.apply_secrets()
         for name in names:
-            world.cluster.apply(manifests.connection(world.namespace, name))
+            tenant.cluster.apply(manifests.connection(tenant.namespace, name))
         for name in names:
-            world.cluster.wait_ready(CONNECTION, name, world.namespace, seconds=_SETTLE_SECONDS)
+            tenant.cluster.wait_ready(CONNECTION, name, tenant.namespace, seconds=_SETTLE_SECONDS)
         steps = int(DAY_SECONDS / STEP_SECONDS)
         restarted_at = set(random.Random(1).sample(range(steps), restarts))
         with Step("Living a day") as progress:
             for step in range(steps):
                 progress.update(f"{step * STEP_SECONDS / 3600:.1f} h")
-                world.control.advance(STEP_SECONDS)
+                tenant.control.advance(STEP_SECONDS)
                 if step in restarted_at:
-                    world.operator.restart()
-                _settle(world)
+                    tenant.operator.restart()
+                _settle(tenant)
         day = Day()
         for line in bench.emulators.exchanges.read_text().splitlines():
             day.count(json.loads(line))
-        _check_held(world, connections)
+        _check_held(tenant, connections)
         return day
 
 
-def _settle(world: World) -> None:
+def _settle(tenant: Tenant) -> None:
     """Wait until nobody is asked for anything any more."""
     deadline = time.monotonic() + _SETTLE_SECONDS
     asked = -1
-    while (now := world.mark()) != asked:
+    while (now := tenant.mark()) != asked:
         if time.monotonic() > deadline:
             raise ToolError("the operator does not come to rest")
         asked = now
         time.sleep(_QUIET_SECONDS)
 
 
-def _check_held(world: World, connections: int) -> None:
-    held = {str(connection["auth"]["params"]["accessToken"]) for connection in world.held("connections")}
-    ready = [obj for obj in world.cluster.list(CONNECTION, world.namespace) if _is_ready(obj)]
+def _check_held(tenant: Tenant, connections: int) -> None:
+    held = {str(connection["auth"]["params"]["accessToken"]) for connection in tenant.held("connections")}
+    ready = [obj for obj in tenant.cluster.list(CONNECTION, tenant.namespace) if _is_ready(obj)]
     # Two, while the newest is on its way to those who share it.
     if len(held) > 2 or len(ready) != connections:
         raise ToolError(f"{len(held)} tokens are held, {len(ready)} connections are Ready")

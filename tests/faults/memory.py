@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hack.console import Step
-from tests.cluster.support import manifests
-from tests.cluster.support.world import CONNECTION, World
-from tests.faults.bench import Site, running_bench
+from tests.faults.bench import Kubeconfigs, running_bench
+from tests.kit import manifests
+from tests.kit.tenant import CONNECTION, Tenant
 
 _SETTLE_SECONDS = 5.0
 _MEBIBYTE = 2**20
@@ -34,24 +34,24 @@ class Memory:
         return f"{before} alone, {watched} after {stored} of Secrets came, {listed} started among them"
 
 
-def measure_memory(site: Site, directory: Path, secrets: int, kilobytes: int) -> Memory:
+def measure_memory(kubeconfigs: Kubeconfigs, directory: Path, secrets: int, kilobytes: int) -> Memory:
     """Keep ``secrets`` Secrets beside one connection that is Ready."""
     body = base64.b64encode(os.urandom(kilobytes * 1024 * 3 // 4)).decode()
-    with running_bench(site, directory) as bench, bench.world() as world:
-        world.apply_secrets()
-        world.apply_connection()
-        world.wait_ready(CONNECTION)
-        before = _resident(world)
+    with running_bench(kubeconfigs, directory) as bench, bench.tenant() as tenant:
+        tenant.apply_secrets()
+        tenant.apply_connection()
+        tenant.wait_ready(CONNECTION)
+        before = _resident(tenant)
         with Step("Creating Secrets") as progress:
             for number in range(secrets):
-                world.cluster.create(manifests.secret(world.namespace, f"other-{number}", {"data": body}))
+                tenant.cluster.create(manifests.secret(tenant.namespace, f"other-{number}", {"data": body}))
                 progress.update(f"{number} of {secrets}")
-        watched = _resident(world)
-        world.operator.restart()
-        world.wait_polls(0)
-        return Memory(before, watched, _resident(world), secrets * kilobytes * 1024)
+        watched = _resident(tenant)
+        tenant.operator.restart()
+        tenant.wait_polls(0)
+        return Memory(before, watched, _resident(tenant), secrets * kilobytes * 1024)
 
 
-def _resident(world: World) -> float:
+def _resident(tenant: Tenant) -> float:
     time.sleep(_SETTLE_SECONDS)
-    return world.metric("process_resident_memory_bytes")
+    return tenant.metric("process_resident_memory_bytes")

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from tests.cluster.support.cluster import OUR_KINDS, Object
-from tests.cluster.support.world import COLLECTIONS, World
 from tests.faults.bench import INSTANCE
+from tests.kit.cluster import OUR_KINDS, Object
+from tests.kit.tenant import COLLECTIONS, Tenant
 
 MAPPING_SETS = "mappingSets"
 TARGETS = {"schemas": "$id", "dataSets": "id", "descriptors": "@id"}
@@ -64,7 +64,7 @@ class Difference(StrEnum):
 
 @dataclass(frozen=True)
 class Outcome:
-    """What Platform holds for a world, and what its resources say, without what always differs."""
+    """What Platform holds for a tenant, and what its resources say, without what always differs."""
 
     remote: Mapping[str, tuple[str, ...]]
     """By collection, each object as JSON."""
@@ -92,11 +92,13 @@ class Verdict:
         return not (self.differences or self.doubled or self.orphaned)
 
 
-def outcome_of(world: World) -> Outcome:
-    """What ``world`` is like now."""
-    sandbox = world.control.get("/aep")["sandboxes"]["prod"]
-    resources = {kind: world.cluster.find(kind, world.name_of(kind), world.namespace) for kind in OUR_KINDS}
-    return build(sandbox, resources, world.namespace)
+def outcome_of(tenant: Tenant) -> Outcome:
+    """What ``tenant`` is like now."""
+    sandbox = tenant.control.get("/aep")["sandboxes"]["prod"]
+    resources = {
+        kind: tenant.cluster.find(kind, tenant.name_of(kind), tenant.namespace) for kind in OUR_KINDS
+    }
+    return build(sandbox, resources, tenant.namespace)
 
 
 def build(sandbox: Mapping[str, Any], resources: Mapping[str, Object | None], namespace: str) -> Outcome:

@@ -1,21 +1,19 @@
 """Reverse proxies between the operator and everybody it talks to.
 
-Towards the operator they speak plain HTTP on loopback, towards the API server TLS; credentials are passed on
-as they come.
+Toward the operator they speak plain HTTP on loopback, and TLS where they do so toward the API server, whose
+clients send credentials over nothing else. Credentials are passed on as they come.
 """
 
 from __future__ import annotations
 
 import asyncio
+import base64
 import socket
 import ssl
 import struct
-import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Self
 
 import aiohttp
 from aiohttp import web
@@ -23,6 +21,8 @@ from yarl import URL
 
 from tests.faults.calls import Call
 from tests.faults.gate import Gate, OperatorKilledError
+from tests.kit.loop_thread import LoopThread
+from tests.kit.servers import CERTIFICATE, server_context
 
 _HOP_BY_HOP = frozenset(
     {"connection", "content-length", "host", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade"}
@@ -39,34 +39,27 @@ class Upstream:
     trust: ssl.SSLContext | None = None
 
 
-class Proxies:
+class Proxies(LoopThread):
     """One proxy per upstream, in a thread of their own for the block; ``urls`` says where they are."""
 
     def __init__(self, upstreams: Mapping[str, Upstream], gate: Gate) -> None:
+        super().__init__("proxies")
+        self.delay = 0.0
+        """Seconds that every request is held up for on its way."""
         self._upstreams = upstreams
         self._gate = gate
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="proxies", daemon=True)
         self._runners: list[web.AppRunner] = []
         self.urls: dict[str, str] = {}
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        asyncio.run_coroutine_threadsafe(self._start(), self._loop).result()
-        return self
+    def cluster(self, service: str) -> dict[str, str]:
+        """The cluster of a kubeconfig that leads through the proxy to the API server ``service``."""
+        authority = base64.b64encode(CERTIFICATE.read_bytes()).decode()
+        return {"server": self.urls[service], "certificate-authority-data": authority}
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        asyncio.run_coroutine_threadsafe(self._stop(), self._loop).result()
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
-
-    async def _start(self) -> None:
+    async def start(self) -> None:
         for service, upstream in self._upstreams.items():
             application = web.Application(client_max_size=_LARGEST_BODY)
-            forwarder = _Forwarder(service, upstream, self._gate)
+            forwarder = _Forwarder(service, upstream, self._gate, lambda: self.delay)
             application.cleanup_ctx.append(forwarder.session)
             application.router.add_route("*", "/{path:.*}", forwarder.handle)
             # Without cancellation an idle watch would stay open after the operator's death.
@@ -76,10 +69,12 @@ class Proxies:
             await runner.setup()
             self._runners.append(runner)
             listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
-            await web.SockSite(runner, listener).start()
-            self.urls[service] = f"http://127.0.0.1:{listener.getsockname()[1]}"
+            tls = server_context() if upstream.trust else None
+            await web.SockSite(runner, listener, ssl_context=tls).start()
+            scheme = "https" if tls else "http"
+            self.urls[service] = f"{scheme}://127.0.0.1:{listener.getsockname()[1]}"
 
-    async def _stop(self) -> None:
+    async def stop(self) -> None:
         for runner in self._runners:
             await runner.cleanup()
 
@@ -87,7 +82,10 @@ class Proxies:
 class _Forwarder:
     """Passes the requests of one listener on, through the gate."""
 
-    def __init__(self, service: str, upstream: Upstream, gate: Gate) -> None:
+    def __init__(
+        self, service: str, upstream: Upstream, gate: Gate, delay: Callable[[], float] = lambda: 0.0
+    ) -> None:
+        self._delay = delay
         self._service = service
         self._upstream = upstream
         self._gate = gate
@@ -103,6 +101,7 @@ class _Forwarder:
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """One request of the operator."""
+        await asyncio.sleep(self._delay())
         if request.query.get("watch", "false").lower() in ("true", "1"):
             return await self._stream(request)
         # A request that has left the operator goes its way, also when its sender dies at another one.

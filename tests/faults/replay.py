@@ -6,11 +6,11 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tests.cluster.support.world import World
 from tests.faults.bench import POLL_SECONDS, Bench
 from tests.faults.outcome import Outcome, Verdict, compare, outcome_of
 from tests.faults.points import CrashPoint, points_of
 from tests.faults.scenarios import Scenario
+from tests.kit.tenant import Tenant
 
 QUIET_SECONDS = 0.6
 """An operator that asks nobody anything for so long waits for time to pass."""
@@ -40,19 +40,19 @@ class Recording:
 
 def record(bench: Bench, scenario: Scenario) -> Recording:
     """Watch ``scenario`` without disturbing it. Raises DidNotFinishError."""
-    with bench.world() as world:
-        scenario.prepare(world)
+    with bench.tenant() as tenant:
+        scenario.prepare(tenant)
         _until_quiet(bench)
         bench.gate.begin()
-        scenario.act(world)
-        if not _wait(bench, lambda: scenario.finished(world)):
+        scenario.act(tenant)
+        if not _wait(bench, lambda: scenario.finished(tenant)):
             raise DidNotFinishError(
                 f"{scenario.name} leads nowhere even without a crash: see {bench.log_file}"
             )
         _until_quiet(bench)
         calls = bench.gate.calls
         _let_a_poll_pass(bench)
-        return Recording(scenario, outcome_of(world), tuple(points_of(calls)))
+        return Recording(scenario, outcome_of(tenant), tuple(points_of(calls)))
 
 
 def replay(bench: Bench, recording: Recording, point: CrashPoint) -> Verdict:
@@ -67,29 +67,29 @@ def replay(bench: Bench, recording: Recording, point: CrashPoint) -> Verdict:
 def _attempt(bench: Bench, recording: Recording, point: CrashPoint) -> Verdict | None:
     """None if the point did not occur."""
     scenario = recording.scenario
-    with bench.world() as world:
-        scenario.prepare(world)
+    with bench.tenant() as tenant:
+        scenario.prepare(tenant)
         _until_quiet(bench)
         bench.gate.begin(point)
-        scenario.act(world)
-        if not _wait(bench, lambda: bench.gate.struck or _is_over(bench, scenario, world)):
-            return _verdict(recording, world)
+        scenario.act(tenant)
+        if not _wait(bench, lambda: bench.gate.struck or _is_over(bench, scenario, tenant)):
+            return _verdict(recording, tenant)
         if not bench.gate.struck:
             _let_a_poll_pass(bench)  # a call that was only late, as one more read of a state, occurs now
         if not bench.gate.struck:
             return None
-        _wait(bench, lambda: bench.operator.is_ready() and _verdict(recording, world).converged)
+        _wait(bench, lambda: bench.operator.is_ready() and _verdict(recording, tenant).converged)
         # What lies twice or is forgotten shows at the next poll, and must have been put right by then.
         _let_a_poll_pass(bench)
-        return _verdict(recording, world)
+        return _verdict(recording, tenant)
 
 
-def _is_over(bench: Bench, scenario: Scenario, world: World) -> bool:
-    return bench.gate.quiet_for(QUIET_SECONDS) and scenario.finished(world)
+def _is_over(bench: Bench, scenario: Scenario, tenant: Tenant) -> bool:
+    return bench.gate.quiet_for(QUIET_SECONDS) and scenario.finished(tenant)
 
 
-def _verdict(recording: Recording, world: World) -> Verdict:
-    return compare(recording.outcome, outcome_of(world), recording.scenario.may_differ)
+def _verdict(recording: Recording, tenant: Tenant) -> Verdict:
+    return compare(recording.outcome, outcome_of(tenant), recording.scenario.may_differ)
 
 
 def _let_a_poll_pass(bench: Bench) -> None:

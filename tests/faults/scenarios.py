@@ -7,9 +7,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tests.cluster.support.cluster import OUR_KINDS, Object, condition
-from tests.cluster.support.world import CONNECTION, DATAFLOW, ONE_OF_EACH, World
 from tests.faults.outcome import Difference
+from tests.kit.cluster import OUR_KINDS, Object, condition
+from tests.kit.tenant import CONNECTION, DATAFLOW, ONE_OF_EACH, Tenant
 
 TARGET = {
     "schema": {
@@ -26,7 +26,7 @@ TARGET = {
 }
 MAPPING = [{"target": "personalEmail.address", "source": "Email"}]
 
-Act = Callable[[World], None]
+Act = Callable[[Tenant], None]
 
 SPARE = frozenset({Difference.SPARE_MAPPING_SET})
 DRIFT = frozenset({Difference.DRIFT_TOLD_OTHERWISE})
@@ -39,101 +39,101 @@ class Scenario:
 
     name: str
     act: Act
-    finished: Callable[[World], bool]
+    finished: Callable[[Tenant], bool]
     """Of the run without a crash: whether the operator has done everything."""
-    prepare: Act = World.make_ready
+    prepare: Act = Tenant.make_ready
     may_differ: frozenset[Difference] = frozenset()
     """What a crash may change; time and Events always may."""
 
 
-def _create(world: World) -> None:
-    world.apply_secrets()
-    world.apply_connection()
-    world.apply_dataflow()
+def _create(tenant: Tenant) -> None:
+    tenant.apply_secrets()
+    tenant.apply_connection()
+    tenant.apply_dataflow()
 
 
-def _leave(world: World) -> None:
+def _leave(tenant: Tenant) -> None:
     """Both resources go, and what they stood for stays."""
-    _to_be_left(world)
+    _to_be_left(tenant)
     for kind in OUR_KINDS:
-        world.delete(kind)
-        world.wait_gone(kind)
+        tenant.delete(kind)
+        tenant.wait_gone(kind)
 
 
-def _to_be_left(world: World) -> None:
-    world.make_ready()
+def _to_be_left(tenant: Tenant) -> None:
+    tenant.make_ready()
     for kind in OUR_KINDS:
-        world.edit(kind, deletionPolicy="Orphan")
-        world.wait_ready(kind)
+        tenant.edit(kind, deletionPolicy="Orphan")
+        tenant.wait_ready(kind)
 
 
-def _adopt(world: World) -> None:
-    world.apply_connection(connectionId=world.held("connections")[0]["id"])
-    world.apply_dataflow(flowId=world.held("flows")[0]["id"], schedule={"interval": 6})
+def _adopt(tenant: Tenant) -> None:
+    tenant.apply_connection(connectionId=tenant.held("connections")[0]["id"])
+    tenant.apply_dataflow(flowId=tenant.held("flows")[0]["id"], schedule={"interval": 6})
 
 
-def _edit(world: World) -> None:
+def _edit(tenant: Tenant) -> None:
     for kind in OUR_KINDS:
-        world.edit(kind, displayName="Renamed", description="Told anew.")
+        tenant.edit(kind, displayName="Renamed", description="Told anew.")
 
 
-def _create_target(world: World) -> None:
+def _create_target(tenant: Tenant) -> None:
     """Schema and dataset are missing, and created with all that belongs to them."""
-    world.apply_secrets()
-    world.apply_connection()
-    world.apply_dataflow(target=TARGET, mapping=MAPPING)
+    tenant.apply_secrets()
+    tenant.apply_connection()
+    tenant.apply_dataflow(target=TARGET, mapping=MAPPING)
 
 
-def _edit_mapping(world: World) -> None:
-    world.edit(DATAFLOW, mapping=MAPPING)
+def _edit_mapping(tenant: Tenant) -> None:
+    tenant.edit(DATAFLOW, mapping=MAPPING)
 
 
-def _edit_schedule(world: World) -> None:
-    world.edit(DATAFLOW, schedule={"interval": 3}, ingestion={"errorDiagnostics": True})
+def _edit_schedule(tenant: Tenant) -> None:
+    tenant.edit(DATAFLOW, schedule={"interval": 3}, ingestion={"errorDiagnostics": True})
 
 
-def _enable(world: World) -> None:
-    world.edit(DATAFLOW, ingestion={"enabled": True})
+def _enable(tenant: Tenant) -> None:
+    tenant.edit(DATAFLOW, ingestion={"enabled": True})
 
 
-def _disabled(world: World) -> None:
-    world.make_ready(ingestion={"enabled": False})
+def _disabled(tenant: Tenant) -> None:
+    tenant.make_ready(ingestion={"enabled": False})
 
 
-def _disable(world: World) -> None:
-    world.edit(DATAFLOW, ingestion={"enabled": False})
+def _disable(tenant: Tenant) -> None:
+    tenant.edit(DATAFLOW, ingestion={"enabled": False})
 
 
-def _delete(world: World) -> None:
+def _delete(tenant: Tenant) -> None:
     for kind in OUR_KINDS:
-        world.delete(kind)
+        tenant.delete(kind)
 
 
 def _lose(collection: str) -> Act:
     """Somebody deletes what Platform holds of a kind."""
 
-    def act(world: World) -> None:
-        (remote,) = world.held(collection)
-        world.control.delete(f"/aep/sandboxes/prod/{collection}/{remote['id']}")
+    def act(tenant: Tenant) -> None:
+        (remote,) = tenant.held(collection)
+        tenant.control.delete(f"/aep/sandboxes/prod/{collection}/{remote['id']}")
 
     return act
 
 
-def _edit_by_hand(world: World) -> None:
+def _edit_by_hand(tenant: Tenant) -> None:
     """Somebody renames everything, but for the lookup key, and describes it anew."""
     for collection in ONE_OF_EACH:
-        (remote,) = world.held(collection)
+        (remote,) = tenant.held(collection)
         name: str = remote["name"]
         edited = {"name": f"{BY_HAND} {name[name.index('[') :]}", "description": BY_HAND}
-        world.control.patch(f"/aep/sandboxes/prod/{collection}/{remote['id']}", body=edited)
+        tenant.control.patch(f"/aep/sandboxes/prod/{collection}/{remote['id']}", body=edited)
 
 
-def _nothing(world: World) -> None:
+def _nothing(tenant: Tenant) -> None:
     """There is nothing to prepare."""
 
 
-def _are_ready(world: World) -> bool:
-    return all(_is_ready(world.get(kind)) for kind in OUR_KINDS)
+def _are_ready(tenant: Tenant) -> bool:
+    return all(_is_ready(tenant.get(kind)) for kind in OUR_KINDS)
 
 
 def _is_ready(obj: Object) -> bool:
@@ -142,29 +142,31 @@ def _is_ready(obj: Object) -> bool:
     return ready is not None and ready["status"] == "True" and ready["observedGeneration"] == generation
 
 
-def _are_gone(world: World) -> bool:
-    return all(world.cluster.find(kind, world.name_of(kind), world.namespace) is None for kind in OUR_KINDS)
-
-
-def _is_whole(world: World) -> bool:
-    """Both are Ready, and what their status names is there."""
-    if world.counts() != ONE_OF_EACH or not _are_ready(world):
-        return False
-    flow, connection = world.held("flows")[0], world.held("connections")[0]
-    return bool(
-        world.get(DATAFLOW)["status"]["flow"]["id"] == flow["id"]
-        and world.get(CONNECTION)["status"]["baseConnection"]["id"] == connection["id"]
+def _are_gone(tenant: Tenant) -> bool:
+    return all(
+        tenant.cluster.find(kind, tenant.name_of(kind), tenant.namespace) is None for kind in OUR_KINDS
     )
 
 
-def _is_as_declared(world: World) -> bool:
-    held = [remote for collection in ONE_OF_EACH for remote in world.held(collection)]
+def _is_whole(tenant: Tenant) -> bool:
+    """Both are Ready, and what their status names is there."""
+    if tenant.counts() != ONE_OF_EACH or not _are_ready(tenant):
+        return False
+    flow, connection = tenant.held("flows")[0], tenant.held("connections")[0]
+    return bool(
+        tenant.get(DATAFLOW)["status"]["flow"]["id"] == flow["id"]
+        and tenant.get(CONNECTION)["status"]["baseConnection"]["id"] == connection["id"]
+    )
+
+
+def _is_as_declared(tenant: Tenant) -> bool:
+    held = [remote for collection in ONE_OF_EACH for remote in tenant.held(collection)]
     edited = [remote for remote in held if BY_HAND in remote["name"] + remote["description"]]
-    return not edited and _are_ready(world)
+    return not edited and _are_ready(tenant)
 
 
-def _is_disabled(world: World) -> bool:
-    return world.held("flows")[0]["state"] == "disabled" and _are_ready(world)
+def _is_disabled(tenant: Tenant) -> bool:
+    return tenant.held("flows")[0]["state"] == "disabled" and _are_ready(tenant)
 
 
 SCENARIOS = (

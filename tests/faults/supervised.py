@@ -7,7 +7,7 @@ import time
 from contextlib import suppress
 
 from hack.console import ToolError
-from tests.cluster.support.operator import Operator
+from tests.kit.operator import Operator
 
 _READY_SECONDS = 30.0
 _POLL_SECONDS = 0.1
@@ -24,7 +24,7 @@ class SupervisedOperator(Operator):
     def start(self, **settings: str) -> None:
         """Start it and return once it is ready, without a word."""
         self.settings.update(settings)
-        self._launch()
+        self._begin()
         deadline = time.monotonic() + _READY_SECONDS
         while not self.is_ready():
             if time.monotonic() > deadline:
@@ -34,15 +34,15 @@ class SupervisedOperator(Operator):
     def strike(self) -> None:
         """SIGKILL, and wait for the death; it is left to :meth:`revive` to notice it."""
         if self._running is not None:
-            record = self._running[0]
+            record = self._running.record
             record.signal(signal.SIGKILL)
             while record.alive():
                 time.sleep(_DEATH_POLL_SECONDS)
 
     def revive(self) -> None:
         """Start it again if it has died."""
-        if self._running is not None and self._running[1].poll() is not None:
-            self._launch()
+        if self._running is not None and not self._running.record.alive():
+            self._begin()
 
     def is_ready(self) -> bool:
         """Whether it works; once it does, that is believed until it is started again."""
@@ -51,6 +51,6 @@ class SupervisedOperator(Operator):
                 self._ready = self._process.answers("/readyz")
         return self._ready
 
-    def _launch(self) -> None:
+    def _begin(self) -> None:
         self._ready = False
-        self._running = self._process.start(tethered=True)
+        self.spawn()

@@ -12,8 +12,9 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 
 from crmflow.api.kinds import Kind
-from crmflow.runtime.keys import Key
-from crmflow.runtime.kube import FINALIZER, NotFoundError, StaleError
+from crmflow.runtime.controller.keys import Key
+from crmflow.runtime.kubernetes.client import FINALIZER
+from crmflow.runtime.kubernetes.errors import NotFoundError, StaleError
 from tests.unit.runtime.fakes import FakeKubernetes
 
 Object = dict[str, Any]

@@ -12,13 +12,13 @@ from multiprocessing import get_context
 from hack.console import say
 from tests.emulators.core.server import Emulators
 from tests.property import remote_edits
-from tests.property.brake import run_mass_vanish
+from tests.property.mass_deletion import run_mass_deletion
 from tests.property.sequence import Outcome, run
 
 Task = tuple[str, int]
 """Kind of sequence, and seed."""
 
-DECLARED, REMOTE, BRAKE = "edits of the spec", "edits in Platform", "mass vanish"
+DECLARED, REMOTE, MASS_DELETION = "edits of the spec", "edits in Platform", "mass deletion"
 _PORTION = 20
 
 
@@ -26,7 +26,7 @@ def run_campaign(sequences: int, length: int, first_seed: int, processes: int) -
     """``sequences`` of either kind and one beyond the brake; kind and outcome of each."""
     seeds = range(first_seed, first_seed + sequences)
     tasks: list[Task] = [(kind, seed) for seed in seeds for kind in (DECLARED, REMOTE)]
-    tasks.append((BRAKE, first_seed))
+    tasks.append((MASS_DELETION, first_seed))
     portions = [tasks[start : start + _PORTION] for start in range(0, len(tasks), _PORTION)]
     done: list[tuple[str, Outcome]] = []
     begun = time.monotonic()
@@ -50,8 +50,8 @@ async def _work(tasks: Sequence[Task], length: int) -> list[tuple[str, Outcome]]
 
 async def run_one(emulators: Emulators, kind: str, seed: int, length: int) -> Outcome:
     """One sequence of that kind."""
-    if kind == BRAKE:
-        return await run_mass_vanish(emulators, seed)
+    if kind == MASS_DELETION:
+        return await run_mass_deletion(emulators, seed)
     table = tuple(remote_edits.EDITS.items()) if kind == REMOTE else ()
     return await run(emulators, seed, length, remote=table)
 

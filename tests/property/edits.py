@@ -145,14 +145,14 @@ async def _connection_away(tenant: Tenant) -> str | None:
 
 
 async def _restart(tenant: Tenant) -> str | None:
-    await tenant.site.stop()
-    await tenant.site.start()
+    await tenant.bench.stop()
+    await tenant.bench.start()
     return "kill the operator and start it"
 
 
 async def _wait(tenant: Tenant) -> str | None:
     seconds = tenant.rng.choice((0.0, 1.0, 90.0, 4000.0))
-    await tenant.site.pass_time(seconds)
+    await tenant.bench.pass_time(seconds)
     return f"{seconds:.0f} s pass"
 
 

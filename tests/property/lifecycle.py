@@ -116,7 +116,7 @@ async def _make_a_flow_by_hand(tenant: Tenant) -> str | None:
     flows = [flow for flow in tenant.held("flows") if flow.settled and tenant.is_read_through(flow)]
     if not flows:
         return None
-    flow, now = tenant.rng.choice(flows), tenant.site.clock.now()
+    flow, now = tenant.rng.choice(flows), tenant.bench.clock.now()
     body = copy.deepcopy(flow.body)
     for member, collection in CONNECTED.items():
         twin = copy.deepcopy(tenant.living(collection, body[member][0]).body)
@@ -165,7 +165,7 @@ async def _connection_deletion_policy(tenant: Tenant) -> str | None:
 async def _lose_an_answer(tenant: Tenant) -> str:
     """The next create of a kind is carried out, and nobody hears of it."""
     path = tenant.rng.choice(CREATES)
-    tenant.site.emulators.faults.add(Fault(service="platform", method="POST", path=path, reset="after"))
+    tenant.bench.emulators.faults.add(Fault(service="platform", method="POST", path=path, reset="after"))
     return path
 
 
@@ -177,13 +177,13 @@ async def _end_in_the_middle(tenant: Tenant) -> str | None:
     if tenant.rng.random() < 0.5:
         how = await _lose_an_answer(tenant)
         tenant.declare(name, deletionPolicy=policy)
-        await tenant.site.idle()
+        await tenant.bench.idle()
     else:
         how = "killed"
         tenant.declare(name, deletionPolicy=policy)
-        await tenant.site.until_something_is_created()
-        await tenant.site.stop()
-        await tenant.site.start()
+        await tenant.bench.until_something_is_created()
+        await tenant.bench.stop()
+        await tenant.bench.start()
     if not tenant.may_withdraw(name):
         return None
     tenant.withdraw(name)

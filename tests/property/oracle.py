@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from tests.emulators.aep.resource import Resource
+from tests.property.bench import INSTANCE
 from tests.property.lifecycle import NEW_TARGETS
-from tests.property.site import INSTANCE
 from tests.property.tenant import CONNECTION, CONNECTION_NAME, DATAFLOW, NAMESPACE, Spec, Tenant
 
 KEYED = re.compile(rf"\[crmflow:{INSTANCE}:[0-9a-f]{{16}}\]$")
@@ -152,7 +152,7 @@ def _differences(tenant: Tenant) -> Iterator[str]:
 
 def _differing_connection(tenant: Tenant) -> Iterator[str]:
     """The base connection is there, named after the spec, and what the dataflows read through."""
-    obj = tenant.site.server.objects.get(tenant.site.key(CONNECTION, CONNECTION_NAME))
+    obj = tenant.bench.server.objects.get(tenant.bench.key(CONNECTION, CONNECTION_NAME))
     spec = tenant.connection
     if obj is None or spec is None or spec.get("paused") or condition(obj, "Ready").get("status") != "True":
         return

@@ -25,7 +25,7 @@ def _change(collection: str, **body: Any) -> Edit:
             return None
         for field, value in body.items():
             held.body[field] = {**held.body.get(field, {}), **value} if isinstance(value, dict) else value
-        held.touch(tenant.site.clock.now(), SOMEBODY)
+        held.touch(tenant.bench.clock.now(), SOMEBODY)
         return f"{held.id} {body}"
 
     return edit
@@ -36,7 +36,7 @@ def _delete(collection: str) -> Edit:
         held = pick(tenant, collection)
         if held is None:
             return None
-        tenant.sandbox.stores[collection].delete(held, tenant.site.clock.now())
+        tenant.sandbox.stores[collection].delete(held, tenant.bench.clock.now())
         return held.id
 
     return edit
@@ -49,7 +49,7 @@ def _double(collection: str) -> Edit:
         held = pick(tenant, collection)
         if held is None:
             return None
-        store, now = tenant.sandbox.stores[collection], tenant.site.clock.now()
+        store, now = tenant.sandbox.stores[collection], tenant.bench.clock.now()
         twin = store.create(copy.deepcopy(held.body), held.state, SOMEBODY, now)
         twin.extra = copy.deepcopy(held.extra)
         return f"{held.id} as {twin.id}"
@@ -62,7 +62,7 @@ async def _toggle(tenant: Tenant) -> str | None:
     if flow is None:
         return None
     flow.state = "disabled" if flow.state == "enabled" else "enabled"
-    flow.touch(tenant.site.clock.now(), SOMEBODY)
+    flow.touch(tenant.bench.clock.now(), SOMEBODY)
     return f"{flow.id} {flow.state}"
 
 
@@ -78,7 +78,7 @@ async def _other_mapping(tenant: Tenant) -> str | None:
         version["name"] = "by hand"
     tenant.sandbox.mapping_sets["by-hand"] = versions
     params["mappingId"] = "by-hand"
-    flow.touch(tenant.site.clock.now(), SOMEBODY)
+    flow.touch(tenant.bench.clock.now(), SOMEBODY)
     return flow.id
 
 

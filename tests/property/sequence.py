@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from tests.emulators.core.server import Emulators
+from tests.property.bench import POLL_SECONDS, Bench
 from tests.property.edits import EDITS
 from tests.property.oracle import condition, observed_writes, violations, writes
-from tests.property.site import POLL_SECONDS, Site
 from tests.property.tenant import Edit, Tenant
 
 RESYNC_SECONDS = 3700.0
@@ -37,10 +37,10 @@ async def run(
     objects in Platform instead, once it has settled.
     """
     rng, outcome = random.Random(seed), Outcome(seed)
-    site = Site(emulators)
-    tenant = Tenant(site, rng)
-    outcome.habits = site.pick_habits(rng)
-    await site.start()
+    bench = Bench(emulators)
+    tenant = Tenant(bench, rng)
+    outcome.habits = bench.pick_habits(rng)
+    await bench.start()
     try:
         tenant.declare_connection()
         tenant.declare("contacts")
@@ -59,12 +59,12 @@ async def run(
         if not outcome.problems:
             await _heal(tenant, outcome)
     finally:
-        await site.stop()
+        await bench.stop()
     return outcome
 
 
 async def _settle(tenant: Tenant, outcome: Outcome) -> None:
-    if not await tenant.site.settle(lambda: not violations(tenant)):
+    if not await tenant.bench.settle(lambda: not violations(tenant)):
         outcome.problems += violations(tenant)
     outcome.problems += observed_writes(tenant)
 
@@ -93,10 +93,10 @@ async def _heal(tenant: Tenant, outcome: Outcome) -> None:
         for _, obj in tenant.objects()
         if condition(obj, "Ready")["status"] != "True"
     ]
-    await tenant.site.pass_time(2 * POLL_SECONDS)
-    mark = tenant.site.emulators.recorder.count
-    await tenant.site.pass_time(RESYNC_SECONDS)
-    outcome.problems += writes(tenant.site.emulators.recorder.since(mark))
+    await tenant.bench.pass_time(2 * POLL_SECONDS)
+    mark = tenant.bench.emulators.recorder.count
+    await tenant.bench.pass_time(RESYNC_SECONDS)
+    outcome.problems += writes(tenant.bench.emulators.recorder.since(mark))
     outcome.problems += violations(tenant)
 
 
@@ -107,5 +107,5 @@ async def _let_it_go(tenant: Tenant, outcome: Outcome) -> None:
         tenant.withdraw(name)
     await _settle(tenant, outcome)
     for flow in tenant.left_flows():
-        tenant.sandbox.stores["flows"].delete(flow, tenant.site.clock.now())
+        tenant.sandbox.stores["flows"].delete(flow, tenant.bench.clock.now())
     await _settle(tenant, outcome)

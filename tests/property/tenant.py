@@ -7,10 +7,10 @@ import random
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
-from tests.cluster.support import manifests
 from tests.emulators.aep.resource import Resource
 from tests.emulators.aep.state import Sandbox
-from tests.property.site import NAMESPACE, Site
+from tests.kit import manifests
+from tests.property.bench import NAMESPACE, Bench
 
 CONNECTION, DATAFLOW = "ZohoSourceConnection", "CRMDataflow"
 CONNECTION_NAME = manifests.CONNECTION
@@ -23,8 +23,8 @@ Spec = dict[str, Any]
 class Tenant:
     """One connection and up to three dataflows, edited as people do."""
 
-    def __init__(self, site: Site, rng: random.Random) -> None:
-        self.site = site
+    def __init__(self, bench: Bench, rng: random.Random) -> None:
+        self.bench = bench
         self.rng = rng
         self.declared: dict[str, Spec] = {}
         """Specs of the dataflows that are declared now."""
@@ -39,11 +39,11 @@ class Tenant:
     @property
     def sandbox(self) -> Sandbox:
         """What Platform holds."""
-        return self.site.emulators.aep.sandboxes["prod"]
+        return self.bench.emulators.aep.sandboxes["prod"]
 
     def held(self, collection: str) -> list[Resource]:
         """The living objects of a collection."""
-        return list(self.sandbox.stores[collection].living(self.site.clock.now()))
+        return list(self.sandbox.stores[collection].living(self.bench.clock.now()))
 
     def declare_connection(self, **changes: Any) -> None:
         """Create or edit the connection; None removes a field."""
@@ -51,7 +51,7 @@ class Tenant:
             manifests.connection(NAMESPACE)["spec"], {"connectionId": self.left_base}
         )
         self.connection = changed(base, changes)
-        self.site.server.apply(self.site.key(CONNECTION, CONNECTION_NAME), self.connection)
+        self.bench.server.apply(self.bench.key(CONNECTION, CONNECTION_NAME), self.connection)
 
     def declare(self, name: str, **changes: Any) -> None:
         """Create or edit a dataflow; None removes a field."""
@@ -65,7 +65,7 @@ class Tenant:
         """Give a dataflow another spec."""
         self.declared[name] = spec
         self.history.setdefault(name, []).append(spec)
-        self.site.server.apply(self.site.key(DATAFLOW, name), spec)
+        self.bench.server.apply(self.bench.key(DATAFLOW, name), spec)
 
     def set_back(self, name: str, spec: Spec) -> None:
         """Give a dataflow a spec that it had, as far as the API server lets it."""
@@ -76,14 +76,14 @@ class Tenant:
         """Delete a dataflow."""
         del self.declared[name]
         del self.history[name]
-        self.site.server.delete(self.site.key(DATAFLOW, name))
+        self.bench.server.delete(self.bench.key(DATAFLOW, name))
 
     def withdraw_connection(self) -> None:
         """Delete the connection."""
         spec = self.connection or {}
         self.left_base = self.base_connection if is_left(spec, "connectionId") else None
         self.connection = None
-        self.site.server.delete(self.site.key(CONNECTION, CONNECTION_NAME))
+        self.bench.server.delete(self.bench.key(CONNECTION, CONNECTION_NAME))
 
     def may_withdraw(self, name: str) -> bool:
         """False where what it leaves would keep our key: it is only observed, or can't be reached."""
@@ -94,16 +94,16 @@ class Tenant:
     @property
     def connection_lingers(self) -> bool:
         """Whether the cluster has the connection, declared or on its way out."""
-        return self.site.key(CONNECTION, CONNECTION_NAME) in self.site.server.objects
+        return self.bench.key(CONNECTION, CONNECTION_NAME) in self.bench.server.objects
 
     def objects(self) -> Iterator[tuple[str, dict[str, Any]]]:
         """Kind and object of everything that is in the cluster."""
-        for key, obj in self.site.server.objects.items():
+        for key, obj in self.bench.server.objects.items():
             yield key.kind, obj
 
     def object(self, name: str) -> dict[str, Any] | None:
         """A dataflow as it is in the cluster."""
-        return self.site.server.objects.get(self.site.key(DATAFLOW, name))
+        return self.bench.server.objects.get(self.bench.key(DATAFLOW, name))
 
     def status(self, name: str) -> dict[str, Any]:
         """What a dataflow's status says."""
@@ -116,7 +116,7 @@ class Tenant:
     @property
     def base_connection(self) -> str | None:
         """The base connection that the connection records."""
-        obj = self.site.server.objects.get(self.site.key(CONNECTION, CONNECTION_NAME)) or {}
+        obj = self.bench.server.objects.get(self.bench.key(CONNECTION, CONNECTION_NAME)) or {}
         return (obj.get("status", {}).get("baseConnection") or {}).get("id")
 
     def living(self, collection: str, remote_id: str) -> Resource:

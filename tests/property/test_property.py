@@ -9,10 +9,10 @@ import pytest
 
 from tests.emulators.core.server import Emulators
 from tests.property import remote_edits
-from tests.property.campaign import BRAKE, DECLARED, REMOTE, last_line, report, run_one
+from tests.property.bench import Bench
+from tests.property.campaign import DECLARED, MASS_DELETION, REMOTE, last_line, report, run_one
 from tests.property.oracle import violations, writes
 from tests.property.sequence import Outcome
-from tests.property.site import Site
 from tests.property.tenant import Tenant
 
 # A second mapping set of a name changes nothing that a flow uses.
@@ -33,21 +33,21 @@ async def test_everything_settles(emulators: Emulators, kind: str, seed: int) ->
     assert len(outcome.steps) == 10
 
 
-async def test_a_mass_vanish_waits_for_a_word(emulators: Emulators) -> None:
-    outcome = await run_one(emulators, BRAKE, 9000, length=10)
+async def test_a_mass_deletion_waits_for_a_person(emulators: Emulators) -> None:
+    outcome = await run_one(emulators, MASS_DELETION, 9000, length=10)
     assert not outcome.problems, str(outcome)
 
 
 @pytest.fixture
 async def tenant(emulators: Emulators) -> Tenant:
     """Everything is Ready, and nobody looks any more."""
-    site = Site(emulators)
-    tenant = Tenant(site, random.Random(1))
-    await site.start()
+    bench = Bench(emulators)
+    tenant = Tenant(bench, random.Random(1))
+    await bench.start()
     tenant.declare_connection(description="Ours")
     tenant.declare("contacts", description="Ours", ingestion={"errorDiagnostics": False})
-    assert await site.settle(lambda: not violations(tenant))
-    await site.stop()
+    assert await bench.settle(lambda: not violations(tenant))
+    await bench.stop()
     return tenant
 
 
@@ -67,12 +67,12 @@ async def test_the_oracle_sees_an_edit_that_was_not_carried_out(tenant: Tenant) 
 
 
 async def test_a_write_is_noticed(tenant: Tenant) -> None:
-    mark = tenant.site.emulators.recorder.count
+    mark = tenant.bench.emulators.recorder.count
     await remote_edits.EDITS["rename flows"](tenant)
-    await tenant.site.start()
-    assert await tenant.site.settle(lambda: not violations(tenant))
-    assert any(line.startswith("PATCH ") for line in writes(tenant.site.emulators.recorder.since(mark)))
-    await tenant.site.stop()
+    await tenant.bench.start()
+    assert await tenant.bench.settle(lambda: not violations(tenant))
+    assert any(line.startswith("PATCH ") for line in writes(tenant.bench.emulators.recorder.since(mark)))
+    await tenant.bench.stop()
 
 
 def test_the_last_line_counts_sequences_steps_and_failures() -> None:

@@ -1,4 +1,4 @@
-"""The calls of one phase in the life of a world."""
+"""The calls of one phase in the life of a tenant."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def _is_page(call: Call) -> bool:
 
 @dataclass(frozen=True)
 class Bills:
-    """What a world of this size cost, phase by phase."""
+    """What a tenant of this size cost, phase by phase."""
 
     connections: int
     dataflows: int

@@ -8,17 +8,17 @@ from tests.faults.calls import Call
 from tests.faults.cost.bill import Bill, Bills
 
 
-def tables(worlds: Iterable[Bills]) -> str:
-    """One table per world: a row per kind of call, a column per phase."""
-    return "\n\n".join(f"## {world.title}\n\n{_table(world.phases)}" for world in worlds)
+def tables(tenants: Iterable[Bills]) -> str:
+    """One table per tenant: a row per kind of call, a column per phase."""
+    return "\n\n".join(f"## {tenant.title}\n\n{_table(tenant.phases)}" for tenant in tenants)
 
 
-def last_line(worlds: Sequence[Bills]) -> str:
-    """What the quiet poll of the largest world costs."""
-    world = worlds[-1]
-    bill = world.phase("quiet poll")
+def last_line(tenants: Sequence[Bills]) -> str:
+    """What the quiet poll of the largest tenant costs."""
+    tenant = tenants[-1]
+    bill = tenant.phase("quiet poll")
     writes = bill.remote_writes + bill.kubernetes_writes
-    return f"quiet poll of {world.title}: {bill.remote} remote calls, {bill.pages} pages, {writes} writes"
+    return f"quiet poll of {tenant.title}: {bill.remote} remote calls, {bill.pages} pages, {writes} writes"
 
 
 def _table(bills: Sequence[Bill]) -> str:

@@ -11,11 +11,11 @@ from typing import Any
 
 import httpx
 
+from crmflow.http.client import HttpClient
 from crmflow.observability.metrics import Metrics
-from crmflow.runtime.keys import Key
-from crmflow.runtime.parts import RECONCILERS, Parts
+from crmflow.runtime.controller.keys import Key
+from crmflow.runtime.wiring import MANAGED_KINDS, Components
 from crmflow.settings import Settings
-from crmflow.transport.http import HttpClient
 from tests.emulators.core.server import Emulators
 from tests.property.apiserver import ApiServer
 from tests.unit.runtime.fakes import JumpingClock
@@ -70,7 +70,7 @@ class CountedTransport(httpx.AsyncHTTPTransport):
             self.under_way -= 1
 
 
-class Site:
+class Bench:
     """One cluster, one operator, one sandbox."""
 
     def __init__(self, emulators: Emulators) -> None:
@@ -80,7 +80,7 @@ class Site:
         emulators.faults.clear()
         self.server = ApiServer()
         self.clock = EmulatorsClock(emulators)
-        self.parts: Parts
+        self.components: Components
         self._busy = 0
         self._tasks: list[asyncio.Task[None]] = []
         self._transport = CountedTransport()
@@ -106,15 +106,16 @@ class Site:
         metrics = Metrics()
         self._transport = CountedTransport()
         http = HttpClient(self._transport, self.clock, metrics.remote_call)
-        self.parts = Parts(settings, self.clock, metrics, INSTANCE, self.server.port, http)
-        for reconciler in RECONCILERS.values():
-            async for obj in self.server.list_objects(reconciler.kind, None):
-                self.parts.observer.seen(obj)
+        self.components = Components(settings, self.clock, metrics, INSTANCE, self.server.port, http)
+        for kind in MANAGED_KINDS.values():
+            async for obj in self.server.list_objects(kind.api, None):
+                self.components.handler.seen(obj)
         self.server.watcher = self._watch
-        self.parts.inventories.leader_since = self.clock.now()
-        self.parts.queue.open()
+        self.components.sandboxes.leader_since = self.clock.now()
+        self.components.queue.open()
         self._tasks = [
-            asyncio.create_task(self.parts.inventories.run()),
+            asyncio.create_task(self.components.poller.run(self.components.access.sandboxes)),
+            asyncio.create_task(self.components.events.run()),
             *(asyncio.create_task(self._work()) for _ in range(_WORKERS)),
         ]
 
@@ -162,7 +163,7 @@ class Site:
 
     @property
     def _is_calm(self) -> bool:
-        return not self._busy and not self.parts.queue.depth and not self._transport.under_way
+        return not self._busy and not self.components.queue.depth and not self._transport.under_way
 
     def state(self) -> str:
         """What is going on."""
@@ -172,19 +173,20 @@ class Site:
             ]
             for key, obj in self.server.objects.items()
         }
-        return f"{self._busy} work, {self.parts.queue.depth} wait, {self._transport.under_way} calls; {ready}"
+        waiting, calls = self.components.queue.depth, self._transport.under_way
+        return f"{self._busy} work, {waiting} wait, {calls} calls; {ready}"
 
     async def _work(self) -> None:
-        while (key := await self.parts.queue.get()) is not None:
+        while (key := await self.components.queue.get()) is not None:
             self._busy += 1
-            await self.parts.worker.work_on(key)
+            await self.components.worker.work_on(key)
             self._busy -= 1
 
     def _watch(self, what: str, obj: dict[str, Any]) -> None:
         if what == "DELETED":
-            self.parts.observer.gone(obj)
+            self.components.handler.gone(obj)
         else:
-            self.parts.observer.seen(obj)
+            self.components.handler.seen(obj)
 
     def _add_secrets(self) -> None:
         info = self.emulators.info()
