@@ -6,11 +6,11 @@ import yaml
 
 from hack.emulators import Emulators
 from hack.install import ROOT
-from tests.cluster.support import manifests
-from tests.cluster.support.cluster import Cluster
-from tests.cluster.support.world import CONNECTION, DATAFLOW
 from tests.image.buildah import Buildah
 from tests.image.pod import Pod
+from tests.kit import manifests
+from tests.kit.cluster import Cluster
+from tests.kit.tenant import CONNECTION, DATAFLOW
 
 
 def test_the_main_job_from_the_image_on_a_read_only_root(

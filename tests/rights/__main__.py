@@ -13,8 +13,9 @@ from hack.emulators import Emulators
 from hack.helm import Helm, find_helm
 from hack.install import ROOT, install
 from hack.kubectl import Kubectl
-from tests.cluster.support.cluster import Cluster
-from tests.rights.trials import MODES, Site, Trials, trials
+from tests.kit.bench import Bench
+from tests.kit.cluster import Cluster
+from tests.rights.trials import MODES, Trials, trials
 
 
 def main() -> int:
@@ -38,10 +39,10 @@ def _try_all(modes: list[str], directory: Path) -> int:
         install(kubectl)
         cluster = Cluster(plane.kubeconfig)
         helm = Helm(find_helm(), directory / "helm", plane.kubeconfig)
-        site = Site(cluster, kubectl, helm, emulators, plane.audit_log, directory)
+        bench = Bench(cluster, kubectl, helm, emulators, plane.audit_log, directory)
         for mode in modes:
             print(f"\nInstalled {mode}", flush=True)
-            with trials(site, mode) as release:
+            with trials(bench, mode) as release:
                 forbidden += _whole(release)
                 for permission in release.permissions:
                     total += 1

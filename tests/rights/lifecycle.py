@@ -1,4 +1,4 @@
-"""A complete life of the operator and its resources, in stages that can fail one by one."""
+"""A complete life of the operator and its resources, in steps that can fail one by one."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
-from tests.cluster.support import manifests
-from tests.cluster.support.cluster import Object, condition
-from tests.cluster.support.pod import Pod
-from tests.cluster.support.world import CONNECTION, DATAFLOW, NOTHING, World
+from tests.kit import manifests
+from tests.kit.cluster import Object, condition
+from tests.kit.pod import Pod
+from tests.kit.tenant import CONNECTION, DATAFLOW, NOTHING, Tenant
 from tests.rights.audit import AuditLog
 
 _POLL_SECONDS = 0.05
 PATIENCE_SECONDS = 30.0
-"""For a stage while nothing was refused."""
+"""For a step while nothing was refused."""
 REFUSED_SECONDS = 2.0
-"""For a stage from a refusal on: does it come about all the same?"""
+"""For a step from a refusal on: does it come about all the same?"""
 
 
 @dataclass(frozen=True)
-class Stage:
+class Step:
     """Something that is done, what is to come of it, and how people would notice that it does not."""
 
     failure: str
@@ -31,7 +31,7 @@ class Stage:
 
 @dataclass(frozen=True)
 class Failure:
-    """The first stage that was not reached."""
+    """The first step that was not reached."""
 
     text: str
 
@@ -40,25 +40,25 @@ class Failure:
 
 
 class Lifecycle:
-    """The life of ``pod``, which serves the namespace of ``world``."""
+    """The life of ``pod``, which serves the namespace of ``tenant``."""
 
-    def __init__(self, world: World, pod: Pod, audit: AuditLog) -> None:
-        self._world = world
+    def __init__(self, tenant: Tenant, pod: Pod, audit: AuditLog) -> None:
+        self._tenant = tenant
         self._pod = pod
         self._audit = audit
 
     def live(self) -> Failure | None:
-        """Live it to its end, or until a stage fails."""
-        for stage in self._stages():
-            stage.act()
-            if not self._comes_about(stage):
-                return Failure(stage.failure)
+        """Live it to its end, or until a step fails."""
+        for step in self._steps():
+            step.act()
+            if not self._comes_about(step):
+                return Failure(step.failure)
         return None
 
-    def _comes_about(self, stage: Stage) -> bool:
+    def _comes_about(self, step: Step) -> bool:
         began = time.monotonic()
         refused_at: float | None = None
-        while not stage.reached():
+        while not step.reached():
             now = time.monotonic()
             if refused_at is None and self._audit.forbidden():
                 refused_at = now
@@ -67,64 +67,64 @@ class Lifecycle:
             time.sleep(_POLL_SECONDS)
         return True
 
-    def _stages(self) -> Iterator[Stage]:
-        yield Stage("the operator does not become ready", self._pod.start, self._is_ready)
-        yield Stage("resources do not become Ready", self._apply, self._are_ready)
-        yield Stage("the Lease is not renewed, and the operator ends", _nothing, self._holds_on_to_the_lease)
-        yield Stage("no Event tells what was made", _nothing, self._has_event)
+    def _steps(self) -> Iterator[Step]:
+        yield Step("the operator does not become ready", self._pod.start, self._is_ready)
+        yield Step("resources do not become Ready", self._apply, self._are_ready)
+        yield Step("the Lease is not renewed, and the operator ends", _nothing, self._holds_on_to_the_lease)
+        yield Step("no Event tells what was made", _nothing, self._has_event)
         for kind, path in ((CONNECTION, "/connections/"), (DATAFLOW, "/flows/")):
-            yield Stage(
+            yield Step(
                 "a pass that meets somebody else's change can't be finished",
                 partial(self._change_during_a_pass, kind, path),
                 partial(self._was_read_again, kind),
             )
-        yield Stage("a changed Secret is not noticed", self._break_the_secret, self._is_refused_by_zoho)
-        yield Stage("a mended Secret is not noticed", self._apply_secrets, self._are_ready)
-        yield Stage("deleted resources do not go", self._delete, self._are_gone)
+        yield Step("a changed Secret is not noticed", self._break_the_secret, self._is_refused_by_zoho)
+        yield Step("a mended Secret is not noticed", self._apply_secrets, self._are_ready)
+        yield Step("deleted resources do not go", self._delete, self._are_gone)
 
     def _is_ready(self) -> bool:
         return self._pod.probe("readinessProbe")
 
     def _apply(self) -> None:
         self._apply_secrets()
-        self._world.apply_connection()
-        self._world.apply_dataflow()
+        self._tenant.apply_connection()
+        self._tenant.apply_dataflow()
 
     def _apply_secrets(self, **changed: str) -> None:
         """With a grant token: the refresh token is then the operator's to keep, and to remove at the end."""
-        world, info = self._world, self._world.emulators.info
+        tenant, info = self._tenant, self._tenant.emulators.info
         grant = {key: info["zoho"][key] for key in ("clientId", "clientSecret", "grantToken")} | changed
-        _, platform = manifests.secrets(world.namespace, info)
-        for secret in (manifests.secret(world.namespace, manifests.ZOHO_SECRET, grant), platform):
-            world.cluster.apply(secret)
+        _, platform = manifests.secrets(tenant.namespace, info)
+        for secret in (manifests.secret(tenant.namespace, manifests.ZOHO_SECRET, grant), platform):
+            tenant.cluster.apply(secret)
 
     def _are_ready(self) -> bool:
-        return all(_is_ready(self._world.get(kind)) for kind in (CONNECTION, DATAFLOW))
+        return all(_is_ready(self._tenant.get(kind)) for kind in (CONNECTION, DATAFLOW))
 
     def _holds_on_to_the_lease(self) -> bool:
         name = self._pod.environment["CRMFLOW_LEASE_NAME"]
-        lease = self._world.cluster.get("Lease", name, self._pod.namespace)["spec"]
+        lease = self._tenant.cluster.get("Lease", name, self._pod.namespace)["spec"]
         return bool(lease["renewTime"] > lease["acquireTime"])
 
     def _has_event(self) -> bool:
         told = {
-            event["regarding"]["uid"] for event in self._world.cluster.list("Event", self._world.namespace)
+            event["regarding"]["uid"] for event in self._tenant.cluster.list("Event", self._tenant.namespace)
         }
-        return {self._world.get(kind)["metadata"]["uid"] for kind in (CONNECTION, DATAFLOW)} <= told
+        return {self._tenant.get(kind)["metadata"]["uid"] for kind in (CONNECTION, DATAFLOW)} <= told
 
     def _change_during_a_pass(self, kind: str, path: str) -> None:
         """Platform takes its time over a new name; meanwhile somebody labels the resource."""
-        world = self._world
-        world.control.fault(service="platform", method="PATCH", path=path, delay=1.0)
-        world.edit(kind, displayName="Another name")
+        tenant = self._tenant
+        tenant.control.fault(service="platform", method="PATCH", path=path, delay=1.0)
+        tenant.edit(kind, displayName="Another name")
         deadline = time.monotonic() + PATIENCE_SECONDS
-        while world.control.get("/faults")["faults"] and time.monotonic() < deadline:
+        while tenant.control.get("/faults")["faults"] and time.monotonic() < deadline:
             time.sleep(_POLL_SECONDS)  # until the request has come
         label = {"metadata": {"labels": {"example.com/touched": "meanwhile"}}}
-        world.cluster.patch(kind, world.name_of(kind), world.namespace, label)
+        tenant.cluster.patch(kind, tenant.name_of(kind), tenant.namespace, label)
 
     def _was_read_again(self, kind: str) -> bool:
-        name = self._world.name_of(kind)
+        name = self._tenant.name_of(kind)
         answered = (asked for asked in self._audit.requests() if not asked.forbidden)
         return any((asked.verb, asked.name) == ("get", name) for asked in answered) and self._are_ready()
 
@@ -132,19 +132,20 @@ class Lifecycle:
         self._apply_secrets(clientSecret="wrong")
 
     def _is_refused_by_zoho(self) -> bool:
-        authorized = condition(self._world.get(CONNECTION), "Authorized")
+        authorized = condition(self._tenant.get(CONNECTION), "Authorized")
         return authorized is not None and authorized["status"] == "False"
 
     def _delete(self) -> None:
-        self._world.delete(DATAFLOW)
-        self._world.delete(CONNECTION)
+        self._tenant.delete(DATAFLOW)
+        self._tenant.delete(CONNECTION)
 
     def _are_gone(self) -> bool:
-        world = self._world
+        tenant = self._tenant
         left = [
-            world.cluster.find(kind, world.name_of(kind), world.namespace) for kind in (CONNECTION, DATAFLOW)
+            tenant.cluster.find(kind, tenant.name_of(kind), tenant.namespace)
+            for kind in (CONNECTION, DATAFLOW)
         ]
-        return left == [None, None] and world.counts() == NOTHING
+        return left == [None, None] and tenant.counts() == NOTHING
 
 
 def _is_ready(obj: Object) -> bool:
@@ -157,4 +158,4 @@ def _is_ready(obj: Object) -> bool:
 
 
 def _nothing() -> None:
-    """What is to come of the stage before."""
+    """What is to come of the step before."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from tests.cluster.support.cluster import Object
+from tests.kit.cluster import Object
 from tests.rights.audit import Asked
 
 

@@ -7,15 +7,12 @@ import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 
-from hack.emulators import Emulators
-from hack.helm import Helm
-from hack.kubectl import Kubectl
-from tests.cluster.support.cluster import OUR_KINDS, Cluster, Object
-from tests.cluster.support.pod import Pod
-from tests.cluster.support.release import Release, emulated, installed
-from tests.cluster.support.world import World
+from tests.kit.bench import Bench
+from tests.kit.cluster import OUR_KINDS, Object
+from tests.kit.pod import Pod
+from tests.kit.release import Release, emulated, installed
+from tests.kit.tenant import Tenant
 from tests.rights.audit import Asked, AuditLog
 from tests.rights.lifecycle import Failure, Lifecycle
 from tests.rights.permissions import Permission, permissions, rules_without
@@ -25,18 +22,6 @@ _PROPAGATION_SECONDS = 10.0
 _POLL_SECONDS = 0.02
 _HELMS_OWN = "helm.sh/release.v1"
 """The type of the Secrets in which Helm keeps its releases."""
-
-
-@dataclass(frozen=True)
-class Site:
-    """Where trials take place."""
-
-    cluster: Cluster
-    kubectl: Kubectl
-    helm: Helm
-    emulators: Emulators
-    audit_log: Path
-    directory: Path
 
 
 @dataclass(frozen=True)
@@ -55,33 +40,33 @@ class Verdict:
 class Trials:
     """One installed release, for one trial after the other."""
 
-    def __init__(self, site: Site, release: Release, tenant: str) -> None:
-        self._site = site
+    def __init__(self, bench: Bench, release: Release, namespace: str) -> None:
+        self._bench = bench
         self._release = release
-        self._tenant = tenant
+        self._namespace = namespace
         self.permissions = sorted(permissions(release.objects()))
 
     def run(self, without: Permission | None = None) -> Verdict:
-        """Live a life cycle in a fresh world, without one of the permissions if so asked."""
-        site, release = self._site, self._release
-        site.emulators.control.reset()
-        directory = site.directory / uuid.uuid4().hex[:8]
+        """Live a life cycle in an empty namespace, without one of the permissions if so asked."""
+        bench, release = self._bench, self._release
+        bench.emulators.control.reset()
+        directory = bench.directory / uuid.uuid4().hex[:8]
         directory.mkdir(parents=True)
         with ExitStack() as stack:
             stack.callback(self._tidy)
             if without is not None:
                 stack.enter_context(self._taken(without))
-            pod = Pod(site.kubectl, release.namespace, release.fullname, directory, release.fullname)
+            pod = Pod(bench.kubectl, release.namespace, release.fullname, directory, release.fullname)
             stack.callback(pod.close)
-            audit = AuditLog(site.audit_log, release.namespace, pod.service_account)
-            world = World(site.cluster, site.emulators, pod, self._tenant, lambda *_: None)
-            failure = Lifecycle(world, pod, audit).live()
+            audit = AuditLog(bench.audit_log, release.namespace, pod.service_account)
+            tenant = Tenant(bench.cluster, bench.emulators, pod, self._namespace, lambda *_: None)
+            failure = Lifecycle(tenant, pod, audit).live()
             return Verdict(failure, list(audit.requests()))
 
     @contextmanager
     def _taken(self, permission: Permission) -> Iterator[None]:
         where = [f"--namespace={permission.namespace}"] if permission.namespace else []
-        role: Object = self._site.kubectl.json("get", permission.kind, permission.role, *where)
+        role: Object = self._bench.kubectl.json("get", permission.kind, permission.role, *where)
         self._set_rules(role, rules_without(role, permission))
         try:
             self._wait_until(permission, allowed=False)
@@ -92,14 +77,14 @@ class Trials:
 
     def _set_rules(self, role: Object, rules: list[Object]) -> None:
         metadata = role["metadata"]
-        self._site.cluster.patch(role["kind"], metadata["name"], metadata.get("namespace"), {"rules": rules})
+        self._bench.cluster.patch(role["kind"], metadata["name"], metadata.get("namespace"), {"rules": rules})
 
     def _wait_until(self, permission: Permission, *, allowed: bool) -> None:
         """The API server takes a moment to know of a changed role."""
         account = f"system:serviceaccount:{self._release.namespace}:{self._release.fullname}"
         deadline = time.monotonic() + _PROPAGATION_SECONDS
         while (
-            self._site.cluster.may(
+            self._bench.cluster.may(
                 permission.verb,
                 permission.group,
                 permission.resource,
@@ -114,13 +99,13 @@ class Trials:
 
     def _tidy(self) -> None:
         """Leave nothing for the next trial."""
-        cluster, home = self._site.cluster, self._release.namespace
+        cluster, home = self._bench.cluster, self._release.namespace
         for kind in OUR_KINDS:
-            for obj in cluster.list(kind, self._tenant):
+            for obj in cluster.list(kind, self._namespace):
                 name = obj["metadata"]["name"]
-                cluster.patch(kind, name, self._tenant, {"metadata": {"finalizers": None}})
-                if cluster.find(kind, name, self._tenant):
-                    cluster.delete(kind, name, self._tenant)
+                cluster.patch(kind, name, self._namespace, {"metadata": {"finalizers": None}})
+                if cluster.find(kind, name, self._namespace):
+                    cluster.delete(kind, name, self._namespace)
         for kind in ("Lease", "Secret"):
             for obj in cluster.list(kind, home):
                 if obj.get("type") != _HELMS_OWN:
@@ -128,15 +113,15 @@ class Trials:
 
 
 @contextmanager
-def trials(site: Site, mode: str) -> Iterator[Trials]:
+def trials(bench: Bench, mode: str) -> Iterator[Trials]:
     """A release in one of :data:`MODES`, and a tenant's namespace, for the block."""
-    tenant = f"tenant-{uuid.uuid4().hex[:6]}"
-    site.cluster.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": tenant}})
-    values = emulated(site.emulators, site.directory)
+    namespace = f"tenant-{uuid.uuid4().hex[:6]}"
+    bench.cluster.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}})
+    values = emulated(bench.emulators, bench.directory)
     if mode == "namespaced":
-        values["watchNamespaces"] = [tenant]
+        values["watchNamespaces"] = [namespace]
     try:
-        with installed(site.helm, site.kubectl, values) as release:
-            yield Trials(site, release, tenant)
+        with installed(bench.helm, bench.kubectl, values) as release:
+            yield Trials(bench, release, namespace)
     finally:
-        site.cluster.abandon_namespace(tenant)
+        bench.cluster.abandon_namespace(namespace)

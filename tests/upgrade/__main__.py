@@ -16,10 +16,10 @@ from hack.controlplane import ControlPlane, find_assets
 from hack.emulators import Emulators
 from hack.install import NAMESPACE, ROOT, install, operator_kubeconfig
 from hack.kubectl import Kubectl
-from tests.cluster.support import manifests
-from tests.cluster.support.cluster import Cluster
-from tests.cluster.support.operator import Operator
-from tests.cluster.support.world import CONNECTION, DATAFLOW, World
+from tests.kit import manifests
+from tests.kit.cluster import Cluster
+from tests.kit.operator import SourceOperator
+from tests.kit.tenant import CONNECTION, DATAFLOW, Tenant
 from tests.upgrade.stage import INSTANCE, STAGES, Stage
 
 _RUN_SECONDS = 30.0
@@ -70,34 +70,34 @@ def _record(stage: Stage, source: Path, directory: Path) -> None:
             "CRMFLOW_POD_NAMESPACE": NAMESPACE,
             "CRMFLOW_LEADER_ELECTION": "true",
         }
-        operator = Operator(directory, identity, settings)
+        operator = SourceOperator(directory, identity, settings)
         with closing(Cluster(plane.kubeconfig)) as cluster, closing(operator):
-            world = World(cluster, emulators, operator, stage.namespace, lambda *_: None)
-            _live(world, source)
+            tenant = Tenant(cluster, emulators, operator, stage.namespace, lambda *_: None)
+            _live(tenant, source)
             stage.save(cluster, NAMESPACE, emulators.control.get("/snapshot"))
     _copy_kinds(source, stage)
 
 
-def _live(world: World, source: Path) -> None:
+def _live(tenant: Tenant, source: Path) -> None:
     """The main job with the demo's resources, a run and an edit; then the operator is stopped in order."""
-    namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": world.namespace}}
-    world.cluster.create(namespace)
-    world.operator.start()
-    world.apply_secrets()
+    namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": tenant.namespace}}
+    tenant.cluster.create(namespace)
+    tenant.operator.start()
+    tenant.apply_secrets()
     for file in ("3-zohosourceconnection.yaml", "4-crmdataflow.yaml"):
         obj = manifests.load((source / "deploy" / "demo" / file).read_text())
-        obj["metadata"]["namespace"] = world.namespace
-        world.cluster.apply(obj)
-    world.wait_ready(CONNECTION)
-    flow = world.wait_ready(DATAFLOW)["status"]["flow"]["id"]
-    world.control.finish_run(flow)
+        obj["metadata"]["namespace"] = tenant.namespace
+        tenant.cluster.apply(obj)
+    tenant.wait_ready(CONNECTION)
+    flow = tenant.wait_ready(DATAFLOW)["status"]["flow"]["id"]
+    tenant.control.finish_run(flow)
     deadline = time.monotonic() + _RUN_SECONDS
-    while "lastRun" not in world.get(DATAFLOW)["status"]:
+    while "lastRun" not in tenant.get(DATAFLOW)["status"]:
         assert time.monotonic() < deadline, "the dataflow's status does not tell of the run"
         time.sleep(0.2)
-    world.edit(DATAFLOW, displayName="Contacts, edited once")
-    world.wait_ready(DATAFLOW)
-    world.operator.stop()
+    tenant.edit(DATAFLOW, displayName="Contacts, edited once")
+    tenant.wait_ready(DATAFLOW)
+    tenant.operator.stop()
 
 
 def _copy_kinds(source: Path, stage: Stage) -> None:

@@ -12,8 +12,8 @@ import httpx
 import yaml
 
 from hack.install import ROOT
-from tests.cluster.support.cluster import OUR_KINDS, Cluster, Object
-from tests.cluster.support.manifests import load_all
+from tests.kit.cluster import OUR_KINDS, Cluster, Object
+from tests.kit.manifests import load_all
 
 STAGES = ROOT / "tests" / "upgrade" / "stages"
 INSTANCE = "upgrade"
@@ -105,6 +105,15 @@ def moved(obj: Object, namespace: str) -> Object:
         name: obj["metadata"][name] for name in ("name", "labels", "annotations") if name in obj["metadata"]
     }
     return obj | {"metadata": kept | {"namespace": namespace}}
+
+
+def served_from(obj: Object, home: str) -> Object:
+    """The resource as left by an operator whose own namespace was ``home``: it names its Lease."""
+    status = obj["status"]
+    served_by = status.get("servedBy")
+    if served_by is None:
+        return obj
+    return obj | {"status": status | {"servedBy": f"{home}/{served_by.partition('/')[2]}"}}
 
 
 def _listed(cluster: Cluster, kinds: tuple[str, ...], namespace: str) -> list[Object]:
