@@ -11,8 +11,8 @@ PYTEST := $(BIN)/pytest
 SIDE_BY_SIDE := -n 3 --dist worksteal
 
 .PHONY: help setup lock generate format lint types layers check test test-unit test-chart test-contract \
-	test-cluster test-browser screenshots testdata snapshots stage controlplane helm kinds promlint browser emulators demo \
-	demo-down crash rbac cost day memory property clean
+	test-cluster test-browser screenshots testdata snapshots stage controlplane node helm kinds promlint azurite browser emulators demo \
+	demo-down crash rbac cost day memory transfer-bench property clean
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -46,19 +46,19 @@ check: $(INSTALLED) lint types layers ## Check formatting, code, types, layers a
 	@$(BIN)/ruff format --check .
 	@$(BIN)/python hack/generate.py --check
 
-test: $(INSTALLED) controlplane helm kinds promlint browser ## Run all tests
+test: $(INSTALLED) controlplane node helm kinds promlint azurite browser ## Run all tests
 	@$(PYTEST) $(SIDE_BY_SIDE) tests/unit tests/chart tests/contract tests/cluster tests/browser tests/faults tests/property
 
 test-unit: $(INSTALLED) ## Run the tests that need nothing else
 	@$(PYTEST) tests/unit
 
-test-contract: $(INSTALLED) ## Run the tests that hold the emulators to the remote services' rules
+test-contract: $(INSTALLED) azurite ## Run the tests that hold the emulators to the remote services' rules
 	@$(PYTEST) tests/contract
 
 test-chart: $(INSTALLED) controlplane helm ## Run the tests of the Helm chart and of Kustomize, without a cluster
 	@$(PYTEST) tests/chart
 
-test-cluster: $(INSTALLED) controlplane helm kinds promlint ## Run the tests on a real API server
+test-cluster: $(INSTALLED) controlplane node helm kinds promlint ## Run the tests on a real API server
 	@$(PYTEST) tests/cluster
 
 test-browser: $(INSTALLED) controlplane browser ## Run the tests in a real browser
@@ -83,11 +83,14 @@ image: $(INSTALLED) ## Build the image with docker or buildah; IMAGE=NAME, BASE=
 image-test: $(INSTALLED) controlplane ## As root on Debian, without a registry: build the image and run it (10 minutes)
 	@$(PYTEST) tests/image
 
-sbom: $(INSTALLED) ## Write build/sbom: what the operator is made of (CycloneDX), and its licences
+sbom: $(INSTALLED) ## Write build/sbom: what the operator is made of (CycloneDX), and its licenses
 	@$(BIN)/python -m hack.sbom
 
 controlplane: $(INSTALLED) ## Build etcd, kube-apiserver, kube-controller-manager and kubectl, once
 	@$(BIN)/python -m hack.controlplane build >/dev/null
+
+node: $(INSTALLED) controlplane ## Build a node for it, whose pods are processes of this machine, once; Linux
+	@$(BIN)/python -m hack.node >/dev/null
 
 helm: $(INSTALLED) ## Build Helm, once
 	@$(BIN)/python -m hack.helm >/dev/null
@@ -97,6 +100,9 @@ kinds: $(INSTALLED) ## Fetch the kinds of Argo CD, Flux and the Prometheus Opera
 
 promlint: $(INSTALLED) ## Build Prometheus' own parser of metrics, once
 	@$(BIN)/python -m hack.promlint >/dev/null
+
+azurite: $(INSTALLED) ## Install Azurite, the emulators' blob service, once
+	@$(BIN)/python -m hack.azurite >/dev/null
 
 browser: $(INSTALLED) ## Find Chromium for the browser tests; as root on Debian, install it
 	@$(BIN)/python -m hack.browser >/dev/null
@@ -124,6 +130,9 @@ day: $(INSTALLED) controlplane ## Let 200 connections share a Zoho credential fo
 
 memory: $(INSTALLED) controlplane ## Measure the operator's memory among 2,000 Secrets of 100 kB; REPORT=FILE likewise
 	@$(BIN)/python -m tests.faults memory $(if $(REPORT),--report $(REPORT)) $(ARGS)
+
+transfer-bench: $(INSTALLED) ## Measure crmflow transfer beside a bare copy; QUICK=1, REPORT=FILE writes a page
+	@$(BIN)/python -m tests.transfer_bench $(if $(QUICK),--quick) $(if $(REPORT),--report $(REPORT)) $(ARGS)
 
 property: $(INSTALLED) ## Run random sequences of edits, ours and others'; REPORT=FILE writes a page
 	@$(BIN)/python -m tests.property $(if $(REPORT),--report $(REPORT)) $(ARGS)
