@@ -7,11 +7,9 @@ difference that the operator made.
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable
 from copy import deepcopy
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
@@ -24,6 +22,7 @@ from tests.kit import manifests
 from tests.kit.cluster import Object
 from tests.kit.manifests import load, load_all
 from tests.kit.tenant import CONNECTION, DATAFLOW, Tenant
+from tests.kit.waiting import until
 
 EXAMPLE = ROOT / "deploy" / "argocd" / "example"
 WAVE = "argocd.argoproj.io/sync-wave"
@@ -229,9 +228,9 @@ def _live_through_a_lot(tenant: Tenant) -> None:
     """A repair, a loss and a restart: what makes the operator write again."""
     flow = tenant.held("flows")[0]["id"]
     tenant.control.patch(f"/aep/sandboxes/prod/flows/{flow}", body={"name": "Renamed"})
-    _until(lambda: tenant.held("flows")[0]["name"] != "Renamed")
+    until(lambda: tenant.held("flows")[0]["name"] != "Renamed")
     tenant.control.delete(f"/aep/sandboxes/prod/flows/{flow}")
-    _until(
+    until(
         lambda: (
             tenant.held("flows") and tenant.get(DATAFLOW)["status"].get("flow", {}).get("id", flow) != flow
         )
@@ -248,13 +247,6 @@ def _compared(obj: Object) -> Object:
         del metadata[changes_by_itself]
     metadata["finalizers"] = sorted({*metadata.get("finalizers", [])} - {"crmflow.io/finalizer"})
     return {"metadata": metadata, "spec": obj["spec"]}
-
-
-def _until(met: Callable[[], Any], seconds: float = 20) -> None:
-    deadline = time.monotonic() + seconds
-    while not met():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def _written_by_us(obj: Object) -> Object:

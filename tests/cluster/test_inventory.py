@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -11,6 +10,7 @@ import pytest
 from tests.kit import manifests
 from tests.kit.cluster import Object, condition
 from tests.kit.tenant import COLLECTIONS, CONNECTION, DATAFLOW, LISTED, ONE_OF_EACH, Tenant
+from tests.kit.waiting import until
 
 FLOW_SERVICE = "/data/foundation/flowservice"
 
@@ -175,11 +175,11 @@ def test_a_lost_answer_under_index_lag(tenant: Tenant, collection: str, lag: int
     tenant.wait_ready(CONNECTION)
     tenant.wait_ready(DATAFLOW)
     tenant.control.advance(100)
-    _until(lambda: tenant.counts() == ONE_OF_EACH)
+    until(lambda: tenant.counts() == ONE_OF_EACH)
     if lag < 60 or collection == "flows":  # a source connection takes no second flow
         assert reasons(tenant, "DuplicateRemoved") == []
     else:
-        _until(lambda: len(reasons(tenant, "DuplicateRemoved")) == 1)
+        until(lambda: len(reasons(tenant, "DuplicateRemoved")) == 1)
     tenant.wait_ready(kind)
 
 
@@ -218,12 +218,12 @@ def test_a_remote_edit_is_restored_within_a_poll(
     edit_remote(tenant, collection, before["id"], **edit)
     tenant.wait_polls(1)
 
-    _until(lambda: all(tenant.held(collection)[0].get(key) == before.get(key) for key in edit))
+    until(lambda: all(tenant.held(collection)[0].get(key) == before.get(key) for key in edit))
     repaired = tenant.cluster.wait(
         kind, tenant.name_of(kind), tenant.namespace, lambda o: "lastDrift" in o["status"], what="drift"
     )
     assert field in repaired["status"]["lastDrift"]["fields"]
-    _until(lambda: reasons(tenant, "DriftRepaired") != [])  # an event follows the status that it tells of
+    until(lambda: reasons(tenant, "DriftRepaired") != [])  # an event follows the status that it tells of
     assert field.split(".", 1)[1] in reasons(tenant, "DriftRepaired")[0]["note"]
     tenant.wait_ready(kind)
     tenant.wait_ready(DATAFLOW)
@@ -238,9 +238,9 @@ def test_what_was_deleted_is_made_anew_from_the_next_tick(tenant: Tenant, collec
     tenant.control.delete(f"/aep/sandboxes/prod/{collection}/{before[collection][0]}")
     tenant.wait_polls(1)
 
-    _until(lambda: tenant.counts() == ONE_OF_EACH and not set(ids(tenant)["flows"]) & set(before["flows"]))
+    until(lambda: tenant.counts() == ONE_OF_EACH and not set(ids(tenant)["flows"]) & set(before["flows"]))
     # Status tells of the new flow a moment after Platform holds it.
-    _until(lambda: "until" in tenant.wait_ready(DATAFLOW)["status"].get("gap", {}))
+    until(lambda: "until" in tenant.wait_ready(DATAFLOW)["status"].get("gap", {}))
     gap = tenant.wait_ready(DATAFLOW)["status"]["gap"]
     assert str(tenant.held("flows")[0]["scheduleParams"]["backfill"]).lower() == "false"
     assert gap["since"] <= gap["until"]
@@ -253,7 +253,7 @@ def test_a_base_connection_that_was_deleted_takes_its_dataflows_along(tenant: Te
     before = ids(tenant)
     tenant.control.delete(f"/aep/sandboxes/prod/connections/{before['connections'][0]}")
     tenant.wait_polls(1)
-    _until(lambda: tenant.counts() == ONE_OF_EACH and ids(tenant)["flows"] != before["flows"], seconds=20)
+    until(lambda: tenant.counts() == ONE_OF_EACH and ids(tenant)["flows"] != before["flows"], seconds=20)
     tenant.wait_ready(CONNECTION)
     tenant.wait_ready(DATAFLOW)
     assert tenant.held("sourceConnections")[0]["baseConnectionId"] == tenant.held("connections")[0]["id"]
@@ -305,7 +305,7 @@ def test_a_page_that_fails_discards_the_listing(tenant: Tenant) -> None:
     tenant.make_ready()
     mark = tenant.mark()
     tenant.control.fault(service="platform", method="GET", path="/flows$", times=3, status=503)
-    _until(lambda: tenant.metric("crmflow_inventory_poll_failures_total") >= 2)
+    until(lambda: tenant.metric("crmflow_inventory_poll_failures_total") >= 2)
     tenant.wait_polls(2)
     assert creates(tenant.calls_since(mark)) == []
     assert condition(tenant.get(DATAFLOW), "Ready")["status"] == "True"
@@ -321,7 +321,7 @@ def test_listings_of_many_pages_whose_tokens_end(tenant: Tenant) -> None:
 
     mark = tenant.mark()
     tenant.control.switch("aep", pageTokenSeconds=0)
-    _until(lambda: tenant.metric("crmflow_inventory_poll_failures_total") >= 2)
+    until(lambda: tenant.metric("crmflow_inventory_poll_failures_total") >= 2)
     assert creates(tenant.calls_since(mark)) == []
     assert len(tenant.held("flows")) == 3
 
@@ -359,7 +359,7 @@ def many(tenant: Tenant, count: int) -> list[str]:
 
 
 def lose(tenant: Tenant, names: list[str]) -> None:
-    """Somebody deletes the flows of these dataflows, at once: what a poll in between would see is repaired."""
+    """Somebody deletes the flows of these dataflows at once: no poll sees a part of it."""
     dataflows = [tenant.cluster.get(DATAFLOW, name, tenant.namespace) for name in names]
     flows = ",".join(dataflow["status"]["flow"]["id"] for dataflow in dataflows)
     tenant.control.delete(f"/aep/sandboxes/prod/flows/{flows}")
@@ -373,13 +373,13 @@ def test_a_mass_deletion_waits_for_a_person(tenant: Tenant) -> None:
         ready = condition(tenant.cluster.get(DATAFLOW, name, tenant.namespace), "Ready")
         return ready is not None and ready["reason"] == "MassDeletion"
 
-    _until(lambda: all(map(stalled, names[:6])), seconds=30)
+    until(lambda: all(map(stalled, names[:6])), seconds=30)
     assert len(tenant.held("flows")) == 2
 
     tenant.cluster.annotate(CONNECTION, manifests.CONNECTION, tenant.namespace, accept_loss="ticket-4711")
     for name in names[:6]:
         tenant.cluster.annotate(DATAFLOW, name, tenant.namespace, reconcile_requested_at="now")
-    _until(lambda: len(tenant.held("flows")) == 8, seconds=30)
+    until(lambda: len(tenant.held("flows")) == 8, seconds=30)
     for name in names:
         tenant.cluster.wait_ready(DATAFLOW, name, tenant.namespace)
 
@@ -387,7 +387,7 @@ def test_a_mass_deletion_waits_for_a_person(tenant: Tenant) -> None:
 def test_a_few_losses_are_simply_repaired(tenant: Tenant) -> None:
     names = many(tenant, 8)
     lose(tenant, names[:3])
-    _until(lambda: len(tenant.held("flows")) == 8, seconds=30)
+    until(lambda: len(tenant.held("flows")) == 8, seconds=30)
     for name in names:
         tenant.cluster.wait_ready(DATAFLOW, name, tenant.namespace)
 
@@ -396,7 +396,7 @@ def test_a_sandbox_reset_is_recognized_and_filled_again(tenant: Tenant) -> None:
     names = many(tenant, 7)
     tenant.control.advance(5)
     tenant.control.post("/aep/sandboxes/prod/reset", reseed=True)
-    _until(lambda: len(tenant.held("flows")) == 7, seconds=40)
+    until(lambda: len(tenant.held("flows")) == 7, seconds=40)
     for name in names:
         ready = tenant.cluster.wait_ready(DATAFLOW, name, tenant.namespace, seconds=30)
         assert "gap" not in ready["status"]
@@ -415,8 +415,8 @@ def test_orphans_are_told_and_left(tenant: Tenant) -> None:
     # The installation has to know another resource of the scope, to tell its own keys from others'.
     tenant.operator.start()
     tenant.control.advance(61)
-    _until(lambda: tenant.metric("crmflow_orphans", sandbox="prod") == 3)
-    _until(lambda: len(reasons(tenant, "OrphanFound")) == 3)
+    until(lambda: tenant.metric("crmflow_orphans", sandbox="prod") == 3)
+    until(lambda: len(reasons(tenant, "OrphanFound")) == 3)
     assert tenant.counts() == ONE_OF_EACH
 
 
@@ -432,10 +432,3 @@ def test_one_polls_cost_is_a_metric(tenant: Tenant) -> None:
 def edit_remote(tenant: Tenant, collection: str, remote_id: str, **body: Any) -> None:
     """Somebody edits an object in Platform."""
     tenant.control.patch(f"/aep/sandboxes/prod/{collection}/{remote_id}", body=body)
-
-
-def _until(met: Callable[[], bool], seconds: float = 15) -> None:
-    deadline = time.monotonic() + seconds
-    while not met():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)

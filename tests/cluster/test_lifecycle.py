@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import time
-from typing import Any
-
 import pytest
 
 from tests.kit import manifests
 from tests.kit.cluster import condition
 from tests.kit.tenant import CONNECTION, DATAFLOW, NOTHING, ONE_OF_EACH, Tenant
+from tests.kit.waiting import until
 
 
 def test_names_and_descriptions_are_changed_in_place(tenant: Tenant) -> None:
@@ -158,7 +156,7 @@ def test_sigterm_in_the_middle_loses_nothing(tenant: Tenant) -> None:
     )
     tenant.apply_connection()
     tenant.apply_dataflow()
-    _until(lambda: tenant.metric("crmflow_remote_calls_total", operation="mappingSets.create") == 1)
+    until(lambda: tenant.metric("crmflow_remote_calls_total", operation="mappingSets.create") == 1)
     assert tenant.operator.stop() == 0
 
     stopped = tenant.get(DATAFLOW)["status"]
@@ -194,7 +192,7 @@ def test_an_outage_does_not_take_ready_away_at_once(tenant: Tenant) -> None:
     tenant.control.fault(service="platform", path="/flows/", times=None, status=503)
     tenant.cluster.annotate(DATAFLOW, manifests.DATAFLOW, tenant.namespace, reconcile_requested_at="now")
     failures = "crmflow_reconcile_total"
-    _until(lambda: tenant.metric(failures, kind=DATAFLOW, outcome="Transient") >= 2)
+    until(lambda: tenant.metric(failures, kind=DATAFLOW, outcome="Transient") >= 2)
     assert condition(tenant.get(DATAFLOW), "Ready")["status"] == "True"
 
     tenant.control.advance(301)
@@ -213,7 +211,7 @@ def test_a_restart_changes_nothing(tenant: Tenant) -> None:
     mark = tenant.mark()
     tenant.operator.restart()
     for kind in (CONNECTION, DATAFLOW):
-        _until(lambda kind=kind: tenant.metric("crmflow_reconcile_total", kind=kind, outcome="Done") >= 1)
+        until(lambda kind=kind: tenant.metric("crmflow_reconcile_total", kind=kind, outcome="Done") >= 1)
     tenant.wait_polls(2)
 
     assert (tenant.get(CONNECTION), tenant.get(DATAFLOW)) == before
@@ -245,10 +243,3 @@ def test_a_paused_resource_answers_a_request_once_it_is_resumed(tenant: Tenant) 
     assert "lastHandledReconcileAt" not in tenant.get(DATAFLOW)["status"]
     tenant.edit(DATAFLOW, paused=False)
     tenant.wait_answer(DATAFLOW, "one")
-
-
-def _until(met: Any, seconds: float = 15) -> None:
-    deadline = time.monotonic() + seconds
-    while not met():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)

@@ -6,6 +6,7 @@ import time
 
 from tests.kit.cluster import condition
 from tests.kit.tenant import CONNECTION, DATAFLOW, LISTED, NOTHING, ONE_OF_EACH, Tenant
+from tests.kit.waiting import until
 
 
 def test_both_become_ready_within_seconds(tenant: Tenant) -> None:
@@ -111,7 +112,7 @@ def test_events_tell_what_was_made(tenant: Tenant) -> None:
         events = tenant.cluster.list("Event", tenant.namespace)
         return sorted((event["regarding"]["kind"], event["reason"]) for event in events)
 
-    _until(lambda: reasons() == [(DATAFLOW, "Created"), (CONNECTION, "Created")])
+    until(lambda: reasons() == [(DATAFLOW, "Created"), (CONNECTION, "Created")])
 
 
 def test_one_refresh_serves_all_that_share_a_credential(tenant: Tenant) -> None:
@@ -142,10 +143,3 @@ def test_delete_leaves_nothing(tenant: Tenant) -> None:
     tenant.wait_gone(DATAFLOW)
     tenant.wait_gone(CONNECTION)
     assert tenant.counts() == NOTHING
-
-
-def _until(met: object, seconds: float = 15) -> None:
-    deadline = time.monotonic() + seconds
-    while not met():  # type: ignore[operator]
-        assert time.monotonic() < deadline
-        time.sleep(0.05)

@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from tests.kit.cluster import condition
 from tests.kit.tenant import DATAFLOW, LISTED, Tenant
+from tests.kit.waiting import until
 
 
 def finish(tenant: Tenant, state: str = "success", **outcome: Any) -> str:
     """A run of the only flow; its id."""
     made = tenant.control.post("/aep/runs", flowId=tenant.held("flows")[0]["id"], state=state, **outcome)
     return str(made["id"])
-
-
-def until(met: Callable[[], bool], seconds: float = 20) -> None:
-    deadline = time.monotonic() + seconds
-    while not met():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def shows(tenant: Tenant, run: str) -> dict[str, Any]:

@@ -15,6 +15,8 @@ from typing import Any
 
 import httpx
 
+from tests.kit.waiting import deadline
+
 Object = dict[str, Any]
 
 _OURS = "/apis/crmflow.io/v1alpha1"
@@ -229,12 +231,12 @@ class Cluster:
         seconds: float = 20,
     ) -> Object:
         """Read an object until ``until`` holds; fails with its status, saying ``what`` was waited for."""
-        deadline = time.monotonic() + seconds
+        end = deadline(seconds)
         while True:
             obj = self.get(kind, name, namespace)
             if until(obj):
                 return obj
-            if time.monotonic() > deadline:
+            if time.monotonic() > end:
                 status = json.dumps(obj.get("status"), indent=2)
                 raise AssertionError(f"{kind} {name}: no {what} within {seconds} s; status: {status}")
             time.sleep(_POLL_SECONDS)
@@ -270,9 +272,9 @@ class Cluster:
 
     def wait_gone(self, kind: str, name: str, namespace: str | None = None, *, seconds: float = 20) -> None:
         """Wait until the object is really deleted."""
-        deadline = time.monotonic() + seconds
+        end = deadline(seconds)
         while (obj := self.find(kind, name, namespace)) is not None:
-            if time.monotonic() > deadline:
+            if time.monotonic() > end:
                 raise AssertionError(f"{kind} {name} is still there after {seconds} s: {json.dumps(obj)}")
             time.sleep(_POLL_SECONDS)
 
@@ -280,12 +282,12 @@ class Cluster:
         self, namespace: str, type_: str, text: str = "", *, seconds: float = 30
     ) -> Object:
         """Wait until a condition of a namespace is True, and has that text in its message."""
-        deadline = time.monotonic() + seconds
+        end = deadline(seconds)
         while True:
             found = condition(self.get("Namespace", namespace), type_) or {}
             if found.get("status") == "True" and text in found["message"]:
                 return found
-            assert time.monotonic() < deadline, f"namespace {namespace}: {type_} not within {seconds} s"
+            assert time.monotonic() < end, f"namespace {namespace}: {type_} not within {seconds} s"
             time.sleep(_POLL_SECONDS)
 
     def abandon_namespace(self, namespace: str) -> None:

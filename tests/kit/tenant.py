@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -10,7 +9,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from hack import loopback
 from hack.emulators import Emulators
-from tests.kit import manifests
+from tests.kit import manifests, waiting
 from tests.kit.cluster import Cluster, Object
 from tests.kit.operator import Operator
 
@@ -111,13 +110,11 @@ class Tenant:
 
     def until(self, met: Callable[[], bool], what: str, seconds: float = 20) -> None:
         """Wait until ``met`` holds; fails with the dataflow's status."""
-        deadline = time.monotonic() + seconds
-        while not met():
-            found = self.cluster.find(DATAFLOW, manifests.DATAFLOW, self.namespace)
-            assert time.monotonic() < deadline, (
-                f"not within {seconds} s: {what}; {found and found.get('status')}"
-            )
-            time.sleep(0.05)
+        waiting.until(met, seconds, what=lambda: f"{what}; {self._dataflow_status()}")
+
+    def _dataflow_status(self) -> Object | None:
+        found = self.cluster.find(DATAFLOW, manifests.DATAFLOW, self.namespace)
+        return found and found.get("status")
 
     # Platform
 
@@ -153,17 +150,13 @@ class Tenant:
         """Wait until the sandbox has been listed so many times more."""
         listed = {"operation": "flows.list"}
         wanted = self.metric("crmflow_remote_calls_total", **listed) + polls
-        deadline = time.monotonic() + seconds
-        while self.metric("crmflow_remote_calls_total", **listed) < wanted:
-            assert time.monotonic() < deadline, "the operator does not poll"
-            time.sleep(0.05)
+        waiting.until(
+            lambda: self.metric("crmflow_remote_calls_total", **listed) >= wanted, seconds, what="polls"
+        )
 
     def wait_metric(self, until: Callable[[], bool], seconds: float = 20) -> None:
         """Wait until the metrics show something."""
-        deadline = time.monotonic() + seconds
-        while not until():
-            assert time.monotonic() < deadline, "the metrics do not show it"
-            time.sleep(0.05)
+        waiting.until(until, seconds, what="such metrics")
 
     def metric(self, name: str, **labels: str) -> float:
         """The sum of a metric's samples that have these labels."""
