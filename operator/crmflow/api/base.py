@@ -93,7 +93,8 @@ RECONCILE_REQUEST_LENGTH = 256
 ReconcileRequest = Annotated[str, Field(max_length=RECONCILE_REQUEST_LENGTH)]
 """What somebody wrote into the annotation that asks for a complete check, or its beginning."""
 
-_DURATION = re.compile(r"([0-9]+([.][0-9]+)?(ms|s|m|h))+")
+DURATION_PATTERN = "([0-9]+([.][0-9]+)?(ms|s|m|h))+"
+_DURATION = re.compile(DURATION_PATTERN)
 
 
 def _duration(text: str) -> str:
@@ -105,7 +106,7 @@ def _duration(text: str) -> str:
 Duration = Annotated[str, Field(max_length=32), AfterValidator(_duration)]
 """A length of time such as 90m, 1h or 1h30m."""
 RESYNC_INTERVAL = Rule(
-    f"self.matches('^{_DURATION.pattern}$') && duration(self) >= duration('10m')",
+    f"self.matches('^{DURATION_PATTERN}$') && duration(self) >= duration('10m')",
     "must be a duration of at least 10m, such as 30m, 1h or 1h30m",
 )
 
@@ -122,6 +123,18 @@ class DeletionPolicy(StrEnum):
 
     DELETE = "Delete"
     ORPHAN = "Orphan"
+
+
+class Transport(StrEnum):
+    """The way in which records of Zoho CRM get into Adobe Experience Platform (landing-zone.md 0)."""
+
+    AUTO = "Auto"
+    """What Adobe Experience Platform offers decides: its own Zoho CRM source, else the landing zone."""
+    PLATFORM_SOURCE = "PlatformSource"
+    """Adobe Experience Platform reads Zoho CRM itself, through a base connection."""
+    LANDING_ZONE = "LandingZone"
+    """A Job of the operator reads Zoho CRM and writes files into the sandbox's Data Landing Zone, from which
+    Adobe Experience Platform takes them."""
 
 
 class ManagementPolicy(StrEnum):

@@ -8,6 +8,7 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from crmflow.api.base import (
+    DURATION_PATTERN,
     ONE_LINE,
     PASSING,
     RESYNC_INTERVAL,
@@ -26,6 +27,7 @@ from crmflow.api.base import (
     RemoteId,
     RemoteState,
     Timestamp,
+    Transport,
     WrittenTime,
     observed_by,
     set_once,
@@ -333,6 +335,32 @@ class Ingestion(Model):
     Adobe Experience Platform holds."""
 
 
+class DeletedRecords(StrEnum):
+    """What becomes of records that were deleted in Zoho CRM."""
+
+    IGNORE = "Ignore"
+    """Nothing: what was ingested of them stays."""
+    MARK = "Mark"
+    """Each gets one more row, with its id and with true in the column crmflow_deleted."""
+
+
+FULL_READ_EVERY = Rule(
+    f"self.matches('^{DURATION_PATTERN}$') && duration(self) >= duration('24h')",
+    "must be a duration of at least 24h, such as 24h or 168h",
+)
+
+
+class Extract(Model):
+    """How records are read for the landing zone. Unused where Adobe Experience Platform reads them itself."""
+
+    deleted_records: DeletedRecords = DeletedRecords.IGNORE
+    """Mark writes a row for each record that was deleted in Zoho CRM. It has the record's id, and true in the
+    column crmflow_deleted, which is false in every other row. The mapping has to use both columns."""
+    full_read_every: Annotated[Duration, FULL_READ_EVERY] | None = None
+    """How often the whole table is read again in place of what has changed, at least 24h: the values of
+    formula fields change without a record counting as changed. The dataset grows by the table each time."""
+
+
 class CRMDataflowSpec(Model):
     """The dataflow as it should be."""
 
@@ -356,6 +384,13 @@ class CRMDataflowSpec(Model):
     which has none."""
     schedule: Schedule
     """When the dataflow runs."""
+    transport: Transport = Transport.AUTO
+    """The way in which records get into Adobe Experience Platform: by its own Zoho CRM source
+    (PlatformSource), or in files that the operator writes into the sandbox's Data Landing Zone (LandingZone).
+    Auto leaves it to the connection, and there to what Adobe Experience Platform offers. Once it is decided it
+    stays; the status shows it."""
+    extract: Extract | None = None
+    """How records are read for the landing zone."""
     ingestion: Ingestion = Ingestion()
     """How records are taken in."""
     flow_id: AdoptedId | None = None
@@ -395,6 +430,20 @@ class CRMDataflowSpec(Model):
             field_path=".deltaColumn",
             reason="FieldValueForbidden",
         ),
+        Rule(
+            "!has(self.extract) || self.transport != 'PlatformSource'",
+            "extract is not allowed with transport PlatformSource, by which Adobe Experience Platform reads "
+            "Zoho CRM itself: remove it, or use another transport",
+            field_path=".extract",
+            reason="FieldValueForbidden",
+        ),
+        Rule(
+            "!has(self.extract) || !has(self.extract.fullReadEvery) || self.schedule.frequency != 'Once'",
+            "extract.fullReadEvery is not allowed when schedule.frequency is Once, which reads everything "
+            "anyway: remove it",
+            field_path=".extract",
+            reason="FieldValueForbidden",
+        ),
         set_once("flowId", "create another CRMDataflow for another flow"),
         observed_by("flowId"),
     )
@@ -419,10 +468,15 @@ class FlowStatus(Model):
 class SourceStatus(Model):
     """What the flow was created to read from."""
 
-    base_connection_id: RemoteId
-    """The ID of the base connection."""
+    base_connection_id: RemoteId | None = None
+    """The ID of the base connection. Absent for a flow that reads files of the landing zone."""
+    connection: Annotated[str, Field(max_length=253)] | None = None
+    """The ZohoSourceConnection whose grant reads the records, for a flow that reads files of the landing
+    zone."""
     table: Annotated[str, Field(max_length=128)]
     """The table."""
+    delta_column: Annotated[str, Field(max_length=128)] | None = None
+    """The column that tells changed records, for a flow that reads files of the landing zone."""
 
 
 class MappingSetStatus(Model):
@@ -540,10 +594,102 @@ class LastRun(Model):
     """What went wrong in it, the first five errors."""
 
 
+class LandingZoneFolder(Model):
+    """Where the files of a dataflow are."""
+
+    path: Annotated[str, Field(max_length=1024)]
+    """The folder, beginning with the container of the sandbox's landing zone."""
+
+
+class LastWindow(Model):
+    """A window that was read from Zoho CRM."""
+
+    start: Timestamp
+    """Records that changed at or after this time,"""
+    end: Timestamp
+    """and before this time."""
+    rows: Count = 0
+    """How many there were."""
+    deleted: Count = 0
+    """How many records were marked as deleted."""
+    completion_time: Timestamp
+    """When the file was written, or was found to have nothing to hold."""
+
+
+class Extraction(Model):
+    """How far the records of a table have been read for the landing zone."""
+
+    cursor: Timestamp
+    """Up to when changed records have been read, or are being read in a window that is pending: where the
+    next window begins."""
+    cursor_set_time: Timestamp
+    """When the cursor was last set."""
+    full_read_time: Timestamp | None = None
+    """Up to when the last read of the whole table went, or when the dataflow was first looked at."""
+    applied_cursor: Annotated[str, Field(max_length=64)] | None = None
+    """The value of the annotation crmflow.io/cursor that was last followed."""
+    last_window: LastWindow | None = None
+    """The window that was read last."""
+
+
+class WrittenFile(Model):
+    """A file in the landing zone, which its window names."""
+
+    completion_time: Timestamp
+    """When it was committed."""
+    rows: Count
+    """Rows of living records in it."""
+    deleted: Count = 0
+    """Rows that mark deletions, beside them."""
+    bytes: Count = 0
+    """Its size."""
+    count_before: Count | None = None
+    """How many records Zoho CRM counted in the window before the first was read."""
+    count_after: Count | None = None
+    """The same after the last one was read."""
+
+
+class PendingWindow(Model):
+    """A window on its way from Zoho CRM into Adobe Experience Platform."""
+
+    start: Timestamp
+    """Records that changed at or after this time,"""
+    end: Timestamp
+    """and before this time."""
+    tick: Timestamp | None = None
+    """The run of the flow that is to take the file; absent for the first window of a flow."""
+    first_extraction: Count = 0
+    """The number of the window's first file: more than 0 if it was read before."""
+    extraction: Count = 0
+    """The number of the file, part of its name: each time that the window is read again it is another one."""
+    attempt: Count = 0
+    """The number of the Job that reads the window for this file."""
+    started: bool | None = None
+    """True once that Job was seen."""
+    retry_time: Timestamp | None = None
+    """The next Job begins no sooner."""
+    exit_code: Annotated[int, Field(ge=0, le=255)] | None = None
+    """How the Job before this one ended."""
+    file: WrittenFile | None = None
+    """The file; absent until it is there."""
+    retried_run: RemoteId | None = None
+    """The failed run that Adobe Experience Platform was last asked to do again."""
+    retries: Count = 0
+    """How often it was asked."""
+    retry_request_time: Timestamp | None = None
+    """When it was last asked."""
+
+
+MAX_PENDING_WINDOWS = 100
+PendingWindows = Annotated[tuple[PendingWindow, ...], Field(max_length=MAX_PENDING_WINDOWS)]
+
+
 class CRMDataflowStatus(Model):
     """The dataflow as the operator last saw it."""
 
-    remote_ids: ClassVar = frozenset({"flow", "sourceConnectionId", "targetConnectionId", "intents"})
+    remote_ids: ClassVar = frozenset(
+        {"flow", "sourceConnectionId", "targetConnectionId", "intents", "transport", "landingZone"}
+    )
     """The fields that tell what goes with the resource."""
     found_anew: ClassVar = PASSING | {"lastRun"}
     """The fields that every pass tells anew, so that nothing rests on what stood there."""
@@ -574,6 +720,17 @@ class CRMDataflowStatus(Model):
     """The columns that the flow reads, as they were when it was created."""
     schedule: ScheduleStatus | None = None
     """The schedule that the flow was created with."""
+    transport: Transport | None = None
+    """The way in which records get into Adobe Experience Platform, as it was decided: PlatformSource or
+    LandingZone."""
+    landing_zone: LandingZoneFolder | None = None
+    """Where the files are, with transport LandingZone."""
+    extraction: Extraction | None = None
+    """How far records have been read, with transport LandingZone."""
+    pending_windows: PendingWindows | None = None
+    """Windows that have not been ingested yet, with transport LandingZone, the oldest first."""
+    undelivered_columns: Annotated[tuple[ColumnName, ...], Field(max_length=MAX_COLUMNS)] | None = None
+    """Fields of the module that Zoho CRM puts into no file, with transport LandingZone."""
     adopted: bool | None = None
     """True if the flow was there before the resource: it keeps its name and description."""
     deletion_policy: DeletionPolicy | None = None

@@ -26,6 +26,7 @@ from crmflow.api.base import (
     RemoteId,
     RemoteState,
     Timestamp,
+    Transport,
     observed_by,
     set_once,
 )
@@ -219,12 +220,18 @@ class ZohoSourceConnectionSpec(Model):
     """The Zoho CRM organization to read from."""
     platform: PlatformSpec
     """The sandbox of Adobe Experience Platform to write to."""
+    transport: Transport = Transport.AUTO
+    """The way in which the records of dataflows get into Adobe Experience Platform, unless a dataflow says
+    it: by its own Zoho CRM source, for which there is a base connection (PlatformSource), or in files that
+    the operator writes into the sandbox's Data Landing Zone (LandingZone), without one. Auto uses the source
+    where Adobe Experience Platform offers it. Dataflows that exist keep their way."""
     connection_id: AdoptedId | None = None
     """The ID of a base connection that exists and is to stand for this resource. It keeps its name and
     description; its authentication parameters become those of this resource. Once set, it stays."""
     token_push: TokenPush = TokenPush.ON_REFRESH
     """When the base connection is given a new access token: each time that the operator gets one, or only
-    when the credentials change, so that Adobe Experience Platform refreshes it by itself."""
+    when the credentials change, so that Adobe Experience Platform refreshes it by itself. Unused without a
+    base connection."""
     resync_interval: Annotated[Duration, RESYNC_INTERVAL] | None = None
     """How often everything is compared with Adobe Experience Platform, beside the listings that notice most
     changes sooner: at
@@ -242,6 +249,20 @@ class ZohoSourceConnectionSpec(Model):
 
     rules: ClassVar[tuple[Rule, ...]] = (
         ENDPOINT_OF_DATA_CENTER,
+        Rule(
+            "!has(self.connectionId) || self.transport != 'LandingZone'",
+            "connectionId is not allowed with transport LandingZone, which has no base connection: remove it, "
+            "or use another transport",
+            field_path=".connectionId",
+            reason="FieldValueForbidden",
+        ),
+        Rule(
+            "!has(self.platform.authParams) || self.transport != 'LandingZone'",
+            "platform.authParams is not allowed with transport LandingZone, which has no base connection to "
+            "sign in with: remove it, or use another transport",
+            field_path=".platform",
+            reason="FieldValueForbidden",
+        ),
         set_once("connectionId", "create another ZohoSourceConnection for another base connection"),
         observed_by("connectionId"),
     )
@@ -298,6 +319,15 @@ class IpAllowListStatus(Model):
     Adobe publishes none for the region."""
 
 
+class LandingZoneStatus(Model):
+    """The Data Landing Zone of the sandbox."""
+
+    container: Annotated[str, Field(max_length=256)]
+    """Its container."""
+    expiry_time: Timestamp | None = None
+    """The day on which the credentials end that the operator has for it; it gets new ones by itself."""
+
+
 class ZohoSourceConnectionStatus(Model):
     """The connection as the operator last saw it."""
 
@@ -309,6 +339,7 @@ class ZohoSourceConnectionStatus(Model):
         "ipAllowList",
         "testFailures",
         "nextTestTime",
+        "landingZone",
         "tables",
     }
     """The fields that every pass tells anew, so that nothing rests on what stood there."""
@@ -340,8 +371,14 @@ class ZohoSourceConnectionStatus(Model):
     next_test_time: Timestamp | None = None
     """When a test that failed is made again; sooner only after a change of credentials, and when somebody
     asks for a complete check."""
+    transport: Transport | None = None
+    """The way in which records of new dataflows get into Adobe Experience Platform, as it was decided:
+    PlatformSource or LandingZone."""
+    landing_zone: LandingZoneStatus | None = None
+    """The Data Landing Zone of the sandbox, where dataflows use it."""
     tables: Annotated[int, Field(ge=0)] | None = None
-    """How many tables Adobe Experience Platform sees through the base connection."""
+    """How many tables Adobe Experience Platform sees through the base connection; with transport LandingZone,
+    how many modules Zoho CRM shows to the grant."""
     last_drift: LastDrift | None = None
     """What was last changed from outside."""
     intents: Intents | None = None

@@ -1,0 +1,127 @@
+"""What extraction needs from outside, as protocols: it knows no Kubernetes and no HTTP.
+
+``runtime/`` provides the real ones, tests provide fakes. Coroutines may raise RemoteError.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+
+from pydantic import SecretStr
+
+from crmflow.aep.models import LandingZoneCredentials
+from crmflow.reconcile.external.identity import Identity
+from crmflow.reconcile.extraction.credits import Ledger
+from crmflow.reconcile.extraction.observed import TransferJob
+from crmflow.reconcile.extraction.pending import JobKey
+from crmflow.reconcile.extraction.slots import Waiting
+from crmflow.transfer.declaration import Declaration
+
+
+@dataclass(frozen=True)
+class TransferCredentials:
+    """What a transfer signs in with. Neither can get another one of its kind."""
+
+    access_token: SecretStr
+    sas_uri: SecretStr
+
+
+@dataclass(frozen=True)
+class TransferOrder:
+    """A Job that is to be made."""
+
+    identity: Identity
+    """The dataflow."""
+    job: JobKey
+    declaration: Declaration
+    organization: str
+    """The organization and environment of Zoho CRM whose slots and credits it takes, as
+    :func:`~crmflow.reconcile.extraction.names.organization_label` writes it."""
+    credits: int
+    """What it is expected to cost."""
+    credentials: TransferCredentials = field(repr=False)
+
+
+class Transfers(Protocol):
+    """The Jobs that copy windows. They run in the operator's own namespace, whoever they are for."""
+
+    @property
+    def obstacle(self) -> str | None:
+        """Why there can be none in this installation, for people; None if there can."""
+        ...
+
+    async def jobs(self, uid: str) -> Mapping[JobKey, TransferJob]:
+        """The Jobs of a dataflow, with what their pods have said at their end."""
+        ...
+
+    def may_start(self, organization: str, waiting: Waiting) -> bool:
+        """Whether a slot of the organization is free, and nobody waits who is to be served before. Who asks
+        counts as waiting until it starts a Job, or says that it waits no more.
+        """
+        ...
+
+    def waits_no_more(self, uid: str) -> None:
+        """The dataflow wants no slot now."""
+        ...
+
+    def reserved_credits(self, organization: str) -> int:
+        """What the Jobs that run are expected to cost."""
+        ...
+
+    async def start(self, order: TransferOrder) -> None:
+        """Make the Job and its Secret; one of that name is this one, whoever made it."""
+        ...
+
+    async def supply(self, uid: str, credentials: TransferCredentials) -> None:
+        """Give the Jobs of a dataflow that run what is good now. Costs no call where they have it."""
+        ...
+
+    async def delete(self, uid: str, job: JobKey) -> None:
+        """Delete a Job and its Secret, in the background; one that is gone is no error."""
+        ...
+
+    async def delete_all(self, uid: str) -> bool:
+        """Delete all Jobs and Secrets of a dataflow; True once none is left and no pod runs any more."""
+        ...
+
+
+class CreditLedgers(Protocol):
+    """What this installation has spent of the credits of organizations; it outlives the process."""
+
+    async def ledger(self, organization: str) -> Ledger: ...
+    async def spend(self, organization: str, credits: int) -> None: ...
+
+
+@dataclass(frozen=True)
+class LandingZoneFile:
+    """A blob of a landing zone."""
+
+    path: str
+    """Below the container."""
+    committed: datetime
+    """Its last-modified time."""
+    metadata: Mapping[str, str]
+    """By names in lower case."""
+
+
+class LandingZoneFiles(Protocol):
+    """The landing zone of one sandbox."""
+
+    async def credentials(self) -> LandingZoneCredentials:
+        """What opens it at the moment."""
+        ...
+
+    def reject(self, sas_uri: SecretStr) -> None:
+        """The blob service does not take this SAS any more."""
+        ...
+
+    async def list(self, folder: str) -> Sequence[LandingZoneFile]:
+        """The blobs in a folder, which is named without the container. One that does not exist has none."""
+        ...
+
+    async def delete(self, path: str) -> None:
+        """Delete a blob; one that is gone is no error."""
+        ...
