@@ -17,7 +17,14 @@ from crmflow.reconcile.extraction.cursor import (
     cursor_of_annotation,
     find_cursor,
 )
-from crmflow.reconcile.extraction.names import FileKey, folder, job_labels, job_name
+from crmflow.reconcile.extraction.names import (
+    FILE_LABEL,
+    FileKey,
+    folder,
+    job_labels,
+    job_name,
+    organization_label,
+)
 from crmflow.reconcile.extraction.observed import FileRun, StoredFile
 from crmflow.reconcile.extraction.pending import PendingWindow
 from crmflow.reconcile.extraction.rhythm import BEGINNING
@@ -96,12 +103,14 @@ def test_jobs_have_names_that_kubernetes_takes(name: str, key: FileKey, attempt:
     assert re.fullmatch(r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?", found)
     assert job_name(identity, key, attempt) == found
     assert job_name(identity, key, attempt + 1) != found
-    assert all(LABEL.fullmatch(value) for value in job_labels(identity, key, "6001", "Production").values())
+    organization = organization_label("6001", "Production")
+    labels = job_labels(identity, key, organization)
+    assert all(LABEL.fullmatch(value) for value in labels.values())
+    assert FileKey.of_label(labels[FILE_LABEL]) == key
 
 
 def test_slots_are_counted_by_organization_and_environment() -> None:
-    labels = [job_labels(IDENTITY, FileKey(window(0)), "6001", name) for name in ("Production", "Sandbox")]
-    assert len({label["crmflow.io/organization"] for label in labels}) == 2
+    assert organization_label("6001", "Production") != organization_label("6001", "Sandbox")
 
 
 METADATA = {"rows": "3", "deleted": "1", "bytes": "99", "countbefore": "4", "countafter": "3"}

@@ -17,8 +17,8 @@ JOB_NAME_LENGTH = 63
 LABEL_LENGTH = 63
 APP_LABEL, APP = "app.kubernetes.io/name", "crmflow-transfer"
 """No selector of the operator's own Deployment matches it."""
+INSTANCE_LABEL, ORGANIZATION_LABEL = "crmflow.io/instance", "crmflow.io/organization"
 UID_LABEL, FILE_LABEL = "crmflow.io/dataflow-uid", "crmflow.io/window"
-ORGANIZATION_LABEL = "crmflow.io/organization"
 CURSOR_ANNOTATION = "crmflow.io/cursor"
 
 _FILE = re.compile(r"(\d{8}T\d{6}Z)-(\d{8}T\d{6}Z)-(0|[1-9]\d{0,5})\.csv")
@@ -43,6 +43,11 @@ class FileKey:
     def label(self) -> str:
         """The same as the value of a label."""
         return str(self).removesuffix(".csv")
+
+    @classmethod
+    def of_label(cls, label: str) -> FileKey | None:
+        """What :attr:`label` was made of; None if it isn't one of ours."""
+        return cls.of(f"{label}.csv")
 
     @classmethod
     def of(cls, name: str) -> FileKey | None:
@@ -74,13 +79,16 @@ def job_name(identity: Identity, file: FileKey, attempt: int) -> str:
     return f"{_JOB_PREFIX}{readable}-{digest}"
 
 
-def job_labels(identity: Identity, file: FileKey, organization: str, environment: str) -> dict[str, str]:
-    """By which Jobs are deleted (uid) and slots are counted (organization)."""
+def job_labels(identity: Identity, file: FileKey, organization: str) -> dict[str, str]:
+    """By which Jobs are found and deleted (uid), and slots are counted (instance and organization, which is
+    an :func:`organization_label`).
+    """
     return {
         APP_LABEL: APP,
+        INSTANCE_LABEL: identity.instance,
         UID_LABEL: identity.uid,
         FILE_LABEL: file.label,
-        ORGANIZATION_LABEL: organization_label(organization, environment),
+        ORGANIZATION_LABEL: organization,
     }
 
 

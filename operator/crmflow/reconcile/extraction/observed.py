@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from crmflow.reconcile.extraction.names import FileKey
-from crmflow.transfer.report import ExitCode, Result
+from crmflow.transfer.report import ExitCode, Report, Result
 
 CLEAR_OF_BOUNDS = timedelta(seconds=10)
 """Whose clock Platform's bounds are on is not documented (landing-zone.md E.3)."""
@@ -29,8 +29,28 @@ class TransferJob:
     state: JobState
     result: Result | None = None
     exit_code: ExitCode | None = None
+    """None also for a status that is none of ours, such as that of a process that was killed."""
     retry_after: timedelta | None = None
     """From now on, where a service has named it."""
+    report: Report | None = None
+    """The whole termination message."""
+    trouble: str = ""
+    """Why its pod does not run, or has ended without a report, in the words of Kubernetes."""
+
+    @classmethod
+    def ended(
+        cls, state: JobState, report: Report | None, exit_code: int | None = None, trouble: str = ""
+    ) -> TransferJob:
+        """A Job that has ended; ``exit_code`` is what its process had, where there is no report."""
+        if report is None:
+            return cls(state, exit_code=_exit_code(exit_code), trouble=trouble)
+        return cls(
+            state,
+            result=next((result for result in Result if result == report.reason), None),
+            exit_code=_exit_code(report.exit_code),
+            retry_after=None if report.retry_after is None else timedelta(seconds=report.retry_after),
+            report=report,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +121,10 @@ class FileRun:
         return self.window is not None and (
             self.window[0] + CLEAR_OF_BOUNDS < committed < self.window[1] - CLEAR_OF_BOUNDS
         )
+
+
+def _exit_code(status: int | None) -> ExitCode | None:
+    return next((code for code in ExitCode if code == status), None)
 
 
 def _number(metadata: Mapping[str, str], name: str) -> int | None:

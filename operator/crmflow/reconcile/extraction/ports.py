@@ -58,13 +58,14 @@ class Transfers(Protocol):
         ...
 
     def may_start(self, organization: str, waiting: Waiting) -> bool:
-        """Whether a slot of the organization is free, and nobody waits who is to be served before. Who asks
-        counts as waiting until it starts a Job, or says that it waits no more.
+        """Whether a slot of the organization is free, and nobody waits who is to be served before. Who is
+        allowed holds the slot, and who is not counts as waiting, until it starts a Job or says that it wants
+        none. Once a slot is free, the dataflow that is to have it is reconciled.
         """
         ...
 
     def waits_no_more(self, uid: str) -> None:
-        """The dataflow wants no slot now."""
+        """The dataflow wants no slot now: nothing is due, it is paused, credits are spent."""
         ...
 
     def reserved_credits(self, organization: str) -> int:
@@ -72,7 +73,9 @@ class Transfers(Protocol):
         ...
 
     async def start(self, order: TransferOrder) -> None:
-        """Make the Job and its Secret; one of that name is this one, whoever made it."""
+        """Make the Job and its Secret; one of that name is this one, whoever made it. To be called again
+        after any failure.
+        """
         ...
 
     async def supply(self, uid: str, credentials: TransferCredentials) -> None:
