@@ -386,8 +386,8 @@ class CRMDataflowSpec(Model):
     """When the dataflow runs."""
     transport: Transport = Transport.AUTO
     """The way in which records get into Adobe Experience Platform: by its own Zoho CRM source
-    (PlatformSource), or in files that the operator writes into the sandbox's Data Landing Zone (LandingZone).
-    Auto leaves it to the connection, and there to what Adobe Experience Platform offers. Once it is decided it
+    (PlatformSource), or in files that the operator writes into the Data Landing Zone (LandingZone). Auto
+    leaves it to the connection, and there to what Adobe Experience Platform offers. Once it is decided it
     stays; the status shows it."""
     extract: Extract | None = None
     """How records are read for the landing zone."""

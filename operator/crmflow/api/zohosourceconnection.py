@@ -251,8 +251,8 @@ class ZohoSourceConnectionSpec(Model):
         ENDPOINT_OF_DATA_CENTER,
         Rule(
             "!has(self.connectionId) || self.transport != 'LandingZone'",
-            "connectionId is not allowed with transport LandingZone, which has no base connection: remove it, "
-            "or use another transport",
+            "connectionId is not allowed with transport LandingZone, which has no base connection: remove "
+            "it, or use another transport",
             field_path=".connectionId",
             reason="FieldValueForbidden",
         ),
