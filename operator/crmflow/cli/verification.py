@@ -17,6 +17,7 @@ from crmflow.cli.connection import Connection
 from crmflow.cli.problem import Problem, sentence
 from crmflow.http.errors import RemoteError
 from crmflow.sentences import every, naming
+from crmflow.zoho import crm as zoho
 from crmflow.zoho.accounts import ZohoToken
 from crmflow.zoho.crm import Organization, User, ZohoCRM
 from crmflow.zoho.scopes import VERIFICATION_SCOPES, missing_scopes
@@ -71,7 +72,7 @@ def _require(missing: Sequence[str], needed: Sequence[str]) -> None:
 async def matching_organization(crm: ZohoCRM, connection: Connection, token: SecretStr) -> Organization:
     """The connection's; raises Problem if the grant belongs to another, RemoteError if it can't be read."""
     try:
-        organization = await crm.organization(connection.data_center, connection.environment, token)
+        organization = await zoho.organization(crm.api(connection.data_center, connection.environment, token))
     except RemoteError as error:
         # The API of one environment does not know the tokens of another (zoho.md 1.2).
         if error.reason == "TokenRejected" and (other := await _other_environment(crm, connection, token)):
@@ -92,7 +93,7 @@ async def _other_environment(crm: ZohoCRM, connection: Connection, token: Secret
     for environment in Environment:
         if environment is not connection.environment:
             try:
-                return await crm.organization(connection.data_center, environment, token)
+                return await zoho.organization(crm.api(connection.data_center, environment, token))
             except RemoteError:
                 continue
     return None
@@ -108,6 +109,6 @@ def _wrong_environment(connection: Connection, found: str) -> Problem:
 
 async def _user(crm: ZohoCRM, connection: Connection, token: SecretStr) -> User | None:
     try:
-        return await crm.current_user(connection.data_center, connection.environment, token)
+        return await zoho.current_user(crm.api(connection.data_center, connection.environment, token))
     except RemoteError:
         return None  # only names who consented; what keeps it away has shown with the organization

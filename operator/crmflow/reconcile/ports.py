@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -31,6 +31,7 @@ from crmflow.api.kinds import Kind
 from crmflow.api.zohosourceconnection import DataCenter, Environment
 from crmflow.http.errors import RemoteError
 from crmflow.reconcile.credentials import PlatformCredentials, ZohoCredentials
+from crmflow.zoho.api import CrmApi, Spend, uncounted
 from crmflow.zoho.crm import Organization
 
 T = TypeVar("T")
@@ -176,6 +177,21 @@ class Zoho(Protocol):
         ...
 
     async def organization(self, environment: Environment) -> Organization: ...
+
+    async def ask(
+        self,
+        environment: Environment,
+        question: Callable[[CrmApi], Awaitable[T]],
+        spend: Spend = uncounted,
+    ) -> T:
+        """What comes of ``question``, which only reads: with another token it is asked anew. ``spend`` is
+        told the credits of each answered call.
+        """
+        ...
+
+    def crm_url(self, environment: Environment) -> str:
+        """Base of the CRM API that the grant is for, without a slash at its end."""
+        ...
 
     async def is_pushed(self) -> bool | None:
         """True if the base connection was given today's access token; None if nobody knows what it was

@@ -10,18 +10,23 @@ from urllib.parse import urlsplit
 from pydantic import SecretStr
 
 from crmflow.http.client import Answer, Download, HttpClient
+from crmflow.http.limiter import Turn, unlimited
 from crmflow.zoho.errors import crm_error
 
 SERVICE = "ZohoCRM"
 _SLOW = 120.0
 """Seconds that a query over many rows may take."""
 
+Spend = Callable[[int], None]
+"""Told the credits that each answered call costs (zoho.md 3.1)."""
+
+
+def uncounted(_credits: int) -> None:
+    """Where nobody counts credits."""
+
 
 class CrmApi:
-    """Errors are those of ``zoho/errors.py``: whatever is not a success is raised.
-
-    ``spend`` is told the credits that each answered call costs (zoho.md 3.1).
-    """
+    """Errors are those of ``zoho/errors.py``: whatever is not a success is raised."""
 
     def __init__(
         self,
@@ -29,14 +34,18 @@ class CrmApi:
         url: str,
         token: SecretStr,
         host: str = "",
-        spend: Callable[[int], None] = lambda _: None,
+        spend: Spend = uncounted,
+        turn: Turn = unlimited,
     ) -> None:
-        """``url`` is the base of the API, without a slash at its end; messages name it as ``host``."""
+        """``url`` is the base of the API, without a slash at its end; messages name it as ``host``. Each
+        request waits for its ``turn``.
+        """
         self._http = http
         self._url = url
         self._token = token
-        self._host = host or urlsplit(url).netloc
+        self.host = host or urlsplit(url).netloc
         self._spend = spend
+        self._turn = turn
 
     async def send(
         self,
@@ -50,17 +59,18 @@ class CrmApi:
         credits: int = 1,
     ) -> Answer:
         """The answer to a request below ``/crm``: a success, 204 (nothing found) or 304 (not modified)."""
-        answer = await self._http.send(
-            SERVICE,
-            operation,
-            method,
-            f"{self._url}/crm/{path}",
-            headers={**self._authorization(), **(headers or {})},
-            params=params,
-            json=json,
-            timeout=_SLOW,
-        )
-        self._check(answer)
+        async with self._turn(SERVICE, operation):
+            answer = await self._http.send(
+                SERVICE,
+                operation,
+                method,
+                f"{self._url}/crm/{path}",
+                headers={**self._authorization(), **(headers or {})},
+                params=params,
+                json=json,
+                timeout=_SLOW,
+            )
+            self._check(answer)
         self._spend(credits)
         return answer
 
@@ -78,11 +88,11 @@ class CrmApi:
 
     def _check(self, answer: Answer) -> None:
         if answer.status != 304 and not 200 <= answer.status < 300:
-            raise crm_error(answer, self._host)
+            raise crm_error(answer, self.host)
         if answer.body.startswith(b"{") and b'"error"' in answer.body:  # an error with a 200
             body = answer.json_or_none()
             if isinstance(body, dict) and body.get("status") == "error":
-                raise crm_error(answer, self._host)
+                raise crm_error(answer, self.host)
 
 
 def items(answer: Answer, key: str) -> list[Mapping[str, Any]]:

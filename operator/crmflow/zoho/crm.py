@@ -11,8 +11,9 @@ from pydantic import SecretStr
 from crmflow.api.zohosourceconnection import DataCenter, Environment
 from crmflow.http.client import HttpClient
 from crmflow.http.errors import ErrorClass, RemoteError
+from crmflow.http.limiter import Turn, unlimited
 from crmflow.observability.redaction import sanitize
-from crmflow.zoho.api import SERVICE, CrmApi, items
+from crmflow.zoho.api import SERVICE, CrmApi, Spend, only, uncounted
 from crmflow.zoho.datacenters import ZohoEndpoints
 
 _LONGEST_NAME, _LONGEST_WORD = 256, 64
@@ -51,76 +52,73 @@ class User:
 
 
 class ZohoCRM:
-    """Reads with an access token; errors are those of ``zoho/errors.py``."""
+    """The CRM API of every organization: where it is."""
 
     def __init__(self, http: HttpClient, endpoints: ZohoEndpoints) -> None:
         self._http = http
         self._endpoints = endpoints
 
-    def api(self, data_center: DataCenter, environment: Environment, token: SecretStr) -> CrmApi:
-        """Whatever else an organization's API is asked (``bulk_read``, ``coql``, ``deleted``, ``tables``)."""
-        return CrmApi(
-            self._http,
-            self._endpoints.api_url(data_center, environment),
-            token,
-            self._endpoints.api_host(data_center, environment),
-        )
+    def url(self, data_center: DataCenter, environment: Environment) -> str:
+        """Base of the API, without a slash at its end."""
+        return self._endpoints.api_url(data_center, environment)
 
-    async def organization(
-        self, data_center: DataCenter, environment: Environment, token: SecretStr
-    ) -> Organization:
-        """``GET /org``; needs the scope ``ZohoCRM.org.READ``."""
-        org = await self._first("organization", data_center, environment, token, "org", "org")
-        license = org.get("license_details")
-        return Organization(
-            id=_text(org, "id"),
-            zgid=_text(org, "zgid"),
-            name=_text(org, "company_name"),
-            type=_text(org, "type", _LONGEST_WORD).lower(),
-            edition=_text(license, "paid_type", _LONGEST_WORD).lower() if isinstance(license, dict) else "",
-            time_zone=_text(org, "time_zone", _LONGEST_WORD),
-        )
-
-    async def current_user(self, data_center: DataCenter, environment: Environment, token: SecretStr) -> User:
-        """``GET /users?type=CurrentUser``; needs the scope ``ZohoCRM.users.READ``."""
-        user = await self._first(
-            "currentUser", data_center, environment, token, "users", "users", (("type", "CurrentUser"),)
-        )
-        profile = user.get("profile")
-        return User(
-            id=_text(user, "id"),
-            email=_text(user, "email"),
-            name=_text(user, "full_name"),
-            status=_text(user, "status").lower(),
-            profile=_text(profile, "name") if isinstance(profile, dict) else "",
-        )
-
-    async def _first(
+    def api(
         self,
-        operation: str,
         data_center: DataCenter,
         environment: Environment,
         token: SecretStr,
-        path: str,
-        key: str,
-        params: Sequence[tuple[str, str]] | None = None,
-    ) -> Mapping[str, Any]:
-        """The first object of the list under ``key``."""
-        api = self.api(data_center, environment, token)
-        answer = await api.send(operation, "GET", f"v8/{path}", params=params)
-        if answer.status == 204:  # nothing found, with an empty body
-            asked = self._endpoints.api_host(data_center, environment)
-            raise RemoteError(
-                SERVICE,
-                operation,
-                ErrorClass.NOT_FOUND,
-                "NotFound",
-                f"the token's user sees no {key} in Zoho CRM; {asked} answered 204",
-                status=204,
-            )
-        for found in items(answer, key):
-            return found
-        raise answer.unreadable(f"a body without {key}")
+        spend: Spend = uncounted,
+        turn: Turn = unlimited,
+    ) -> CrmApi:
+        """What the organization of ``token`` is asked by: the functions here, and those of ``bulk_read``,
+        ``coql``, ``deleted`` and ``tables``.
+        """
+        host = self._endpoints.api_host(data_center, environment)
+        return CrmApi(self._http, self.url(data_center, environment), token, host, spend, turn)
+
+
+async def organization(api: CrmApi) -> Organization:
+    """``GET /org``; needs the scope ``ZohoCRM.org.READ``."""
+    org = await _first(api, "organization", "org")
+    license = org.get("license_details")
+    return Organization(
+        id=_text(org, "id"),
+        zgid=_text(org, "zgid"),
+        name=_text(org, "company_name"),
+        type=_text(org, "type", _LONGEST_WORD).lower(),
+        edition=_text(license, "paid_type", _LONGEST_WORD).lower() if isinstance(license, dict) else "",
+        time_zone=_text(org, "time_zone", _LONGEST_WORD),
+    )
+
+
+async def current_user(api: CrmApi) -> User:
+    """``GET /users?type=CurrentUser``; needs the scope ``ZohoCRM.users.READ``."""
+    user = await _first(api, "currentUser", "users", (("type", "CurrentUser"),))
+    profile = user.get("profile")
+    return User(
+        id=_text(user, "id"),
+        email=_text(user, "email"),
+        name=_text(user, "full_name"),
+        status=_text(user, "status").lower(),
+        profile=_text(profile, "name") if isinstance(profile, dict) else "",
+    )
+
+
+async def _first(
+    api: CrmApi, operation: str, name: str, params: Sequence[tuple[str, str]] | None = None
+) -> Mapping[str, Any]:
+    """The first object of the list ``name``."""
+    answer = await api.send(operation, "GET", f"v8/{name}", params=params)
+    if answer.status == 204:  # nothing found, with an empty body
+        raise RemoteError(
+            SERVICE,
+            operation,
+            ErrorClass.NOT_FOUND,
+            "NotFound",
+            f"the token's user sees no {name} in Zoho CRM; {api.host} answered 204",
+            status=204,
+        )
+    return only(answer, name)
 
 
 def _text(fields: Mapping[str, Any], name: str, longest: int = _LONGEST_NAME) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+import json
+from collections.abc import Mapping
+from typing import Any
 
 import pytest
 from pydantic import SecretStr
@@ -11,27 +13,54 @@ from crmflow.api.zohosourceconnection import DataCenter, Environment
 from crmflow.cli.connection import Connection
 from crmflow.cli.problem import Problem
 from crmflow.cli.verification import Verified, verify
+from crmflow.http.client import Answer, Call
 from crmflow.http.errors import ErrorClass, RemoteError
 from crmflow.zoho.accounts import ZohoToken
+from crmflow.zoho.api import SERVICE, CrmApi
 from crmflow.zoho.crm import Organization, User, ZohoCRM
 from crmflow.zoho.scopes import DEFAULT_SCOPES, SOURCE_SCOPES
 from tests.unit.cli.connections import connection
 
-T = TypeVar("T")
-
 CONNECTION = connection()
-ORGANIZATION = Organization("1", "2", "Nordlicht", "production", "enterprise")
-USER = User("3", "data@example.com", "Data Pipeline", "active", "Integration")
 
 
 def error(reason: str) -> RemoteError:
-    return RemoteError("ZohoCRM", "organization", ErrorClass.TERMINAL, reason, "no", advice="do that")
+    return RemoteError(SERVICE, "organization", ErrorClass.TERMINAL, reason, "no", advice="do that")
 
 
-def _or_raise(found: T | RemoteError) -> T:
-    if isinstance(found, RemoteError):
-        raise found
-    return found
+def org(type_: str = "production", edition: str = "enterprise") -> dict[str, Any]:
+    """What Zoho tells of an organization."""
+    fields = {"id": "1", "zgid": "2", "company_name": "Nordlicht", "type": type_}
+    return {"org": [{**fields, "license_details": {"paid_type": edition}}]}
+
+
+ORG = org()
+ORGANIZATION = Organization("1", "2", "Nordlicht", "production", "enterprise")
+USER = {
+    "users": [
+        {
+            "id": "3",
+            "email": "data@example.com",
+            "full_name": "Data Pipeline",
+            "status": "active",
+            "profile": {"name": "Integration"},
+        }
+    ]
+}
+REJECTED = error("TokenRejected")
+
+
+class Api(CrmApi):
+    """Answers with what it knows, by operations."""
+
+    def __init__(self, answers: Mapping[str, dict[str, Any] | RemoteError]) -> None:
+        self._answers = answers
+
+    async def send(self, operation: str, method: str, path: str, **_: Any) -> Answer:
+        found = self._answers[operation]
+        if isinstance(found, RemoteError):
+            raise found
+        return Answer(Call(SERVICE, operation, method), 200, {}, json.dumps(found).encode())
 
 
 class Crm(ZohoCRM):
@@ -39,24 +68,19 @@ class Crm(ZohoCRM):
 
     def __init__(
         self,
-        production: Organization | RemoteError = ORGANIZATION,
-        sandbox: Organization | RemoteError | None = None,
-        user: User | RemoteError = USER,
+        production: dict[str, Any] | RemoteError = ORG,
+        sandbox: dict[str, Any] | RemoteError = REJECTED,
+        user: dict[str, Any] | RemoteError = USER,
     ) -> None:
         self._organizations = {
             Environment.PRODUCTION: production,
-            Environment.SANDBOX: sandbox or error("TokenRejected"),
-            Environment.DEVELOPER: error("TokenRejected"),
+            Environment.SANDBOX: sandbox,
+            Environment.DEVELOPER: REJECTED,
         }
         self._user = user
 
-    async def organization(
-        self, data_center: DataCenter, environment: Environment, token: SecretStr
-    ) -> Organization:
-        return _or_raise(self._organizations[environment])
-
-    async def current_user(self, data_center: DataCenter, environment: Environment, token: SecretStr) -> User:
-        return _or_raise(self._user)
+    def api(self, data_center: DataCenter, environment: Environment, token: SecretStr, *_: Any) -> CrmApi:
+        return Api({"organization": self._organizations[environment], "currentUser": self._user})
 
 
 async def verified(
@@ -71,7 +95,8 @@ async def verified(
 
 async def test_a_grant_that_fits() -> None:
     found = await verified()
-    assert (found.organization, found.user, found.warnings) == (ORGANIZATION, USER, ())
+    user = User("3", "data@example.com", "Data Pipeline", "active", "Integration")
+    assert (found.organization, found.user, found.warnings) == (ORGANIZATION, user, ())
     assert found.summary == (
         "Zoho CRM organization Nordlicht (production, enterprise) is authorized as Data Pipeline "
         "(data@example.com)."
@@ -105,26 +130,24 @@ async def test_an_answer_without_scopes_is_said() -> None:
 @pytest.mark.parametrize("kind", ["sandbox", "developer", "bigin"])
 async def test_another_type_of_organization(kind: str) -> None:
     with pytest.raises(Problem, match=f"belongs to a {kind} organization"):
-        await verified(Crm(Organization("1", "2", "Nordlicht", kind, "")))
+        await verified(Crm(org(kind, "")))
 
 
 async def test_a_token_that_only_another_environment_knows() -> None:
-    sandbox = Organization("5", "6", "Nordlicht", "sandbox", "enterprise")
     with pytest.raises(Problem, match="belongs to a sandbox organization"):
-        await verified(Crm(error("TokenRejected"), sandbox))
+        await verified(Crm(REJECTED, org("sandbox")))
 
 
 async def test_a_token_that_no_environment_knows_warns() -> None:
     """That is what a refused address looks like, and the operator's may be allowed."""
-    found = await verified(Crm(error("TokenRejected"), user=error("TokenRejected")))
+    found = await verified(Crm(REJECTED, user=REJECTED))
     assert found.warnings == ("The organization could not be verified from here. No. Do that.",)
     assert found.summary == "Zoho CRM is authorized."
 
 
 @pytest.mark.parametrize("reason", ["ApiAccessDisabled", "AccessRefused", "Unavailable", "Timeout"])
 async def test_what_may_be_cured_later_warns(reason: str) -> None:
-    sandbox = Organization("5", "6", "Nordlicht", "sandbox", "enterprise")
-    found = await verified(Crm(error(reason), sandbox))
+    found = await verified(Crm(error(reason), org("sandbox")))
     assert (found.organization, len(found.warnings)) == (None, 1)
 
 

@@ -4,9 +4,10 @@ order.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TypeVar
 
 from pydantic import SecretStr
 
@@ -24,9 +25,13 @@ from crmflow.http.errors import RemoteError
 from crmflow.reconcile.core.ownership import key_in
 from crmflow.reconcile.credentials import PlatformCredentials, ZohoCredentials
 from crmflow.reconcile.ports import Absence, Platform, Referrer, Zoho
+from crmflow.zoho.api import CrmApi, Spend, uncounted
 from crmflow.zoho.crm import Organization
 from tests.fakes.failing import Failing, Timeline, remote
 from tests.fakes.platform import FakePlatform
+from tests.fakes.zoho_crm import URL, FakeCrm
+
+T = TypeVar("T")
 
 NOW = 1_760_000_000.0
 
@@ -121,12 +126,12 @@ class FakeInventory(Failing):
 
 
 class FakeZoho(Failing):
-    """Zoho with one grant."""
+    """Zoho with one grant. Of what it is asked, ``crm`` notes the calls."""
 
     def __init__(self, timeline: Timeline) -> None:
         super().__init__(timeline)
         self.org = Organization("org-1", "zgid", "Acme", "production", "enterprise", "America/Los_Angeles")
-
+        self.crm = FakeCrm(timeline)
         self.granted: tuple[str, ...] = ()
         self.token = "1000.aaaa.bbbb"
         self.pushed: str | None = None
@@ -151,6 +156,17 @@ class FakeZoho(Failing):
     @remote
     async def organization(self, environment: Environment) -> Organization:
         return self.org
+
+    async def ask(
+        self,
+        environment: Environment,
+        question: Callable[[CrmApi], Awaitable[T]],
+        spend: Spend = uncounted,
+    ) -> T:
+        return await question(self.crm.api(SecretStr(self.token), spend))
+
+    def crm_url(self, environment: Environment) -> str:
+        return URL
 
 
 class FakeAccess(Failing):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-import httpx
 import pytest
 
 from crmflow.aep.flow_service import FLOWS, SOURCE_CONNECTIONS, TARGET_CONNECTIONS
@@ -20,11 +19,10 @@ from crmflow.reconcile.external.source_connection import FORM, PLACE, observed
 from crmflow.reconcile.sources.landing_zone import LandingZoneSource, folder, header_difference, unfit
 from crmflow.reconcile.sources.landing_zone_offer import FLOW_SPEC_NAME
 from crmflow.reconcile.sources.module_view import ModuleView
-from crmflow.zoho.api import CrmApi
 from tests.fakes.failing import Timeline, remote_error
 from tests.fakes.platform import LANDING_ZONE_SPEC_ID, FakePlatform
+from tests.fakes.zoho_crm import FakeCrm
 from tests.unit.reconcile.fakes import FakeClock
-from tests.unit.zoho.crm_api import FakeCrm, refusal
 
 SPEC_ID = "26f526f2-58f4-4712-961d-e41bf1ccc0e8"
 FLOW_SPEC_ID = "9753525b-82c7-4dce-8a9b-5ccfce2b9876"
@@ -204,64 +202,34 @@ async def test_a_failed_probe_decides_nothing(way: LandingZoneSource, platform: 
 # What Zoho shows
 
 
-class Crm:
-    """Modules with their fields, as the settings API shows them."""
-
-    def __init__(self) -> None:
-        self.modules = ["Contacts", "Leads"]
-        self.fields: list[dict[str, Any]] = [
-            {"api_name": "Email", "data_type": "email"},
-            {"api_name": "Owner", "data_type": "ownerlookup"},
-            {"api_name": "Modified_Time", "data_type": "datetime"},
-            {"api_name": "Birthday", "data_type": "date"},
-            {"api_name": "Due", "data_type": "formula", "formula": {"return_type": "datetime"}},
-            {"api_name": "Lines", "data_type": "subform"},
-        ]
-        self.is_refused = False
-        self.crm = FakeCrm(self._answer)
-
-    @property
-    def api(self) -> CrmApi:
-        return self.crm.api
-
-    def _answer(self, request: httpx.Request) -> httpx.Response:
-        if request.url.path.endswith("/settings/modules"):
-            shown = [{"api_name": name, "api_supported": True, "status": "visible"} for name in self.modules]
-            return httpx.Response(
-                200, json={"modules": [*shown, {"api_name": "Notes", "api_supported": True}]}
-            )
-        if self.is_refused:
-            return refusal(400, "INVALID_MODULE")
-        return httpx.Response(200, json={"fields": self.fields})
-
-
 async def look(
-    way: LandingZoneSource, crm: Crm, name: str = "Contacts", *, fresh: bool = False
+    way: LandingZoneSource, crm: FakeCrm, name: str = "Contacts", *, fresh: bool = False
 ) -> ModuleView:
-    return await way.look(crm.api, "sales/eu", name, fresh=fresh)
+    return await way.look(crm.api(), "sales/eu", name, fresh=fresh)
 
 
-async def test_columns_are_the_fields_that_are_delivered(way: LandingZoneSource) -> None:
-    view = await look(way, Crm())
-    assert list(view.columns) == ["id", "Email", "Owner", "Modified_Time", "Birthday", "Due"]
+@pytest.fixture
+def crm() -> FakeCrm:
+    return FakeCrm(Timeline())
+
+
+async def test_columns_are_the_fields_that_are_delivered(way: LandingZoneSource, crm: FakeCrm) -> None:
+    view = await look(way, crm)
+    text, dates = ["id", "Email", "First_Name", "Owner"], ["Modified_Time", "Created_Time"]
+    assert list(view.columns) == [*text, *dates, "Birthday", "Due"]
     assert view.not_delivered == ["Lines"]
     assert view.formulas == ["Due"]
-    assert [name for name in view.columns if view.is_date(name)] == ["Modified_Time"]
+    assert [name for name in view.columns if view.is_date(name)] == dates
     assert view.columns["Email"].raw == {"name": "Email", "type": "string"}
 
 
-async def test_modules_are_asked_for_once(way: LandingZoneSource) -> None:
-    crm = Crm()
+async def test_modules_are_asked_for_once(way: LandingZoneSource, crm: FakeCrm) -> None:
     for _ in range(3):
         await look(way, crm)
-    assert [path for _, path, _ in crm.crm.asked] == [
-        "v8/settings/modules",
-        "v8/settings/fields?module=Contacts",
-    ]
+    assert crm.timeline == ["modules", "fields"]
 
 
-async def test_a_module_that_is_new_is_found(way: LandingZoneSource) -> None:
-    crm = Crm()
+async def test_a_module_that_is_new_is_found(way: LandingZoneSource, crm: FakeCrm) -> None:
     missing = await look(way, crm, "Deals")
     assert missing.table is None
     assert missing.no_table == (
@@ -271,17 +239,16 @@ async def test_a_module_that_is_new_is_found(way: LandingZoneSource) -> None:
     assert (await look(LandingZoneSource(FakeClock()), crm, "Deals")).table is not None
 
 
-async def test_what_is_said_of_columns_that_are_none(way: LandingZoneSource) -> None:
-    view = await look(way, Crm())
+async def test_what_is_said_of_columns_that_are_none(way: LandingZoneSource, crm: FakeCrm) -> None:
+    view = await look(way, crm)
     said = view.no_columns(["Owner.name", "Lines"], None)
     assert '"Owner.name": use Owner, which is the id' in said
     assert '"Lines": a field of the type subform is not delivered: leave it out' in said
-    assert "It has the date-time columns Modified_Time." in view.no_delta("Due")
+    assert "It has the date-time columns Modified_Time, Created_Time." in view.no_delta("Due")
 
 
-async def test_a_module_that_is_refused(way: LandingZoneSource) -> None:
-    crm = Crm()
-    crm.is_refused = True
+async def test_a_module_that_is_refused(way: LandingZoneSource, crm: FakeCrm) -> None:
+    crm.hidden.add("Contacts")
     view = await look(way, crm)
     assert view.table is not None
     assert view.refusal is not None

@@ -13,23 +13,30 @@ from crmflow.clock import Clock
 from crmflow.http.client import HttpClient
 from crmflow.http.errors import ErrorClass, RemoteError
 from crmflow.observability.redaction import redact
+from crmflow.zoho import crm
+from crmflow.zoho.api import CrmApi
 from crmflow.zoho.crm import Organization, User, ZohoCRM
 from crmflow.zoho.datacenters import ZohoEndpoints
 
 TOKEN = SecretStr("1000.aaaa.bbbb")
 
 
-def crm(response: httpx.Response, requests: list[httpx.Request] | None = None) -> ZohoCRM:
+def api(
+    response: httpx.Response,
+    requests: list[httpx.Request] | None = None,
+    environment: Environment = Environment.PRODUCTION,
+) -> CrmApi:
     def handler(request: httpx.Request) -> httpx.Response:
         if requests is not None:
             requests.append(request)
         return response
 
-    return ZohoCRM(HttpClient(httpx.MockTransport(handler), Clock()), ZohoEndpoints())
+    crm = ZohoCRM(HttpClient(httpx.MockTransport(handler), Clock()), ZohoEndpoints())
+    return crm.api(DataCenter.EU, environment, TOKEN)
 
 
 async def organization(response: httpx.Response) -> Organization:
-    return await crm(response).organization(DataCenter.EU, Environment.PRODUCTION, TOKEN)
+    return await crm.organization(api(response))
 
 
 async def test_the_organization() -> None:
@@ -46,8 +53,7 @@ async def test_the_organization() -> None:
             }
         ]
     }
-    client = crm(httpx.Response(200, json=body), requests)
-    found = await client.organization(DataCenter.EU, Environment.SANDBOX, TOKEN)
+    found = await crm.organization(api(httpx.Response(200, json=body), requests, Environment.SANDBOX))
     assert found == Organization(
         "1234567890", "600434", "Acme Inc.", "production", "enterprise", "Europe/Berlin"
     )
@@ -93,8 +99,7 @@ async def test_the_current_user() -> None:
         ],
         "info": {"count": 1},
     }
-    client = crm(httpx.Response(200, json=body), requests)
-    found = await client.current_user(DataCenter.EU, Environment.PRODUCTION, TOKEN)
+    found = await crm.current_user(api(httpx.Response(200, json=body), requests))
     assert found == User("7", "a@example.com", "A B", "active", "Admin")
     assert str(requests[0].url) == "https://www.zohoapis.eu/crm/v8/users?type=CurrentUser"
 

@@ -23,6 +23,7 @@ from crmflow.reconcile.credentials import ZohoCredentials
 from crmflow.reconcile.sources.causes import authorize_command
 from crmflow.sentences import every, naming
 from crmflow.zoho.accounts import ZohoToken
+from crmflow.zoho.crm import current_user
 from crmflow.zoho.scopes import SOURCE_SCOPES, VERIFICATION_SCOPES, missing_scopes
 
 _ADDRESS_REFUSED = ("TokenRejected", "AccessRefused")
@@ -123,9 +124,8 @@ class LiveZoho:
     async def _check_user(self, connection: Connection, token: ZohoToken) -> Check:
         subject = Subject.ZOHO_USER
         try:
-            user = await self._zoho.crm.current_user(
-                connection.data_center, connection.environment, token.value
-            )
+            api = self._zoho.crm.api(connection.data_center, connection.environment, token.value)
+            user = await current_user(api)
         except RemoteError as error:
             problem = Problem.of(error)
             return warning(subject, problem.message, problem.advice or _RERUN, error.reason)

@@ -6,6 +6,7 @@ import json
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import TypeVar
 
 from pydantic import SecretStr
 
@@ -18,12 +19,14 @@ from crmflow.runtime.credentials.entries import Entry
 from crmflow.runtime.credentials.token_store import Record, number, numbers, text
 from crmflow.runtime.credentials.tokens import CachedToken, FreshToken
 from crmflow.zoho.accounts import SERVICE, ZohoAccounts, ZohoToken
-from crmflow.zoho.api import SERVICE as CRM
+from crmflow.zoho.api import CrmApi, Spend, uncounted
 from crmflow.zoho.budget import Budget
-from crmflow.zoho.crm import Organization, ZohoCRM
+from crmflow.zoho.crm import Organization, ZohoCRM, organization
 from crmflow.zoho.errors import wrong_data_center
 from crmflow.zoho.grants import ZohoGrants, grant_lost
 from crmflow.zoho.scopes import parse_scopes
+
+T = TypeVar("T")
 
 THROTTLED = "TokenThrottled"
 _SPENT_GRANTS = frozenset({"GrantLost", "GrantRejected", "GrantIncomplete"})
@@ -123,10 +126,9 @@ class ZohoCredential(Entry):
             present = (await self.record.fields())["refreshToken"]
         return present
 
-    async def organization(self, environment: Environment, token: SecretStr) -> Organization:
-        """The organization of the grant, once it is this credential's turn to ask."""
-        async with self.limiter.turn(CRM, "organization"):
-            return await self.services.crm.organization(self.data_center, environment, token)
+    def api(self, environment: Environment, token: SecretStr, spend: Spend) -> CrmApi:
+        """The CRM API at the pace of this credential."""
+        return self.services.crm.api(self.data_center, environment, token, spend, self.limiter.turn)
 
     async def stored(self) -> CachedToken[ZohoToken] | None:
         """The token that an earlier process stored, if it was issued to this very client secret."""
@@ -241,22 +243,35 @@ class ZohoAccess:
         return (await self.credential.token.cached()).token.scopes
 
     async def organization(self, environment: Environment) -> Organization:
-        """The organization of the grant. A token that Zoho no longer accepts is replaced once (zoho.md 4)."""
+        return await self.ask(environment, organization)
+
+    def crm_url(self, environment: Environment) -> str:
+        return self.credential.services.crm.url(self.credential.data_center, environment)
+
+    async def ask(
+        self,
+        environment: Environment,
+        question: Callable[[CrmApi], Awaitable[T]],
+        spend: Spend = uncounted,
+    ) -> T:
+        """The answer. A token that Zoho no longer accepts is replaced once (zoho.md 4)."""
         credential = self.credential
         token = await credential.token.get()
         try:
-            return await credential.organization(environment, token)
+            return await question(credential.api(environment, token, spend))
         except RemoteError as error:
             if error.reason != "TokenRejected":
                 raise
         credential.token.reject(token)
         renewed = (await credential.token.cached()).token
         try:
-            return await credential.organization(environment, renewed.value)
+            return await question(credential.api(environment, renewed.value, spend))
         except RemoteError as error:
             home = renewed.data_center
             if error.reason == "TokenRejected" and home not in (None, credential.data_center):
-                raise wrong_data_center(CRM, "organization", home, credential.data_center) from error
+                raise wrong_data_center(
+                    error.service, error.operation, home, credential.data_center
+                ) from error
             raise
 
     async def is_pushed(self) -> bool | None:

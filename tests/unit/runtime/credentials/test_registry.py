@@ -7,19 +7,25 @@ import base64
 import math
 from typing import Any
 
+import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from pydantic import SecretStr
 
 from crmflow.aep.ims import ImsToken
 from crmflow.api.zohosourceconnection import DataCenter, Environment
+from crmflow.http.client import HttpClient
 from crmflow.http.errors import ErrorClass, RemoteError
+from crmflow.http.limiter import Turn
 from crmflow.reconcile.core.outcome import OutcomeClass, from_remote_error
 from crmflow.reconcile.credentials import PlatformCredentials, ZohoCredentials
 from crmflow.runtime.controller.cache import ObjectCache
 from crmflow.runtime.credentials.registry import IDLE_SECONDS, CredentialRegistry
 from crmflow.runtime.kubernetes.errors import KubernetesError, Refusal
+from crmflow.zoho import tables
 from crmflow.zoho.accounts import ZohoToken
+from crmflow.zoho.api import CrmApi, Spend
+from crmflow.zoho.datacenters import ZohoEndpoints
 from crmflow.zoho.grants import Grant
 from tests.fakes.failing import remote_error
 from tests.unit.runtime.fakes import FakeKubernetes, JumpingClock
@@ -47,6 +53,9 @@ class Zoho:
         self.home: DataCenter | None = None
         self.replacement: SecretStr | None = None
         self.used: list[str] = []
+        self.asked: list[str] = []
+        """Questions to the CRM API that were answered."""
+        self.status = 200
 
     def _token(self) -> ZohoToken:
         now = self.clock.now()
@@ -80,10 +89,23 @@ class Zoho:
         if self.error is not None:
             raise self.error
 
-    async def organization(self, _: DataCenter, __: Environment, token: SecretStr) -> str:
-        if self.accepted not in (None, token.get_secret_value()):
-            raise remote_error(ErrorClass.TERMINAL, "TokenRejected")
-        return "org"
+    def url(self, data_center: DataCenter, environment: Environment) -> str:
+        return ZohoEndpoints().api_url(data_center, environment)
+
+    def api(
+        self, dc: DataCenter, environment: Environment, token: SecretStr, spend: Spend, turn: Turn
+    ) -> CrmApi:
+        def answer(request: httpx.Request) -> httpx.Response:
+            if self.accepted not in (None, token.get_secret_value()):
+                return httpx.Response(401, json={"code": "INVALID_TOKEN"})
+            self.asked.append(str(request.url))
+            headers = {"Retry-After": "60"} if self.status == 429 else {}
+            return httpx.Response(
+                self.status, headers=headers, json={"org": [{"id": "org-1"}], "modules": []}
+            )
+
+        http = HttpClient(httpx.MockTransport(answer), self.clock)
+        return CrmApi(http, self.url(dc, environment), token, spend=spend, turn=turn)
 
 
 class Adobe:
@@ -393,12 +415,37 @@ async def test_the_registry_says_who_uses_a_credential_and_that_it_has_a_new_tok
 async def test_a_zoho_token_that_is_not_accepted_is_replaced_once(harness: Harness) -> None:
     zoho = harness.access.zoho(A, DataCenter.EU, REFRESH)
     harness.zoho.accepted = "1000.access.2"
-    assert await zoho.organization(Environment.PRODUCTION) == "org"  # type: ignore[comparison-overlap]
+    assert (await zoho.organization(Environment.PRODUCTION)).id == "org-1"
     harness.zoho.accepted = "none"
     for _ in range(3):
         with pytest.raises(RemoteError):
             await zoho.organization(Environment.PRODUCTION)
     assert harness.zoho.refreshes == 2
+
+
+async def test_credits_of_questions_are_told(harness: Harness) -> None:
+    zoho = harness.access.zoho(A, DataCenter.EU, REFRESH)
+    harness.zoho.accepted = "1000.access.2"
+    spent: list[int] = []
+    assert await zoho.ask(Environment.SANDBOX, tables.modules, spent.append) == ()
+    assert spent == [1], "a call that was refused costs nothing"
+    assert harness.zoho.asked == ["https://sandbox.zohoapis.eu/crm/v8/settings/modules"]
+    assert zoho.crm_url(Environment.SANDBOX) == "https://sandbox.zohoapis.eu"
+
+
+async def test_each_call_of_a_question_keeps_to_the_pace_of_the_credential(harness: Harness) -> None:
+    zoho = harness.access.zoho(A, DataCenter.EU, REFRESH)
+
+    async def twice(api: CrmApi) -> None:
+        await tables.modules(api)
+        harness.zoho.status = 429
+        await tables.modules(api)
+
+    for _ in range(2):
+        with pytest.raises(RemoteError) as raised:
+            await zoho.ask(Environment.PRODUCTION, twice)
+        assert raised.value.reason == "RateLimited"
+    assert len(harness.zoho.asked) == 2, "the second time nothing was sent"
 
 
 async def test_a_token_of_another_data_center_is_named(harness: Harness) -> None:
