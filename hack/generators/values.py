@@ -30,6 +30,8 @@ BY_OTHER_VALUES = frozenset(
         "pod_name",
         "pod_namespace",
         "tenancy",
+        "transfer_slots",
+        "transfer_template",
         "watch_namespaces",
     }
 )
@@ -166,8 +168,9 @@ def _settings(prefix: str) -> Iterator[Value]:
 def _setting(schema: Mapping[str, Any]) -> tuple[Any, Schema]:
     """Default and schema of a setting."""
     default = schema.get("default")
-    if schema.get("type") == "number":  # seconds, given as a duration
-        return f"{default:g}s", {"type": "string", "pattern": DURATION}
     given = schema.get("anyOf", [schema])[0]  # else null, for which a value is left out
-    rules = {key: given[key] for key in ("pattern", "minimum", "maximum") if key in given}
+    if given.get("format") == "duration":  # of a number of seconds
+        return None if default is None else f"{default:g}s", {"type": "string", "pattern": DURATION}
+    bounds = ("minimum", "maximum", "exclusiveMaximum")
+    rules = {key: given[key] for key in ("pattern", *bounds) if key in given}
     return default, {"type": given["type"], **rules}

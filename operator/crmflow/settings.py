@@ -117,9 +117,13 @@ def _port(value: str) -> str:
 
 
 _GREATEST_PORT = 65535
+_LEAST_LEAD = 300.0
+"""Of what stands for a lead that is not set (``reconcile/extraction/rhythm.py``)."""
 _NAMESPACE = _Matching(r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$", "the name of a namespace")
 
-Seconds = Annotated[float, BeforeValidator(_seconds), Field(gt=0)]
+Seconds = Annotated[
+    float, BeforeValidator(_seconds), Field(gt=0, json_schema_extra={"format": "duration"})
+]
 
 
 class Settings(BaseModel):
@@ -163,6 +167,18 @@ class Settings(BaseModel):
     tenancy: str | None = None
     """File that says which namespaces may use which organizations and sandboxes; without one, each may use
     what its Secrets open. Read anew when it changes (``reconcile/tenancy.py``)."""
+    transfer_template: str | None = None
+    """File with the Pod template (a PodTemplateSpec in JSON) of the Jobs that copy records into landing zones;
+    without one there are none. Read anew when it changes (``runtime/transfers/template.py``)."""
+    transfer_slots: int = Field(default=4, ge=1, le=100)
+    """How many such Jobs may run at the same time for each organization and environment of Zoho CRM."""
+    extraction_lag: Seconds = 120.0
+    """How long after the end of a window it is read: longer than Zoho CRM takes to show a change."""
+    extraction_lead: Seconds | None = Field(default=None, validate_default=True)
+    """How long before Platform picks files up their window ends, in whole seconds; default: a third of the
+    dataflow's interval, from 5 to 15 minutes."""
+    zoho_credit_reserve: float = Field(default=0.2, ge=0, lt=1)
+    """Share of an organization's daily credits of Zoho CRM that is left to others."""
     shutdown_grace: Seconds = 20.0
     """How long running passes may go on after SIGTERM before they are cut off."""
     leader_election: bool = False
@@ -220,6 +236,21 @@ class Settings(BaseModel):
         deadline = given.data.get("lease_renew_deadline", math.inf)
         if value > deadline / 2:
             raise ValueError(f"must be at most half of {PREFIX}LEASE_RENEW_DEADLINE ({deadline:g}s)")
+        return value
+
+    @field_validator("extraction_lead")
+    @classmethod
+    def _comes_after_the_lag(cls, value: float | None, given: ValidationInfo) -> float | None:
+        lag = given.data.get("extraction_lag", 0)
+        if value is None and lag >= _LEAST_LEAD:
+            raise ValueError(
+                f"must be set, and longer than {PREFIX}EXTRACTION_LAG ({lag:g}s): by default it may be "
+                f"{_LEAST_LEAD:g}s"
+            )
+        if value is not None and value <= lag:
+            raise ValueError(f"must be longer than {PREFIX}EXTRACTION_LAG ({lag:g}s)")
+        if value is not None and value % 1:
+            raise ValueError("must be in whole seconds")
         return value
 
     @classmethod

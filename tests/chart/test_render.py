@@ -126,9 +126,10 @@ def test_every_setting_reaches_the_operator() -> None:
     properties = json.loads((CHART / "values.schema.json").read_text())["properties"]["settings"][
         "properties"
     ]
-    # The times of the Lease depend on each other.
+    # The times of the Lease depend on each other, and so do those of windows.
     lease = {"leaseDuration": "9s", "leaseRenewDeadline": "7s", "leaseRetryPeriod": "3s"}
-    settings = {name: _example(schema) for name, schema in properties.items()} | lease
+    windows = {"extractionLag": "5s", "extractionLead": "9s"}
+    settings = {name: _example(schema) for name, schema in properties.items()} | lease | windows
     variables = environment(one("Deployment", objects(settings=settings)))
     read = Settings.from_environment({k: value for k, value in variables.items() if isinstance(value, str)})
     assert set(Settings.model_fields) - BY_OTHER_VALUES <= read.model_fields_set
@@ -142,7 +143,7 @@ def _example(schema: dict[str, Any]) -> Any:
     if "https?://" in schema.get("pattern", ""):
         return "https://example.com/x"
     alternatives = re.match(r"\^\(([A-Za-z]+)\|", schema.get("pattern", ""))
-    return {"integer": schema.get("minimum"), "boolean": True}.get(
+    return {"integer": schema.get("minimum"), "number": schema.get("minimum"), "boolean": True}.get(
         schema["type"], alternatives[1] if alternatives else "7s"
     )
 

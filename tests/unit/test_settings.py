@@ -8,6 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from crmflow.api.base import RESYNC_INTERVAL
+from crmflow.reconcile.extraction.rhythm import LEAST_LEAD
 from crmflow.settings import PREFIX, Settings, parse_duration, setting_errors, unknown_settings
 from tests.cluster.crd_cases import SHARED_RULES
 
@@ -24,6 +25,11 @@ GOOD: list[tuple[str, str, Any]] = [
     ("CREATE_GRACE", "500ms", 0.5),
     ("IP_ALLOW_LIST", "ranges.json", "ranges.json"),
     ("TENANCY", "tenancy.json", "tenancy.json"),
+    ("TRANSFER_TEMPLATE", "template.json", "template.json"),
+    ("TRANSFER_SLOTS", "8", 8),
+    ("EXTRACTION_LAG", "3m", 180.0),
+    ("EXTRACTION_LEAD", "10m", 600.0),
+    ("ZOHO_CREDIT_RESERVE", "0.5", 0.5),
     ("SHUTDOWN_GRACE", "1.5m", 90.0),
     ("LEADER_ELECTION", "true", True),
     ("LEASE_NAME", "crmflow-eu", "crmflow-eu"),
@@ -56,6 +62,12 @@ BAD = [
     ("LEASE_RENEW_DEADLINE", "20s"),
     ("LEASE_RETRY_PERIOD", "5001ms"),
     ("KUBERNETES_TIMEOUT", "0s"),
+    ("TRANSFER_SLOTS", "0"),
+    ("EXTRACTION_LAG", "0s"),
+    ("EXTRACTION_LEAD", "2m"),
+    ("EXTRACTION_LEAD", "300500ms"),
+    ("ZOHO_CREDIT_RESERVE", "1.5"),
+    ("ZOHO_CREDIT_RESERVE", "20%"),
     ("LISTEN", "hunter2"),
     ("LISTEN", "0.0.0.0:http"),
     ("LISTEN", "::1:8080"),
@@ -108,6 +120,14 @@ def test_a_lease_that_ends_before_the_default_deadline_is_refused() -> None:
         Settings.from_environment({"CRMFLOW_LEASE_DURATION": "8s"})
     times = {"CRMFLOW_LEASE_DURATION": "8s", "CRMFLOW_LEASE_RENEW_DEADLINE": "6s"}
     assert Settings.from_environment(times).lease_duration == 8.0
+
+
+def test_a_lag_that_the_default_lead_may_not_cover_needs_a_lead() -> None:
+    with pytest.raises(ValidationError, match=r"longer than CRMFLOW_EXTRACTION_LAG \(300s\)"):
+        Settings.from_environment({"CRMFLOW_EXTRACTION_LAG": "5m"})
+    times = {"CRMFLOW_EXTRACTION_LAG": "5m", "CRMFLOW_EXTRACTION_LEAD": "10m"}
+    assert Settings.from_environment(times).extraction_lead == 600.0
+    assert Settings(extraction_lag=LEAST_LEAD.total_seconds() - 1).extraction_lead is None
 
 
 def test_all_bad_values_are_told_at_once() -> None:
