@@ -45,8 +45,13 @@ class ReloadedFile(Generic[M]):
         self._log = log
         self._seen: object = None
         self._content: M | None = None
-        self.usable = True
+        self.problem = ""
+        """What is wrong with what the file holds; empty while it can be used."""
+
+    @property
+    def usable(self) -> bool:
         """False while what the file holds can't be used."""
+        return not self.problem
 
     def current(self) -> M | None:
         """The content as it is now, None if there never was a usable one; costs a look at the file's
@@ -58,10 +63,10 @@ class ReloadedFile(Generic[M]):
             try:
                 self._content = read_model(self._path, self._model)
             except UnusableFileError as error:
-                self.usable = False
+                self.problem = str(error)
                 self._log.error("The %s %s can't be used: %s", self._title, self._path, error)
             else:
-                self.usable = True
+                self.problem = ""
                 self._log.info("Read the %s %s", self._title, self._path)
         return self._content
 

@@ -121,9 +121,7 @@ _LEAST_LEAD = 300.0
 """Of what stands for a lead that is not set (``reconcile/extraction/rhythm.py``)."""
 _NAMESPACE = _Matching(r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$", "the name of a namespace")
 
-Seconds = Annotated[
-    float, BeforeValidator(_seconds), Field(gt=0, json_schema_extra={"format": "duration"})
-]
+Seconds = Annotated[float, BeforeValidator(_seconds), Field(gt=0, json_schema_extra={"format": "duration"})]
 
 
 class Settings(BaseModel):
@@ -168,8 +166,8 @@ class Settings(BaseModel):
     """File that says which namespaces may use which organizations and sandboxes; without one, each may use
     what its Secrets open. Read anew when it changes (``reconcile/tenancy.py``)."""
     transfer_template: str | None = None
-    """File with the Pod template (a PodTemplateSpec in JSON) of the Jobs that copy records into landing zones;
-    without one there are none. Read anew when it changes (``runtime/transfers/template.py``)."""
+    """File with the Pod template (a PodTemplateSpec in JSON) of the Jobs that copy records into landing
+    zones; without one there are none. Read anew when it changes (``runtime/transfers/template.py``)."""
     transfer_slots: int = Field(default=4, ge=1, le=100)
     """How many such Jobs may run at the same time for each organization and environment of Zoho CRM."""
     extraction_lag: Seconds = 120.0

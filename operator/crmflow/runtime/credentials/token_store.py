@@ -282,6 +282,12 @@ class TokenStore:
         """The record of a credential, named by a hash of what makes it up; always the same object."""
         return self._known(service, f"crmflow-{service}-{fingerprint(self._instance, *credential)}")
 
+    def document(self, kind: str, *about: str) -> Document:
+        """What is stored of ``kind`` about something else than a credential; a new object at each call, of
+        which nobody may have two.
+        """
+        return Document(self, kind, f"crmflow-{kind}-{fingerprint(self._instance, *about)}")
+
     def _known(self, service: Service, name: str) -> Record:
         record = self._records.get(name)
         if record is None:

@@ -19,23 +19,20 @@ from crmflow.runtime.kubernetes.errors import (
     KubernetesError,
     NotFoundError,
     StaleError,
-    error_of,
-    reaching,
 )
+from crmflow.runtime.kubernetes.jobs import Jobs
 from crmflow.runtime.kubernetes.rest import (
     FIELD_MANAGER,
     JSON_PATCH,
     MERGE_PATCH,
+    METADATA,
+    METADATA_LIST,
     REQUEST_SECONDS,
     Rest,
-    json_object,
     path,
 )
 
 FINALIZER = f"{GROUP}/finalizer"
-
-_METADATA_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
-_METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,12 +80,15 @@ class Kubernetes:
     ) -> None:
         """``may_write`` is asked before each write, and raises if there must be none any more."""
         self._api = api
-        self._seconds = request_seconds
         self._rest = Rest(api, request_seconds, may_write)
 
     async def close(self) -> None:
         """Close the connections."""
         await self._api.close()  # type: ignore[no-untyped-call]
+
+    def jobs(self, namespace: str) -> Jobs:
+        """The requests for the Jobs of a namespace, over the same connections."""
+        return Jobs(self._rest, namespace)
 
     async def served_kinds(self) -> set[str]:
         """The plural names that our API group serves; empty before the CRDs are installed."""
@@ -217,7 +217,7 @@ class Kubernetes:
         """
         items: list[dict[str, Any]] = []
         version = ""
-        async for page in self._rest.pages(path("v1", "secrets", namespace), _METADATA_LIST):
+        async for page in self._rest.pages(path("v1", "secrets", namespace), METADATA_LIST):
             if page.get("kind") != "PartialObjectMetadataList":
                 raise KubernetesError(
                     "the API server lists Secrets in another form than it was asked for", 200
@@ -232,32 +232,9 @@ class Kubernetes:
         """Event type and metadata of each change; ends by itself after ``seconds``. ``connected`` is told
         once the API server has answered. Raises ExpiredError: list again.
         """
-        query = {
-            "watch": True,
-            "resourceVersion": version,
-            "allowWatchBookmarks": True,
-            "timeoutSeconds": seconds,
-        }
         where = path("v1", "secrets", namespace)
-        response = await self._rest.open(
-            "GET", where, query, accept=_METADATA, seconds=seconds + self._seconds
-        )
-        try:
-            connected()
-            while True:
-                with reaching():
-                    line = await response.content.readline()
-                if not line:
-                    return
-                event = json_object(line)
-                if not event:
-                    raise KubernetesError("the watch of Secrets ended in the middle of a line")
-                if event["type"] == "ERROR":
-                    status = event["object"]
-                    raise error_of(status.get("code"), status.get("reason"), status)
-                yield event["type"], event["object"]["metadata"]
-        finally:
-            response.close()
+        async for kind, secret in self._rest.watch(where, version, seconds, connected, METADATA):
+            yield kind, secret["metadata"]
 
     async def apply_event(self, namespace: str, name: str, body: Mapping[str, Any]) -> None:
         """Create the Event of that name, or count it again."""

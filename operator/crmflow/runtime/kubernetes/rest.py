@@ -14,7 +14,7 @@ import aiohttp
 import orjson
 from kubernetes.aio import client
 
-from crmflow.runtime.kubernetes.errors import error_of, reaching
+from crmflow.runtime.kubernetes.errors import KubernetesError, error_of, reaching
 
 REQUEST_SECONDS = 30.0
 """How long one request may take, unless the settings say otherwise: one page of a listing is megabytes."""
@@ -25,6 +25,9 @@ JSON = "application/json"
 JSON_PATCH = "application/json-patch+json"
 MERGE_PATCH = "application/merge-patch+json"
 _APPLY_PATCH = "application/apply-patch+yaml"
+METADATA_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
+"""What a listing and a watch accept that want no more of objects than their metadata."""
 
 
 def path(group_version: str, plural: str, namespace: str | None = None, name: str | None = None) -> str:
@@ -53,15 +56,53 @@ class Rest:
         """What is there."""
         return await _content(await self.open("GET", path, query, accept=accept))
 
-    async def pages(self, path: str, accept: str = JSON) -> AsyncIterator[dict[str, Any]]:
+    async def pages(self, path: str, accept: str = JSON, **query: str) -> AsyncIterator[dict[str, Any]]:
         """A listing, page by page."""
         more: dict[str, str] = {}
         while True:
-            page = await self.get(path, accept, limit=PAGE_SIZE, **more)
+            page = await self.get(path, accept, limit=PAGE_SIZE, **query, **more)
             yield page
             if not (token := page["metadata"].get("continue")):
                 return
             more = {"continue": token}
+
+    async def watch(
+        self,
+        path: str,
+        version: str,
+        seconds: int,
+        connected: Callable[[], None],
+        accept: str = JSON,
+        **query: str,
+    ) -> AsyncIterator[tuple[str, dict[str, Any]]]:
+        """Event type and object of each change after ``version``; ends by itself after ``seconds``.
+        ``connected`` is told once the API server has answered. Raises ExpiredError: list again.
+        """
+        query_of_watch = {
+            "watch": True,
+            "resourceVersion": version,
+            "allowWatchBookmarks": True,
+            "timeoutSeconds": seconds,
+        }
+        response = await self.open(
+            "GET", path, {**query, **query_of_watch}, accept=accept, seconds=seconds + self._seconds
+        )
+        try:
+            connected()
+            while True:
+                with reaching():
+                    line = await response.content.readline()
+                if not line:
+                    return
+                event = json_object(line)
+                if not event:
+                    raise KubernetesError("the watch ended in the middle of a line")
+                if event["type"] == "ERROR":
+                    status = event["object"]
+                    raise error_of(status.get("code"), status.get("reason"), status)
+                yield event["type"], event["object"]
+        finally:
+            response.close()
 
     async def apply(self, path: str, body: object) -> dict[str, Any]:
         """Server-side apply: make all that we have set of the object what ``body`` says."""

@@ -1,0 +1,47 @@
+"""Who wants to extract, and who may next, in each organization."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from crmflow.reconcile.extraction.slots import Waiting, served
+
+
+class SlotQueue:
+    """The dataflows that wait for a slot, and those that hold one without a Job yet: between the answer that
+    they may start one and the Job nobody else may be told the same.
+    """
+
+    def __init__(self, slots: int) -> None:
+        self._slots = slots
+        self._waiting: dict[str, tuple[str, Waiting]] = {}
+        self._holding: dict[str, str] = {}
+
+    def ask(self, organization: str, waiting: Waiting, running: int) -> bool:
+        """Whether the dataflow holds a slot from now on, while ``running`` are taken by Jobs; it waits
+        otherwise.
+        """
+        if self._holding.get(waiting.uid) == organization:
+            return True
+        self.leave(waiting.uid)
+        self._waiting[waiting.uid] = (organization, waiting)
+        if waiting not in self.next(organization, running):
+            return False
+        del self._waiting[waiting.uid]
+        self._holding[waiting.uid] = organization
+        return True
+
+    def leave(self, uid: str) -> str | None:
+        """The dataflow neither waits nor holds a slot; the organization where it did either."""
+        organization, _ = self._waiting.pop(uid, (None, None))
+        return self._holding.pop(uid, organization)
+
+    def next(self, organization: str, running: int) -> Sequence[Waiting]:
+        """Those that would be given a slot now, while ``running`` are taken by Jobs."""
+        waiting = [one for where, one in self._waiting.values() if where == organization]
+        holding = sum(where == organization for where in self._holding.values())
+        return served(waiting, running + holding, self._slots)
+
+    def uids(self) -> set[str]:
+        """Of all who wait or hold one."""
+        return {*self._waiting, *self._holding}

@@ -1,0 +1,83 @@
+"""Follows the objects of one kind that have our labels: listed, watched, and listed again when that is
+needed.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from crmflow.clock import Clock
+from crmflow.runtime.kubernetes.errors import ExpiredError, KubernetesError
+from crmflow.runtime.kubernetes.jobs import Jobs, Listed
+from crmflow.runtime.transfers.store import Store
+
+log = logging.getLogger("crmflow.transfers")
+
+WATCH_SECONDS = 240
+"""A watch ends by itself and begins again; neither liveness nor freshness may depend on bookmarks."""
+RECONNECT_SECONDS = (0.2, 15.0)
+_REFUSALS = (403, 404)
+
+
+@dataclass
+class StoreWatch:
+    """Keeps a store equal to what the API server has."""
+
+    api: Jobs
+    what: Listed
+    selector: str
+    store: Store[Any]
+    clock: Clock
+    answered: Callable[[Listed, KubernetesError | None], None]
+    """Is told whether listing and watching are allowed: why they are not, or None."""
+
+    def __post_init__(self) -> None:
+        self._version: str | None = None
+
+    async def list(self) -> None:
+        """List everything. Raises KubernetesError if the API server can't be asked; that it refuses is only
+        told.
+        """
+        try:
+            version, objects = await self.api.list(self.what, self.selector)
+        except KubernetesError as error:
+            self._version = None
+            if error.status not in _REFUSALS:
+                raise
+            self.answered(self.what, error)
+            return
+        self.answered(self.what, None)
+        self.store.listed(version, objects)
+        self._version = version
+
+    async def run(self) -> None:
+        """Follow for ever."""
+        first, longest = RECONNECT_SECONDS
+        pause = first
+        while True:
+            try:
+                if self._version is None:
+                    await self.list()
+                if self._version is not None:
+                    await self._watch(self._version)
+                    pause = first
+            except KubernetesError as error:
+                if isinstance(error, ExpiredError) or error.status in _REFUSALS:
+                    self._version = None
+                else:
+                    log.warning("The watch of %s of transfers was interrupted: %s", self.what.plural, error)
+            await self.clock.sleep(pause)
+            pause = first if self._version else min(longest, pause * 2)
+
+    async def _watch(self, version: str) -> None:
+        """Take in what changes after ``version`` until the watch ends. Raises KubernetesError."""
+        connected = lambda: self.answered(self.what, None)  # noqa: E731
+        async for kind, obj in self.api.watch(self.what, self.selector, version, WATCH_SECONDS, connected):
+            self._version = obj["metadata"]["resourceVersion"]
+            if kind == "DELETED":
+                self.store.gone(obj["metadata"]["name"])
+            elif kind != "BOOKMARK":
+                self.store.see(obj)

@@ -1,0 +1,96 @@
+"""What was spent of an organization's credits outlives the process."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+
+from crmflow.http.errors import RemoteError
+from crmflow.reconcile.extraction.credits import Ledger
+from crmflow.runtime.credentials.token_store import Service, TokenStore
+from crmflow.runtime.kubernetes.errors import KubernetesError
+from crmflow.runtime.transfers.credits import StoredLedgers
+from tests.unit.runtime.fakes import FakeKubernetes, JumpingClock
+from tests.unit.runtime.transfers.fakes import HOME, INSTANCE, ORGANIZATION, OTHER_ORGANIZATION
+
+DAY = 24 * 3600.0
+
+
+class Installation:
+    """The operator's own namespace; processes come and go."""
+
+    def __init__(self) -> None:
+        self.kubernetes, self.clock = FakeKubernetes(), JumpingClock()
+        self.start()
+
+    def start(self) -> None:
+        self.store = TokenStore(self.kubernetes.port, HOME, INSTANCE)
+        self.ledgers = StoredLedgers(self.store, self.clock)
+
+    async def spent(self, organization: str = ORGANIZATION) -> int:
+        return (await self.ledgers.ledger(organization)).spent(self.clock.utcnow())
+
+
+@pytest.fixture
+def installation() -> Installation:
+    return Installation()
+
+
+async def test_it_is_known_after_a_restart_and_for_each_organization(installation: Installation) -> None:
+    assert await installation.ledgers.ledger(ORGANIZATION) == Ledger()
+    await installation.ledgers.spend(ORGANIZATION, 60)
+    await installation.ledgers.spend(OTHER_ORGANIZATION, 7)
+    installation.clock.jump(3600)
+    await installation.ledgers.spend(ORGANIZATION, 5)
+    installation.start()
+    assert await installation.spent() == 65
+    assert await installation.spent(OTHER_ORGANIZATION) == 7
+    assert len(installation.kubernetes.own_secrets) == 2
+
+
+async def test_after_a_day_it_counts_no_more(installation: Installation) -> None:
+    await installation.ledgers.spend(ORGANIZATION, 60)
+    installation.clock.jump(DAY - 1)
+    assert await installation.spent() == 60
+    installation.clock.jump(timedelta(minutes=15).total_seconds() + 1)
+    assert await installation.spent() == 0
+
+
+async def test_what_is_spent_at_once_is_not_lost(installation: Installation) -> None:
+    await asyncio.gather(*(installation.ledgers.spend(ORGANIZATION, 1) for _ in range(20)))
+    assert await installation.spent() == 20
+    installation.start()
+    assert await installation.spent() == 20
+
+
+async def test_what_could_not_be_written_counts_all_the_same(installation: Installation) -> None:
+    await installation.ledgers.spend(ORGANIZATION, 1)
+    installation.kubernetes.errors["merge_own_secret"] = [KubernetesError("503", 503)]
+    with pytest.raises(RemoteError):
+        await installation.ledgers.spend(ORGANIZATION, 10)
+    assert await installation.spent() == 11
+    await installation.store.flush()
+    installation.start()
+    assert await installation.spent() == 11
+
+
+@pytest.mark.parametrize(
+    "text", ["", "x", "{}", "[1]", '[["yesterday", 1]]', '[["2026-11-04", "many"]]', "[null]"]
+)
+async def test_a_record_that_was_edited_counts_as_empty(installation: Installation, text: str) -> None:
+    await installation.ledgers.spend(ORGANIZATION, 60)
+    (body,) = installation.kubernetes.own_secrets.values()
+    (key,) = body["metadata"]["annotations"]
+    body["metadata"]["annotations"][key] = text
+    installation.start()
+    assert await installation.spent() == 0
+    await installation.ledgers.spend(ORGANIZATION, 5)
+    assert await installation.spent() == 5
+
+
+async def test_it_is_no_credential(installation: Installation) -> None:
+    await installation.ledgers.spend(ORGANIZATION, 60)
+    for service in Service:
+        assert await installation.store.records(service) == []
