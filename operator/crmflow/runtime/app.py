@@ -126,7 +126,15 @@ class Application:
             for namespace in served.names
         }
         kinds = list(MANAGED_KINDS.values())
-        initial_sync = InitialSync(kubernetes, kinds, served, components.cache, components.handler, watches)
+        initial_sync = InitialSync(
+            kubernetes,
+            kinds,
+            served,
+            components.cache,
+            components.handler,
+            watches,
+            [components.transfers.list],
+        )
         await components.definitions.look()  # before the first status is written
         if not await self._until_stopped(self.fill(initial_sync, served)):
             return
@@ -161,6 +169,7 @@ class Application:
                     for namespace in served.names
                 ),
                 *([components.tenancy.run()] if components.tenancy else []),
+                *([components.transfers.run()] if components.transfers.is_configured else []),
             )
         ]
         stopping = asyncio.create_task(self._stop.wait())
@@ -199,6 +208,7 @@ class Application:
             components.poller.run(components.access.sandboxes),
             components.guardrail.run(),
             components.refresher.run(components.access),
+            components.sweeper.run(),
         )
 
     async def _until_stopped(self, start: Coroutine[Any, Any, T]) -> T | None:

@@ -13,6 +13,7 @@ from crmflow.http.client import HttpClient
 from crmflow.observability.metrics import Metrics
 from crmflow.reconcile.connection.kind import KIND as CONNECTION
 from crmflow.reconcile.core.created_names import CreatedNames
+from crmflow.reconcile.core.decide import Priority
 from crmflow.reconcile.core.engine import Services
 from crmflow.reconcile.core.tenancy import everybody
 from crmflow.reconcile.dataflow.kind import KIND as DATAFLOW
@@ -41,6 +42,10 @@ from crmflow.runtime.kubernetes.definitions import Definitions
 from crmflow.runtime.kubernetes.events import EventRecorder
 from crmflow.runtime.profile_guardrail import ProfileGuardrail
 from crmflow.runtime.tenancy import Tenancy
+from crmflow.runtime.transfers.credits import StoredLedgers
+from crmflow.runtime.transfers.jobs import TransferJobs
+from crmflow.runtime.transfers.sweeper import Sweeper
+from crmflow.runtime.transfers.template import TemplateFile
 from crmflow.settings import Settings
 from crmflow.zoho.accounts import ZohoAccounts
 from crmflow.zoho.crm import ZohoCRM
@@ -91,6 +96,24 @@ class Components:
             steady=SteadyClock(),
             takeover_after=settings.takeover_after,
         )
+        template = TemplateFile(settings.transfer_template, settings.pod_name)
+        metrics.file_usable.labels("transfer-template").set_function(lambda: template.usable)
+        self.transfers = TransferJobs(
+            kubernetes.jobs(home),
+            template,
+            instance,
+            settings.transfer_slots,
+            clock,
+            wake=self._wake,
+            obstacle_changed=self.handler.recheck_all,
+        )
+        self.sweeper = Sweeper(
+            self.transfers,
+            clock,
+            settings.poll_interval,
+            exists=lambda uid: self.cache.with_uid(uid) is not None,
+            sees_all=self.sees_all,
+        )
         self.events = EventRecorder(kubernetes, clock, metrics, instance)
         source = PlatformSource(clock)
         polls = Installation(instance, settings.create_grace, settings.poll_interval)
@@ -111,6 +134,8 @@ class Components:
             sees=self.served.sees,
             is_served_elsewhere=self.installation.leaves,
         )
+        store = TokenStore(kubernetes, home, instance)
+        self.credits = StoredLedgers(store, clock)
         self.access = CredentialRegistry(
             ZohoServices(
                 ZohoAccounts(http, endpoints, clock),
@@ -124,7 +149,7 @@ class Components:
                 self.sandboxes,
                 connection_named,
             ),
-            TokenStore(kubernetes, home, instance),
+            store,
             clock,
             metrics,
         )
@@ -151,6 +176,12 @@ class Components:
             metrics.events_dropped.labels(kind)  # at 0, so that the first one is an increase
             metrics.objects.labels(kind).set_function(partial(self.cache.count, kind))
             metrics.ready_objects.labels(kind).set_function(partial(self.cache.count_ready, kind))
+
+    def _wake(self, uid: str) -> None:
+        """Have the dataflow of that uid reconciled."""
+        key = self.cache.with_uid(uid)
+        if key is not None:
+            self.queue.add(key, Priority.CHANGE)
 
     def sees_all(self) -> bool:
         """True if every resource whose objects bear the name of this installation can be seen. Without a name

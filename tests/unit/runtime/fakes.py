@@ -17,6 +17,8 @@ from crmflow.runtime.controller.served_namespaces import ServedNamespaces
 from crmflow.runtime.kubernetes.client import FINALIZER, Kubernetes, LeaseSnapshot, StoredSecret
 from crmflow.runtime.kubernetes.errors import NotFoundError, StaleError
 from crmflow.runtime.kubernetes.events import EventRecorder
+from crmflow.runtime.kubernetes.jobs import Jobs
+from crmflow.runtime.kubernetes.rest import Rest
 
 START = 1_760_000_000.0
 INSTALLATION = "crmflow-system/crmflow"
@@ -156,6 +158,10 @@ class FakeKubernetes:
     def port(self) -> Kubernetes:
         """As the code under test wants it."""
         return cast(Kubernetes, self)
+
+    def jobs(self, namespace: str) -> Jobs:
+        """Nobody asks for them where there are no transfers."""
+        return Jobs(cast(Rest, None), namespace)
 
     async def read_lease(self, namespace: str, name: str) -> LeaseSnapshot | None:
         self._call("read_lease")

@@ -11,7 +11,7 @@ from crmflow.runtime.controller.served_namespaces import Operation
 from crmflow.runtime.kubernetes.errors import KubernetesError
 from crmflow.runtime.wiring import Components
 from crmflow.settings import Settings
-from tests.unit.runtime.fakes import FakeKubernetes, JumpingClock
+from tests.unit.runtime.fakes import FakeKubernetes, JumpingClock, make_object
 
 
 def components(**settings: str) -> Components:
@@ -43,3 +43,18 @@ def test_all_are_seen_again_once_no_namespace_is_refused() -> None:
     assert not operator.sees_all()
     operator.served.note_allowed("two", Operation.LIST)
     assert operator.sees_all()
+
+
+async def test_the_end_of_a_job_has_its_dataflow_reconciled() -> None:
+    operator = components()
+    operator.handler.seen(make_object(uid="uid-7"))
+    operator.queue.open()
+    key = await operator.queue.get()
+    assert key is not None
+    operator.queue.done(key)
+    for uid in ("uid-7", "uid-8"):
+        operator._wake(uid)
+    assert operator.queue.depth == 1
+    assert await operator.queue.get() == key
+    operator.handler.gone(make_object(uid="uid-7"))
+    assert operator.cache.with_uid("uid-7") is None

@@ -23,7 +23,7 @@ from crmflow.runtime.kubernetes.client import FINALIZER
 Term = tuple[str, ...]
 """What resources are found by: a word for the relation, and what is related."""
 
-_REFERS, _WANTS, _CREATES, _ANNOTATED = "refers", "wants", "creates", "annotated"
+_IS, _REFERS, _WANTS, _CREATES, _ANNOTATED = "is", "refers", "wants", "creates", "annotated"
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +129,10 @@ class ObjectCache:
         if not self._in_namespace[key.namespace]:
             del self._in_namespace[key.namespace]
         self._reindex(key, entry, None)
+
+    def with_uid(self, uid: str) -> Key | None:
+        """The resource of that uid."""
+        return next(iter(self._found(_IS, uid)), None)
 
     def uses(self, key: Key) -> list[Key]:
         """The resources that the object's spec names, as far as they are known."""
@@ -258,6 +262,7 @@ def _terms(key: Key, entry: _Entry | None) -> set[Term]:
         return set()
     recorded = {remote_id for _, remote_id in entry.recorded_ids}
     return {
+        (_IS, entry.uid),
         *((_REFERS, *reference) for reference in entry.references),
         *((_WANTS, remote_id) for remote_id in recorded or filter(None, [entry.adopts])),
         *((_CREATES, key.kind, slot, name) for slot, name, _ in entry.intents),

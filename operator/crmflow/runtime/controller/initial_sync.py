@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,6 +31,8 @@ class InitialSync:
     cache: ObjectCache
     handler: ResourceEventHandler
     watches: Mapping[str | None, SecretWatch]
+    further: Sequence[Callable[[], Awaitable[None]]] = ()
+    """What else is listed, outside of the served namespaces; each may raise KubernetesError."""
 
     async def run(self) -> None:
         """List everything that can be listed, and drop what is gone. Raises KubernetesError if the API server
@@ -38,6 +40,8 @@ class InitialSync:
         """
         for namespace in self.served.names:
             await self.sync_namespace(namespace)
+        for listing in self.further:
+            await listing()
 
     async def sync_namespace(self, namespace: str | None) -> bool:
         """The same for one of the namespaces, or for all if they are served as one; False if its resources

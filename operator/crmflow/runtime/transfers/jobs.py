@@ -74,14 +74,18 @@ class TransferJobs:
 
     async def list(self) -> None:
         """Know all Jobs and pods that there are. Raises KubernetesError if the API server can't be asked."""
-        if self._template.is_set:
+        if self.is_configured:
             for watch in self._watches:
                 await watch.list()
 
     async def run(self) -> None:
         """Follow them for ever."""
-        if self._template.is_set:
-            await asyncio.gather(self._look_at_obstacle(), *(watch.run() for watch in self._watches))
+        await asyncio.gather(self._look_at_obstacle(), *(watch.run() for watch in self._watches))
+
+    @property
+    def is_configured(self) -> bool:
+        """Whether this installation is to have transfers; without, nothing is ever asked."""
+        return self._template.is_set
 
     @property
     def obstacle(self) -> str | None:
@@ -90,7 +94,7 @@ class TransferJobs:
 
     async def jobs(self, uid: str) -> Mapping[JobKey, TransferJob]:
         """The Jobs of a dataflow, with what their pods have said at their end. Raises RemoteError."""
-        if not self._template.is_set:
+        if not self.is_configured:
             return {}
         self._require_known()
         found = [job for job in self._jobs.all() if job.dataflow == uid]
@@ -151,7 +155,7 @@ class TransferJobs:
         server is asked: the watch may be behind, and nobody looks again. Raises RemoteError.
         """
         self.waits_no_more(uid)
-        if not self._template.is_set:
+        if not self.is_configured:
             return True
         selector = f"{_ALL},{names.UID_LABEL}={uid}"
         with self._asking():
@@ -172,7 +176,7 @@ class TransferJobs:
         for uid in self._slots.uids():
             if not exists(uid):
                 self.waits_no_more(uid)
-        if not self._template.is_set:
+        if not self.is_configured:
             return
         with self._asking():
             secrets = await self._api.secrets(f"{_ALL},{names.INSTANCE_LABEL}={self._instance}")

@@ -12,6 +12,7 @@ import pytest
 from crmflow.runtime.kubernetes.errors import ExpiredError, KubernetesError, Refusal
 from crmflow.runtime.kubernetes.jobs import Listed
 from crmflow.runtime.transfers.jobs import LOOK_SECONDS
+from crmflow.runtime.transfers.sweeper import Sweeper
 from crmflow.runtime.transfers.watch import RECONNECT_SECONDS
 from crmflow.transfer.report import Report, Result
 from tests.unit.runtime.fakes import settle
@@ -168,3 +169,18 @@ async def test_bookmarks_and_others_jobs_are_passed_over(harness: Watched) -> No
     await settle()
     assert harness.take_woken() == []
     assert not harness.task.done()
+
+
+async def test_it_is_swept_at_once_and_again_while_all_are_seen(harness: Watched) -> None:
+    exists, sees_all = {"uid-1"}, [False]
+    sweeper = Sweeper(harness.transfers, harness.clock, 300.0, exists.__contains__, lambda: sees_all[-1])
+    task = asyncio.create_task(sweeper.run())
+    exists.clear()
+    await harness.pass_time(300.0)
+    assert len(harness.api.jobs) == 1
+    sees_all.append(True)
+    harness.api.errors["list secrets"] = [FORBIDDEN]
+    for _ in range(2):
+        await harness.pass_time(300.0)
+    assert harness.api.jobs == {}
+    task.cancel()
