@@ -11,10 +11,11 @@ from typing import Any
 
 import pytest
 
+from crmflow.blob.block_blob import BlockBlob
+from crmflow.blob.service import BlobService
 from crmflow.clock import Clock
 from crmflow.http.client import HttpClient
 from crmflow.http.pool import SpreadTransport
-from crmflow.transfer.blob import HttpBlob
 from crmflow.transfer.credentials import Credentials
 from crmflow.transfer.declaration import Declaration
 from crmflow.transfer.program import outcome
@@ -83,9 +84,8 @@ class Harness:
         async with SpreadTransport(pools=2) as transport:
             http = HttpClient(transport, clock)
             secret = Credentials(self.folder, clock)
-            return await outcome(
-                Transfer(declaration, http, secret, HttpBlob(http, secret, declaration.file), clock)
-            )
+            blob = BlockBlob(BlobService(http, secret), declaration.file)
+            return await outcome(Transfer(declaration, http, secret, blob, clock))
 
     async def file(self, report: Report) -> list[dict[str, str]]:
         """The rows of the file, as Azure's SDK reads it."""

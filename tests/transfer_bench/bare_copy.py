@@ -12,10 +12,11 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
+from crmflow.blob.block_blob import BlockBlob
+from crmflow.blob.service import BlobService
 from crmflow.clock import Clock
 from crmflow.http.client import HttpClient
 from crmflow.http.pool import SpreadTransport
-from crmflow.transfer.blob import HttpBlob
 from crmflow.transfer.block_writer import BLOCK_BYTES
 from crmflow.transfer.credentials import Credentials
 from crmflow.transfer.declaration import Declaration
@@ -29,7 +30,7 @@ async def copy(declaration: Declaration, directory: Path) -> None:
     clock = Clock()
     async with SpreadTransport(pools=2) as transport:
         http = HttpClient(transport, clock)
-        blob = HttpBlob(http, Credentials(directory, clock), declaration.file)
+        blob = BlockBlob(BlobService(http, Credentials(directory, clock)), declaration.file)
         api = CrmApi(http, declaration.zoho_api_url, SecretStr("any"))
         job_id: str | None = await bulk_read.create(api, declaration.module, declaration.columns, ())
         blocks: list[str] = []
@@ -48,7 +49,7 @@ async def copy(declaration: Declaration, directory: Path) -> None:
         await blob.commit(blocks, {})
 
 
-async def _stage(blob: HttpBlob, blocks: list[str], pieces: list[bytes]) -> None:
+async def _stage(blob: BlockBlob, blocks: list[str], pieces: list[bytes]) -> None:
     blocks.append(f"{len(blocks):06d}")
     await blob.stage(blocks[-1], b"".join(pieces))
 

@@ -204,6 +204,38 @@ class Zoho(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class LandingZoneFile:
+    """A blob of a landing zone."""
+
+    path: str
+    """Below the container."""
+    committed: datetime
+    """Its last-modified time."""
+    metadata: Mapping[str, str]
+    """By names in lower case."""
+
+
+class LandingZoneFiles(Protocol):
+    """The landing zone of one sandbox."""
+
+    async def credentials(self) -> LandingZoneCredentials:
+        """What opens it at the moment."""
+        ...
+
+    def reject(self, sas_uri: SecretStr) -> None:
+        """The blob service does not take this SAS any more."""
+        ...
+
+    async def list(self, folder: str) -> Sequence[LandingZoneFile]:
+        """The blobs in a folder, which is named without the container. One that does not exist has none."""
+        ...
+
+    async def delete(self, path: str) -> None:
+        """Delete a blob; one that is gone is no error."""
+        ...
+
+
 class Access(Protocol):
     """Hands out the remote services. Tokens are shared by everyone who uses the same credential.
 
@@ -230,6 +262,10 @@ class Access(Protocol):
 
     def inventory(self, connection: str) -> Inventory:
         """The inventory of the sandbox that :meth:`platform` last reached for ``connection``."""
+        ...
+
+    def landing_zone(self, connection: str) -> LandingZoneFiles:
+        """The landing zone of the sandbox that :meth:`platform` last reached for ``connection``."""
         ...
 
     async def cached_platform(self, connection: str, sandbox: tuple[str, str] | None) -> Platform | None:

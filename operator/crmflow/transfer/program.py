@@ -12,12 +12,15 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from crmflow.blob.block_blob import BlockBlob
+from crmflow.blob.service import SERVICE as LANDING_ZONE
+from crmflow.blob.service import BlobService
 from crmflow.clock import Clock
 from crmflow.environment import SettingError
 from crmflow.http.client import HttpClient
 from crmflow.http.errors import ErrorClass, RemoteError
 from crmflow.http.pool import SpreadTransport
-from crmflow.transfer import blob, report
+from crmflow.transfer import report
 from crmflow.transfer.credentials import CredentialRefusedError, Credentials
 from crmflow.transfer.declaration import Declaration
 from crmflow.transfer.report import ExitCode, Report, TransferError
@@ -75,7 +78,7 @@ async def _transfer(declaration: Declaration, directory: Path, clock: Clock) -> 
     async with SpreadTransport(pools=_POOLS) as transport:
         http = HttpClient(transport, clock)
         credentials = Credentials(directory, clock)
-        file = blob.HttpBlob(http, credentials, declaration.file)
+        file = BlockBlob(BlobService(http, credentials), declaration.file)
         transfer = Transfer(declaration, http, credentials, file, clock)
         return (await outcome(transfer)).model_copy(update={"credits": transfer.credits})
 
@@ -109,7 +112,7 @@ def _of_remote(exit_code: ExitCode, error: RemoteError) -> Report:
 
 
 def _exit_code(error: RemoteError) -> ExitCode:
-    of_landing_zone = error.service == blob.SERVICE
+    of_landing_zone = error.service == LANDING_ZONE
     if error.error_class is ErrorClass.BUG:
         return ExitCode.BUG
     if error.error_class is not ErrorClass.TERMINAL:

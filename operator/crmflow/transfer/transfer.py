@@ -13,10 +13,11 @@ from functools import partial
 from itertools import islice
 from typing import Any
 
+from crmflow.blob.block_blob import MOST_BLOCKS
 from crmflow.clock import Clock
 from crmflow.http.client import HttpClient
 from crmflow.http.errors import ErrorClass, RemoteError
-from crmflow.transfer.blob import MOST_BLOCKS, Blob
+from crmflow.transfer.blob import Blob
 from crmflow.transfer.block_writer import BlockWriter, Checkpoint
 from crmflow.transfer.cells import FileForm, MissingColumnError, Part
 from crmflow.transfer.credentials import Credentials

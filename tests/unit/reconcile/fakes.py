@@ -28,6 +28,7 @@ from crmflow.reconcile.ports import Absence, Platform, Referrer, Zoho
 from crmflow.zoho.api import CrmApi, Spend, uncounted
 from crmflow.zoho.crm import Organization
 from tests.fakes.failing import Failing, Timeline, remote
+from tests.fakes.landing_zone import FakeLandingZoneFiles
 from tests.fakes.platform import FakePlatform
 from tests.fakes.zoho_crm import URL, FakeCrm
 
@@ -180,6 +181,7 @@ class FakeAccess(Failing):
         self._platform = platform
         self._inventory = inventory
         self.held: dict[str, FakePlatform] = {}
+        self.zone = FakeLandingZoneFiles(timeline)
         self.grants: list[tuple[DataCenter, ZohoCredentials]] = []
         self.dropped: list[str] = []
 
@@ -203,6 +205,9 @@ class FakeAccess(Failing):
             raise failure.error
         self.held[holder] = self._platform
         return self._platform
+
+    def landing_zone(self, holder: str) -> FakeLandingZoneFiles:
+        return self.zone
 
     def inventory(self, holder: str) -> FakeInventory:
         return self._inventory

@@ -5,14 +5,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Protocol
 
 from pydantic import SecretStr
 
-from crmflow.aep.models import LandingZoneCredentials
 from crmflow.reconcile.external.identity import Identity
 from crmflow.reconcile.extraction.credits import Ledger
 from crmflow.reconcile.extraction.observed import TransferJob
@@ -96,35 +94,3 @@ class CreditLedgers(Protocol):
 
     async def ledger(self, organization: str) -> Ledger: ...
     async def spend(self, organization: str, credits: int) -> None: ...
-
-
-@dataclass(frozen=True)
-class LandingZoneFile:
-    """A blob of a landing zone."""
-
-    path: str
-    """Below the container."""
-    committed: datetime
-    """Its last-modified time."""
-    metadata: Mapping[str, str]
-    """By names in lower case."""
-
-
-class LandingZoneFiles(Protocol):
-    """The landing zone of one sandbox."""
-
-    async def credentials(self) -> LandingZoneCredentials:
-        """What opens it at the moment."""
-        ...
-
-    def reject(self, sas_uri: SecretStr) -> None:
-        """The blob service does not take this SAS any more."""
-        ...
-
-    async def list(self, folder: str) -> Sequence[LandingZoneFile]:
-        """The blobs in a folder, which is named without the container. One that does not exist has none."""
-        ...
-
-    async def delete(self, path: str) -> None:
-        """Delete a blob; one that is gone is no error."""
-        ...

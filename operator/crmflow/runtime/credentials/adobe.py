@@ -11,6 +11,7 @@ from crmflow.aep.client import PlatformClient
 from crmflow.aep.gateway import Gateway, TokenSource
 from crmflow.aep.ims import DEFAULT_SCOPES, Ims, ImsToken
 from crmflow.aep.ims import SERVICE as IMS
+from crmflow.aep.models import LandingZoneCredentials
 from crmflow.clock import Clock
 from crmflow.http.client import HttpClient
 from crmflow.http.errors import ErrorClass, RemoteError
@@ -18,6 +19,8 @@ from crmflow.http.limiter import Limiter
 from crmflow.reconcile.credentials import PlatformCredentials
 from crmflow.runtime.controller.keys import Key
 from crmflow.runtime.credentials.entries import Entry
+from crmflow.runtime.credentials.landing_zone import LandingZoneCredential
+from crmflow.runtime.credentials.landing_zone_files import SandboxFiles
 from crmflow.runtime.credentials.token_store import Record, number
 from crmflow.runtime.credentials.tokens import CachedToken, FreshToken
 from crmflow.runtime.inventory.polled_sandbox import Sandboxes, Scope
@@ -97,7 +100,9 @@ class AdobeCredential:
 
 @dataclass(eq=False, repr=False)
 class AdobeSandbox(Entry):
-    """One sandbox as reached with one credential: a client, and the inventory that is read with it."""
+    """One sandbox as reached with one credential: a client, the inventory that is read with it, and the
+    landing zone.
+    """
 
     credential: AdobeCredential
     scope: Scope
@@ -108,12 +113,19 @@ class AdobeSandbox(Entry):
         self.polled = self.credential.services.sandboxes.open(
             self.scope, self.client, self._connections, lambda: token.refusals
         )
+        zone = LandingZoneCredential(self, self.credential.clock)
+        self.landing_zone = SandboxFiles(self.credential.services.http, zone)
 
-    def client_until_the_token_ends(self) -> PlatformClient:
-        """A client for a credential that Adobe refuses: it uses the token that is there, and asks for no
-        other.
+    def client_while_the_token_lasts(self) -> PlatformClient:
+        """The client; for a credential that Adobe refuses, one that uses the token that is there, and asks
+        for no other.
         """
-        return self._new_client(LastToken(self.credential.token))
+        token = self.credential.token
+        return self._new_client(LastToken(token)) if token.is_refused else self.client
+
+    async def landing_zone_credentials(self) -> LandingZoneCredentials:
+        """What opens the landing zone, as Platform hands it out now. May raise RemoteError."""
+        return await self.client_while_the_token_lasts().landing_zone_credentials()
 
     def _connections(self) -> Sequence[Key]:
         return [self.credential.services.key_of(user) for user in self.users]

@@ -27,7 +27,7 @@ SAME_AGAIN_SECONDS = 3600.0
 FAILED_RENEWAL_PAUSE_SECONDS = 60.0
 """For how long what is there is used after a renewal that failed, before the next attempt."""
 REJECTION_PAUSE_SECONDS = 120.0
-"""After one that was refused another is asked for at once, the next time so much later."""
+"""After one that was refused another is asked for at once; if it comes again, the next time so much later."""
 
 
 class SasIssuer(Protocol):
@@ -47,6 +47,7 @@ class LandingZoneCredential:
         self._flight: SingleFlight[LandingZoneCredentials] = SingleFlight()
         self._cached: LandingZoneCredentials | None = None
         self._renew_at = -math.inf
+        self._rejected: SecretStr | None = None
         self._rejected_at = -math.inf
         self._rejections = 0
         self._is_rejected = False
@@ -68,8 +69,8 @@ class LandingZoneCredential:
         now = self._clock.now()
         if self._cached is None or self._cached.sas_uri != sas_uri:
             return
-        if now >= self._rejected_at + REJECTION_PAUSE_SECONDS:
-            self._rejected_at, self._renew_at = now, -math.inf
+        if sas_uri != self._rejected or now >= self._rejected_at + REJECTION_PAUSE_SECONDS:
+            self._rejected, self._rejected_at, self._renew_at = sas_uri, now, -math.inf
             self._rejections += 1
             self._is_rejected = True
 

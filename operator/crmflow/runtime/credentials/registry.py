@@ -14,7 +14,7 @@ from crmflow.http.errors import ErrorClass, RemoteError
 from crmflow.http.limiter import Limiter
 from crmflow.observability.metrics import Metrics
 from crmflow.reconcile.credentials import PlatformCredentials, ZohoCredentials, fingerprint
-from crmflow.reconcile.ports import Inventory, Platform, Zoho
+from crmflow.reconcile.ports import Inventory, LandingZoneFiles, Platform, Zoho
 from crmflow.runtime.credentials.adobe import AdobeCredential, AdobeSandbox, AdobeServices
 from crmflow.runtime.credentials.entries import Users
 from crmflow.runtime.credentials.token_store import (
@@ -138,6 +138,9 @@ class CredentialRegistry:
     def inventory(self, connection: str) -> Inventory:
         return self._sandbox_users.used[connection].polled.inventory
 
+    def landing_zone(self, connection: str) -> LandingZoneFiles:
+        return self._sandbox_users.used[connection].landing_zone
+
     async def cached_platform(self, connection: str, sandbox: tuple[str, str] | None) -> Platform | None:
         entry = self._sandbox_users.used.get(connection)
         if sandbox is not None and (entry is None or entry.scope[:2] != sandbox):
@@ -148,9 +151,7 @@ class CredentialRegistry:
         await entry.credential.token.load()
         if entry.credential.token.valid is None:
             return None
-        if entry.credential.token.is_refused:
-            return entry.client_until_the_token_ends()
-        return entry.client
+        return entry.client_while_the_token_lasts()
 
     def sandboxes(self) -> Sequence[PolledSandbox]:
         """The sandboxes that connections' Secrets name, each with the credential that is named."""

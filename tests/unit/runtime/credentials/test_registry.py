@@ -602,7 +602,7 @@ async def test_a_refused_credential_leaves_what_was_held(harness: Harness) -> No
         pytest.param("org", "prod", OTHER, False, id="another credential"),
     ],
 )
-async def test_connections_of_one_sandbox_and_credential_share_client_and_inventory(
+async def test_connections_of_one_sandbox_and_credential_share_all_that_belongs_to_it(
     harness: Harness, organization: str, sandbox: str, credentials: PlatformCredentials, shared: bool
 ) -> None:
     """A poll costs its pages once, however many connections there are."""
@@ -610,6 +610,7 @@ async def test_connections_of_one_sandbox_and_credential_share_client_and_invent
     second = await harness.access.platform(B, organization, sandbox, credentials)
     assert (first is second) is shared
     assert (harness.access.inventory(A) is harness.access.inventory(B)) is shared
+    assert (harness.access.landing_zone(A) is harness.access.landing_zone(B)) is shared
 
 
 def shown(harness: Harness, name: str) -> dict[tuple[str, str], float]:
