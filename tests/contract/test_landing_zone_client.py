@@ -13,8 +13,9 @@ import pytest
 from azure.core.exceptions import HttpResponseError
 
 from crmflow.aep.client import PlatformClient
+from crmflow.aep.collection import OfFlow
 from crmflow.aep.data_prep import MAPPING_SETS
-from crmflow.aep.flow_service import FLOWS, SOURCE_CONNECTIONS, TARGET_CONNECTIONS
+from crmflow.aep.flow_service import FLOWS, RUNS, SOURCE_CONNECTIONS, TARGET_CONNECTIONS
 from crmflow.aep.gateway import ReadOnlyError
 from crmflow.aep.models import (
     Column,
@@ -22,6 +23,7 @@ from crmflow.aep.models import (
     LandingZoneProvider,
     MappingSetRef,
     Preview,
+    RunState,
 )
 from crmflow.api.crmdataflow import CRMDataflowSpec
 from crmflow.clock import Clock
@@ -177,6 +179,31 @@ async def test_a_delta_column_is_refused(aep: Aep, client: PlatformClient) -> No
     with pytest.raises(RemoteError):
         await client.create(FLOWS, {**flow, "transformations": [copy, *flow["transformations"]]})
     await client.create(FLOWS, flow)
+
+
+async def test_a_failed_run_is_run_again_with_its_window(
+    aep: Aep, client: PlatformClient, control: Any
+) -> None:
+    turn(aep, fileRuns="fail")
+    created = aep.emulators.clock.now()
+    await landing_zone.put(aep, "crmflow/a/b/1.csv", "Email\na@example.com\n")
+    flow_id = await landing_zone.flow(aep)
+    await control("POST", "/clock", {"advance": 300})
+    [failed] = await client.list(RUNS, OfFlow(flow_id, created))
+    assert (failed.state, failed.is_final, failed.files) == (RunState.FAILED, True, None)
+    assert failed.window is not None
+    assert failed.window[0] == 0.0
+
+    turn(aep, fileRuns="ingest")
+    made = await client.retry_run(failed.id)
+    await control("POST", "/clock", {"advance": 300})
+    again = {run.id: run for run in await client.list(RUNS, OfFlow(flow_id, created))}[made.id]
+    assert (again.state, again.window) == (RunState.SUCCESS, failed.window)
+    assert again.metrics is not None
+    assert again.metrics.records_read == 1
+    with pytest.raises(RemoteError) as raised:
+        await client.retry_run(made.id)
+    assert (raised.value.error_class, raised.value.reason) == (ErrorClass.CONFLICT, "RunNotRetryable")
 
 
 @pytest.mark.parametrize("position", ["generic", "flow"])

@@ -14,7 +14,16 @@ from typing import Any, TypeVar
 from pydantic import SecretStr
 
 from crmflow.aep.catalog import DATA_SETS
-from crmflow.aep.collection import AnyCollection, Collection, Named, OfSpec, Selection, WithIds
+from crmflow.aep.collection import (
+    AnyCollection,
+    Collection,
+    Named,
+    OfFlow,
+    OfSpec,
+    Selection,
+    StartedAfter,
+    WithIds,
+)
 from crmflow.aep.data_prep import MAPPING_SETS
 from crmflow.aep.errors import BUG, IN_TRANSITION, IN_USE, NOT_FOUND, STALE_ETAG, Meaning
 from crmflow.aep.flow_service import (
@@ -23,6 +32,7 @@ from crmflow.aep.flow_service import (
     FLOW_SPECS,
     FLOWS,
     INVENTORIED,
+    RUNS,
     SOURCE_CONNECTIONS,
     TARGET_CONNECTIONS,
 )
@@ -49,6 +59,8 @@ from crmflow.aep.models import (
     MappingSetRef,
     PatchOperation,
     Preview,
+    Run,
+    RunState,
     Sandbox,
     Schema,
     SourceConnection,
@@ -75,6 +87,8 @@ _SETTLED = ("enabled", "disabled", "draft")
 _REFUSED = Meaning(ErrorClass.TERMINAL, "RequestRefused")
 _SOURCE_REFUSED = Meaning(ErrorClass.TERMINAL, "SourceRefused")
 _DATASET_NOT_FOUND = Meaning(ErrorClass.TERMINAL, "DatasetNotFound")
+_RUN_NOT_RETRYABLE = Meaning(ErrorClass.CONFLICT, "RunNotRetryable")
+_FLOW_NOT_ENABLED = Meaning(ErrorClass.CONFLICT, "FlowNotEnabled")
 _VERSION_CONFLICT = Meaning(ErrorClass.CONFLICT, "MappingVersionConflict")
 
 
@@ -114,6 +128,8 @@ class FakePlatform(Failing):
         self.files: dict[str, Preview] = {}
         """What is in the landing zone, by paths that begin with the container."""
         self.sas_generation = 1
+        self.runs: dict[str, Run] = {}
+        """By their ids, the latest last."""
         self.connections: dict[str, BaseConnection] = {}
         self.source_connections: dict[str, SourceConnection] = {}
         self.target_connections: dict[str, TargetConnection] = {}
@@ -244,6 +260,21 @@ class FakePlatform(Failing):
 
         return await self._call(FLOWS, "enable" if enable else "disable", (flow_id, etag), perform)
 
+    async def retry_run(self, run_id: str) -> Created:
+        async def perform() -> Created:
+            run = _found(self.runs, run_id)
+            if _found(self.flows, run.flow_id).state != "enabled":
+                raise _refusal(_FLOW_NOT_ENABLED, "The flow must be enabled")
+            is_empty = run.metrics is not None and run.metrics.records_written == 0
+            if run.state != RunState.FAILED and not (run.state == RunState.SUCCESS and is_empty):
+                raise _refusal(_RUN_NOT_RETRYABLE, f"The state is {run.state}")
+            self._ids += 1
+            made = Run(f"run-{self._ids}", run.flow_id, RunState.QUEUED, None, None, window=run.window)
+            self.runs[made.id] = made
+            return Created(made.id, self._new_etag())
+
+        return await self._call(RUNS, "retry", (run_id,), perform)
+
     async def validate_mapping(self, body: Mapping[str, Any]) -> Sequence[MappingCheck]:
         async def perform() -> Sequence[MappingCheck]:
             destinations = [mapping["destination"] for mapping in body["mappings"]]
@@ -345,11 +376,21 @@ class FakePlatform(Failing):
                     (item for item in shown if _spec_id(held[item.id]) == spec_id),
                     key=lambda item: item.created_at,
                 )
+            case WithIds(ids) if collection is RUNS:
+                return [self.runs[run_id] for run_id in ids if run_id in self.runs]
+            case OfFlow(flow_id, time):
+                return [run for run in self._begun_after(time) if run.flow_id == flow_id]
+            case StartedAfter(time):
+                return self._begun_after(time)
             case WithIds(ids) if collection in INVENTORIED:
                 return [item for item in self.listed(collection).values() if item.id in ids]
             case Named(name):
                 return [] if name in self.hidden_names else self._named(collection, name)
         raise NotImplementedError(f"{collection} by {selection}")
+
+    def _begun_after(self, time: float) -> list[Run]:
+        runs = reversed(self.runs.values())
+        return [run for run in runs if run.started_at is not None and run.started_at > time]
 
     def _named(self, collection: AnyCollection, name: str) -> Any:
         if collection is FLOW_SPECS:

@@ -1,5 +1,5 @@
-"""The CRM API of one organization in memory, as far as the operator itself asks it: modules, fields, and how
-many rows a window has.
+"""The CRM API of one organization in memory, as far as the operator itself asks it: modules, fields, how many
+rows a window has, and what was deleted.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _COUNT = re.compile(
 
 
 class FakeCrm(Failing):
-    """Its calls bear the names of operations: ``modules``, ``fields``, ``coqlCount``."""
+    """Its calls bear the names of operations: ``modules``, ``fields``, ``coqlCount``, ``deletedRecords``."""
 
     def __init__(self, timeline: Timeline) -> None:
         super().__init__(timeline)
@@ -44,6 +44,8 @@ class FakeCrm(Failing):
         ]
         self.hidden: set[str] = set()
         """Modules that are listed, and whose fields and rows are refused."""
+        self.deleted: dict[str, list[datetime]] = {}
+        """When records of each module were deleted, the latest last."""
         self._rows: dict[str, dict[datetime, int]] = {}
 
     def modify(self, module: str, at: datetime, rows: int = 1) -> None:
@@ -67,6 +69,9 @@ class FakeCrm(Failing):
                 return "fields", lambda: self._fields(request.url.params["module"])
             case "coql" if found := _COUNT.fullmatch(json.loads(request.content)["select_query"]):
                 return "coqlCount", lambda: self._count(found)
+            case path if path.endswith("/deleted"):
+                since = datetime.fromisoformat(request.headers["if-modified-since"])
+                return "deletedRecords", lambda: self._deleted(path.partition("/")[0], since)
         raise NotImplementedError(f"{request.method} {request.url}")
 
     async def _modules(self) -> httpx.Response:
@@ -83,6 +88,14 @@ class FakeCrm(Failing):
         return self._refusal(query["module"], "INVALID_QUERY", module=query["module"]) or httpx.Response(
             200, json={"data": [{"COUNT(id)": count}]}
         )
+
+    async def _deleted(self, module: str, since: datetime) -> httpx.Response:
+        """On one page, whatever its size."""
+        times = enumerate(self.deleted.get(module, []), start=1)
+        found = [{"id": str(n), "deleted_time": at.isoformat()} for n, at in times if at >= since]
+        if not found:
+            return self._refusal(module, "INVALID_MODULE") or httpx.Response(204)
+        return httpx.Response(200, json={"data": found[::-1], "info": {"more_records": False}})
 
     def _refusal(self, module: str, code: str, **details: str) -> httpx.Response | None:
         if module in self.modules and module not in self.hidden:

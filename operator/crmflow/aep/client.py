@@ -14,7 +14,7 @@ from crmflow.aep import data_prep, explore
 from crmflow.aep import landing_zone as zones
 from crmflow.aep.collection import AnyCollection, Collection, Query, Raw, Selection, Verb
 from crmflow.aep.data_prep import MAPPING_SETS
-from crmflow.aep.flow_service import CONNECTION_SPECS, CONNECTIONS, FLOWS
+from crmflow.aep.flow_service import CONNECTION_SPECS, CONNECTIONS, FLOWS, RUNS
 from crmflow.aep.gateway import Gateway
 from crmflow.aep.models import (
     Column,
@@ -148,6 +148,14 @@ class PlatformClient:
         query = Query([("op", op)], _if_match(etag).headers)
         answer = await self._send(FLOWS, op, "POST", f"{FLOWS.path_of(flow_id)}/action", query)
         return self._noted(FLOWS.created(answer, flow_id))
+
+    async def retry_run(self, run_id: str) -> Created:
+        """Run the window of a run again that failed, or that ingested nothing (platform.md 7.3); the new run.
+        RunNotRetryable while it goes on, FlowNotEnabled. Not idempotent.
+        """
+        query = Query([("op", "re-trigger")])
+        answer = await self._send(RUNS, "retry", "POST", f"{RUNS.path_of(run_id)}/action", query)
+        return RUNS.created(answer)
 
     async def validate_mapping(self, body: Mapping[str, Any]) -> tuple[MappingCheck, ...]:
         """Data Prep's verdicts on the ``mappings`` of a mapping set's body, one for each in their order;

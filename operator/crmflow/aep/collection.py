@@ -61,7 +61,15 @@ class StartedAfter:
     time: float
 
 
-Selection = OfSpec | WithIds | Named | StartedAfter | None
+@dataclass(frozen=True, slots=True)
+class OfFlow:
+    """Selects the runs of one flow that began after an instant, in seconds since the epoch."""
+
+    flow_id: str
+    started_after: float
+
+
+Selection = OfSpec | WithIds | Named | StartedAfter | OfFlow | None
 """What a listing is to show; None stands for everything."""
 
 
@@ -112,6 +120,8 @@ class Collection(ABC, Generic[T_co, L_co]):
         """The objects of a listing that count. Names are compared here, whatever the filter found."""
         for raw in found:
             if isinstance(selection, Named) and fields.text(raw, self.name_field) != selection.name:
+                continue
+            if isinstance(selection, OfFlow) and fields.text(raw, "flowId") != selection.flow_id:
                 continue
             shown = self.entry(raw)
             if shown is not None:

@@ -209,6 +209,8 @@ _SOURCES: Mapping[str, Meaning] = {
     "1370-400": _terminal(
         "MappingMissing", "Give spec.mapping: the columns of this source can't be derived."
     ),
+    "1387-400": Meaning(ErrorClass.CONFLICT, "RunNotRetryable"),
+    "1388-400": Meaning(ErrorClass.CONFLICT, "FlowNotEnabled"),
     "1397-400": _SCHEDULE_INVALID,
     "1403-400": _SCHEDULE_LOCKED,
     "1404-400": _SCHEDULE_LOCKED,

@@ -11,6 +11,7 @@ from crmflow.aep import fields, flow_objects
 from crmflow.aep.collection import (
     Collection,
     Named,
+    OfFlow,
     OfSpec,
     Query,
     Raw,
@@ -60,7 +61,8 @@ class FlowServiceCollection(Collection[T_co, L_co]):
         if prefix is None:
             raise self.selection_error(selection)
         paging = [("orderby", self.order), ("limit", str(PAGE_SIZE))] if self.order else []
-        return [Query([("property", prefix + value), *paging]) for value in _values(selection)]
+        flow = [("property", f"flowId=={selection.flow_id}")] if isinstance(selection, OfFlow) else []
+        return [Query([*flow, ("property", prefix + value), *paging]) for value in _values(selection)]
 
     def page(self, answer: Answer) -> tuple[Raw, ...]:
         found = fields.items(answer.json())
@@ -109,7 +111,7 @@ def _values(selection: Selection) -> Iterator[str]:
             yield spec_id
         case Named(name):
             yield f'"{name}"'
-        case StartedAfter(time):
+        case StartedAfter(time) | OfFlow(started_after=time):
             yield str(int(time * 1000))
         case WithIds(ids):
             for start in range(0, len(ids), IDS_PER_REQUEST):
@@ -117,6 +119,7 @@ def _values(selection: Selection) -> Iterator[str]:
 
 
 _ID = "id=="
+_STARTED = "metrics.durationSummary.startedAtUTC>"
 _OF_CONNECTION_SPEC = {OfSpec: "connectionSpec.id==", WithIds: _ID}
 
 CONNECTIONS: Collection[BaseConnection, Listed] = FlowServiceCollection(
@@ -176,10 +179,12 @@ RUNS: Collection[Run, Run] = FlowServiceCollection(
     run_of,
     run_of,
     frozenset({Verb.LIST}),
-    {StartedAfter: "metrics.durationSummary.startedAtUTC>", WithIds: _ID},
+    {StartedAfter: _STARTED, OfFlow: _STARTED, WithIds: _ID},
     "-createdAt",
 )
-"""Runs of whatever flow, the latest first (platform.md 7)."""
+"""Runs of whatever flow or of one, the latest first (platform.md 7). One that waits to begin may show no
+start yet, and is then found by its id alone.
+"""
 
 CONNECTION_SPECS: Collection[ConnectionSpec, ConnectionSpec] = FlowServiceCollection(
     "connectionSpecs",

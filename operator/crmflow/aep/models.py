@@ -290,6 +290,10 @@ class Run:
     metrics: RunMetrics | None = None
     """None before it ends, and where only the flow tells of it."""
     errors: tuple[RunError, ...] = ()
+    window: tuple[float, float] | None = None
+    """What it was asked to take, by times of the source."""
+    files: tuple[str, ...] | None = None
+    """The files that it took, as far as the run itself names them; each as Platform writes its path."""
 
     @property
     def is_final(self) -> bool:

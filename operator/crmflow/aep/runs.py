@@ -16,6 +16,7 @@ ERROR_LENGTH = 1024
 _STATE_LENGTH = 64
 _END_OF_TIME = 10.0**14
 """Milliseconds; what lies beyond is no date."""
+_PATH_LENGTH = 1024
 
 _STATES = {
     "inprogress": RunState.IN_PROGRESS,
@@ -49,6 +50,8 @@ def run_of(raw: Mapping[str, Any]) -> Run:
         completed_at=_seconds(duration.get("completedAtUTC")),
         metrics=measured,
         errors=errors,
+        window=_window(raw),
+        files=_files(fields.obj(metrics, "fileSummary")),
     )
 
 
@@ -83,6 +86,29 @@ def _metrics(metrics: Mapping[str, Any]) -> RunMetrics | None:
         bytes_read=_count(sizes.get("inputBytes")),
         bytes_written=_count(sizes.get("outputBytes")),
     )
+
+
+def _window(raw: Mapping[str, Any]) -> tuple[float, float] | None:
+    """The window that an activity shows; one that takes everything begins at 0. Adobe's own description
+    misspells the activities.
+    """
+    for activity in fields.objects(raw.get("activities") or raw.get("activites")):
+        shown = fields.obj(activity, "durationSummary", "extensions")
+        end = _seconds(shown.get("windowEnd"))
+        if end is not None:
+            return _seconds(shown.get("windowStart")) or 0.0, end
+    return None
+
+
+def _files(summary: Mapping[str, Any]) -> tuple[str, ...] | None:
+    """The paths in the manifest. Often that is only a link to where they are."""
+    manifest = fields.obj(summary, "manifest") or fields.obj(summary, "extensions", "manifest")
+    paths = tuple(
+        sanitize(path, _PATH_LENGTH, keep_end=True)
+        for entry in fields.objects(manifest.get("fileInfo"))
+        if (path := fields.text(entry, "pathPrefix"))
+    )
+    return paths or None
 
 
 def _errors(summary: Mapping[str, Any]) -> Iterator[RunError]:

@@ -250,6 +250,7 @@ CHANGES: dict[str, Callable[[PlatformClient], Awaitable[object]]] = {
     "patch": lambda client: client.patch(FLOWS, "f", ETAG, []),
     "delete": lambda client: client.delete(FLOWS, "f"),
     "enable": lambda client: client.set_flow_state("f", True, ETAG),
+    "retry": lambda client: client.retry_run("r"),
 }
 
 

@@ -66,6 +66,8 @@ FLOW_SERVICE: list[tuple[str, ErrorClass, str]] = [
     ("2200-500 2250-500", TRANSIENT, "Unavailable"),
 ]
 SOURCES: list[tuple[str, ErrorClass, str]] = [
+    ("1387-400", CONFLICT, "RunNotRetryable"),
+    ("1388-400", CONFLICT, "FlowNotEnabled"),
     ("1001-401", TERMINAL, "PermissionDenied"),
     ("1009-403", TERMINAL, "OrganizationRejected"),
     ("1102-404", NOT_FOUND, "NotFound"),

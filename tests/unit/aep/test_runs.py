@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from crmflow.aep.collection import StartedAfter, WithIds
+from crmflow.aep.collection import OfFlow, StartedAfter, WithIds
 from crmflow.aep.flow_service import RUNS
-from crmflow.aep.models import Run, RunError, RunMetrics
+from crmflow.aep.models import Created, Run, RunError, RunMetrics
 from crmflow.aep.runs import ERROR_LENGTH, MOST_ERRORS, last_run_of, run_of
 from tests.unit.aep.fake import Fake
 
@@ -189,6 +189,50 @@ async def test_runs_are_listed_since_an_instant_the_latest_first() -> None:
         "orderby": "-createdAt",
         "limit": "100",
     }
+
+
+async def test_runs_of_a_flow() -> None:
+    fake = Fake({"items": [raw(), {"id": "r2", "flowId": "f2"}], "_links": {}})
+    found = await fake.client.list(RUNS, OfFlow("f1", 1_612_310_500.25))
+    assert [run.id for run in found] == ["r1"], "whatever the filter found"
+    assert fake.request.url.params.get_list("property") == [
+        "flowId==f1",
+        "metrics.durationSummary.startedAtUTC>1612310500250",
+    ]
+
+
+async def test_a_run_is_run_again() -> None:
+    fake = Fake({"id": "r2", "etag": "e2"})
+    assert await fake.client.retry_run("r1") == Created("r2", "e2")
+    assert fake.request.method == "POST"
+    assert str(fake.request.url).endswith("/data/foundation/flowservice/runs/r1/action?op=re-trigger")
+
+
+@pytest.mark.parametrize("name", ["activities", "activites"])
+@pytest.mark.parametrize("start", [0, None, 1_612_306_800_000, "1612306800000"])
+def test_the_window_of_a_run(name: str, start: Any) -> None:
+    extensions = {"windowStart": start, "windowEnd": START}
+    copied = {"activityType": "copyActivity", "durationSummary": {"extensions": extensions}}
+    begin = float(start) / 1000 if start else 0.0
+    assert run_of({**raw(), name: [{}, copied]}).window == (begin, START / 1000)
+    assert run_of({**raw(), name: [{"durationSummary": {"extensions": {}}}]}).window is None
+
+
+LINK = "https://platform.adobe.io/data/foundation/export/batches/01/meta?path=input_files"
+
+
+@pytest.mark.parametrize(
+    ("summary", "files"),
+    [
+        ({}, None),
+        ({"manifest": {"fileInfo": [{"path": LINK, "pathPrefix": "/c/a/1.csv"}]}}, ("/c/a/1.csv",)),
+        ({"extensions": {"manifest": {"fileInfo": [{"pathPrefix": "a/1.csv"}]}}}, ("a/1.csv",)),
+        ({"extensions": {"manifest": {"fileInfo": LINK}}}, None),
+        ({"manifest": {"fileInfo": [{"path": LINK}]}}, None),
+    ],
+)
+def test_the_files_of_a_run(summary: dict[str, Any], files: Any) -> None:
+    assert run_of(raw(fileSummary=summary)).files == files
 
 
 async def test_runs_by_ids_are_asked_for_fifty_at_a_time() -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
+from crmflow.aep.models import Run, RunMetrics, RunState
 from crmflow.reconcile.extraction.names import FileKey
 from crmflow.transfer.report import ExitCode, Report, Result
 
@@ -125,6 +126,25 @@ class FileRun:
 
 def _exit_code(status: int | None) -> ExitCode | None:
     return next((code for code in ExitCode if code == status), None)
+
+
+def file_run(run: Run) -> FileRun:
+    """What a run of a flow of files tells."""
+    succeeded = run.state in (RunState.SUCCESS, RunState.PARTIAL_SUCCESS)
+    metrics = run.metrics or RunMetrics()
+    return FileRun(
+        id=run.id,
+        succeeded=succeeded if run.is_final else None,
+        window=None if run.window is None else (_instant(run.window[0]), _instant(run.window[1])),
+        files=None if run.files is None else frozenset(filter(None, map(FileKey.of, run.files))),
+        records_read=metrics.records_read,
+        records_skipped=metrics.records_skipped,
+        records_failed=metrics.records_failed,
+    )
+
+
+def _instant(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)
 
 
 def _number(metadata: Mapping[str, str], name: str) -> int | None:
