@@ -27,6 +27,7 @@ from crmflow.aep.models import (
     Run,
     Table,
 )
+from crmflow.api.base import Transport
 from crmflow.api.kinds import Kind
 from crmflow.api.zohosourceconnection import DataCenter, Environment
 from crmflow.http.errors import RemoteError
@@ -113,6 +114,12 @@ class Inventory(Protocol):
         """
         ...
 
+    def include(self, transport: Transport) -> None:
+        """Somebody is about to ask for objects that are made in this way: what is listed from now on has
+        them.
+        """
+        ...
+
     async def ensure(self) -> None:
         """There is a listing, and no later one was refused. May raise RemoteError."""
         ...
@@ -171,6 +178,10 @@ class Zoho(Protocol):
         """What access tokens are asked for with: out of the Secret, or what its grant token was exchanged
         for.
         """
+        ...
+
+    async def renew(self) -> None:
+        """Zoho CRM refuses the access token: the next one is another."""
         ...
 
     async def scopes(self) -> tuple[str, ...]:
@@ -313,6 +324,8 @@ class Referrer:
     kind: str
     name: str
     deleting: bool
+    transports: frozenset[Transport] = frozenset()
+    """The ways that its records take: several as long as that is not decided."""
 
 
 class Lister(Protocol):

@@ -7,18 +7,65 @@ through here; the rest of the operator knows flows, targets and mappings, which 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from crmflow.aep.collection import AnyCollection, OfSpec
-from crmflow.aep.models import Column, Flow, Table
-from crmflow.api.crmdataflow import CRMDataflowSpec
-from crmflow.api.zohosourceconnection import ZohoSourceConnectionSpec
-from crmflow.reconcile.credentials import ZohoCredentials
+from crmflow.aep.models import Column, Flow, SourceConnection, Table
+from crmflow.api.crmdataflow import CRMDataflowSpec, SourceStatus
+from crmflow.api.zohosourceconnection import Environment
 from crmflow.reconcile.external.remote_object import Values
-from crmflow.reconcile.ports import Platform
-from crmflow.reconcile.sources.offer import Offer
-from crmflow.reconcile.sources.sign_in import Params, SignIn
+from crmflow.reconcile.ports import Platform, Zoho
 from crmflow.reconcile.sources.view import SourceView
+
+CONNECTION, DELTA_COLUMN = "spec.connectionRef", "spec.deltaColumn"
+"""Fields of the spec."""
+
+
+class Offer(Protocol):
+    """What Platform offers for one way in one sandbox."""
+
+    @property
+    def obstacle(self) -> tuple[str, str] | None:
+        """Reason and message if nothing can be made in this way."""
+        ...
+
+    @property
+    def connection_spec_ref(self) -> Mapping[str, str]:
+        """As a source connection names the specification that it is made from."""
+        ...
+
+    @property
+    def flow_spec_ref(self) -> Mapping[str, str]:
+        """The same of a flow."""
+        ...
+
+
+@dataclass(frozen=True)
+class Reader:
+    """What tables and columns are read with."""
+
+    connection: str
+    """The ZohoSourceConnection, as ``namespace/name``."""
+    platform: Platform
+    base_connection_id: str | None = None
+    """None where Platform does not read Zoho."""
+    zoho: Zoho | None = None
+    """Zoho CRM by the connection's grant; None where Platform reads it."""
+    environment: Environment = Environment.PRODUCTION
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where the records of a flow come from."""
+
+    connection: str
+    """The ZohoSourceConnection, by its name."""
+    table: str
+    base_connection_id: str | None = None
+    """What Platform reads Zoho through."""
+    folder: str | None = None
+    """Where Platform finds the files that we write, beginning with the container."""
 
 
 class SourceConnector(Protocol):
@@ -44,15 +91,17 @@ class SourceConnector(Protocol):
         """Why a flow with this specification is none of this way."""
         ...
 
+    async def unfit(self, platform: Platform, spec: CRMDataflowSpec, source: SourceConnection) -> str | None:
+        """Why a source connection of this way, which somebody else has made, can't be that of a dataflow."""
+        ...
+
     # What can be read
 
-    async def tables(self, platform: Platform, connection_id: str, *, fresh: bool = False) -> Sequence[Table]:
+    async def tables(self, reader: Reader, *, fresh: bool = False) -> Sequence[Table]:
         """The tables of Zoho CRM."""
         ...
 
-    async def look(
-        self, platform: Platform, connection_id: str, name: str, *, fresh: bool
-    ) -> SourceView | None:
+    async def look(self, reader: Reader, name: str, *, fresh: bool) -> SourceView | None:
         """The table of that name or path, for a flow that is to be made if ``fresh``; None if the base
         connection is gone.
         """
@@ -60,21 +109,12 @@ class SourceConnector(Protocol):
 
     # What is made
 
-    def sign_in(self, spec: ZohoSourceConnectionSpec, credentials: ZohoCredentials) -> SignIn:
-        """How a base connection signs in at Zoho."""
-        ...
-
-    def base_connection(self, named: Values, offer: Offer, params: Params) -> Values:
-        """What a base connection is created with."""
+    def read_columns(self, columns: Sequence[Column]) -> Sequence[str]:
+        """The names of the columns that a flow reads, in the order in which it gets them."""
         ...
 
     def source_connection(
-        self,
-        named: Values,
-        base_connection_id: str,
-        table: str,
-        names: Sequence[str],
-        columns: Sequence[Column],
+        self, named: Values, origin: Origin, names: Sequence[str], columns: Sequence[Column]
     ) -> Values:
         """What a source connection should be, ``columns`` being what the source shows of those with the
         ``names``. Without names it keeps the columns that it has.
@@ -85,14 +125,26 @@ class SourceConnector(Protocol):
         """What a source connection is created with that should be as ``desired``."""
         ...
 
+    def source_status(self, spec: CRMDataflowSpec, origin: Origin) -> SourceStatus:
+        """What a flow that is made now reads from, as status keeps it."""
+        ...
+
+    def found_status(self, spec: CRMDataflowSpec, origin: Origin, source: SourceConnection) -> SourceStatus:
+        """The same of a flow that was found, by its source connection."""
+        ...
+
+    async def found_columns(self, platform: Platform, source: SourceConnection) -> Sequence[str]:
+        """The columns that a flow reads that was found, in their order; none if nothing tells."""
+        ...
+
     def transformations(self, spec: CRMDataflowSpec) -> Sequence[Mapping[str, Any]]:
         """What a flow does beside the mapping."""
         ...
 
-    def made_for(self, spec: CRMDataflowSpec) -> Mapping[str, Any]:
-        """Further fields of the spec that only another flow can have otherwise."""
+    def made_for(self, spec: CRMDataflowSpec, origin: Origin) -> Mapping[str, Any]:
+        """Further fields of the spec that only another flow can have otherwise, by what decides them."""
         ...
 
-    def was_made_for(self, remote: Flow) -> Mapping[str, Any]:
-        """The same fields as a flow has them."""
+    def was_made_for(self, remote: Flow, made: SourceStatus | None) -> Mapping[str, Any]:
+        """The same as a flow has them that was ``made`` for them."""
         ...

@@ -4,23 +4,22 @@ them from there with the same mapping set, dataset, schedule and options (landin
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import fields
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from crmflow.aep.collection import AnyCollection, OfSpec
 from crmflow.aep.flow_service import FLOWS, SOURCE_CONNECTIONS, TARGET_CONNECTIONS
 from crmflow.aep.landing_zone import CONNECTION_SPEC_ID
-from crmflow.aep.models import Flow, SourceConnection, Table
-from crmflow.api.crmdataflow import CRMDataflowSpec
+from crmflow.aep.models import Column, Flow, SourceConnection, Table
+from crmflow.api.crmdataflow import CRMDataflowSpec, SourceStatus
 from crmflow.http.errors import RemoteError
-from crmflow.reconcile.external.identity import Identity
 from crmflow.reconcile.external.remote_object import Values
 from crmflow.reconcile.external.source_connection import FORM, PLACE, FileForm, FilePlace
 from crmflow.reconcile.external.target_connection import DATA_LAKE_CONNECTION_SPEC_ID
 from crmflow.reconcile.ports import Platform, TimeSource
+from crmflow.reconcile.sources.connector import CONNECTION, DELTA_COLUMN, Offer, Origin, Reader
 from crmflow.reconcile.sources.landing_zone_offer import (
     FLOW_SPEC_ID,
     FLOW_SPEC_NAME,
@@ -30,17 +29,19 @@ from crmflow.reconcile.sources.landing_zone_offer import (
 from crmflow.reconcile.sources.module_view import ModuleView, columns_of
 from crmflow.reconcile.sources.shared_reads import Shared
 from crmflow.sentences import every
+from crmflow.transfer.declaration import DELETED_COLUMN
 from crmflow.zoho import tables as zoho
 from crmflow.zoho.api import CrmApi
 
-_TOP = "crmflow"
+_ID = "id"
+T = TypeVar("T")
 
 
 class LandingZoneSource:
-    """What :class:`~crmflow.reconcile.sources.connector.SourceConnector` asks for, as far as this way has it.
+    """A :class:`~crmflow.reconcile.sources.connector.SourceConnector`.
 
-    There is no base connection, so nothing of its sign-in and creation; tables and columns are Zoho's own,
-    asked for with the access token of a connection, and a source connection names a folder in their place.
+    There is no base connection. Tables and columns are Zoho's own, asked for with the grant of a connection,
+    and a source connection names a folder in their place.
     """
 
     def __init__(self, clock: TimeSource) -> None:
@@ -71,77 +72,111 @@ class LandingZoneSource:
             return None
         return f"another source, connection specification {connection_spec_id}."
 
-    def flow_mismatch(self, flow_spec_id: str, offer: LandingZoneOffer) -> str | None:
+    def flow_mismatch(self, flow_spec_id: str, offer: Offer) -> str | None:
         """Why a flow with this specification is none of this way."""
         if flow_spec_id == offer.flow_spec_ref["id"]:
             return None
         return f"its flow specification {flow_spec_id} is not {FLOW_SPEC_NAME}."
 
+    async def unfit(self, platform: Platform, spec: CRMDataflowSpec, source: SourceConnection) -> str | None:
+        """Its files have to be as ours are, in form and, where there are any, in their columns."""
+        differences = list(unfit(source))
+        if source.files is not None and not differences and spec.source.columns is not None:
+            header = await _header(platform, source.files.path)
+            other = header_difference(header, spec.source.columns) if header is not None else None
+            differences += [other] if other else []
+        return f"{every(differences)}." if differences else None
+
     # What can be read
 
-    async def tables(self, api: CrmApi, connection: str, *, fresh: bool = False) -> Sequence[Table]:
-        """The modules that the grant of ``connection``, whose token ``api`` has, can read."""
+    async def tables(self, reader: Reader, *, fresh: bool = False) -> Sequence[Table]:
+        """The modules that the grant of the connection can read."""
 
         async def ask() -> Sequence[Table]:
-            found = await zoho.modules(api)
+            found = await _ask(reader, zoho.modules)
             return [Table(module.api_name, module.api_name) for module in found if module.is_readable]
 
-        return await self._modules.get(connection, ask, fresh=fresh)
+        return await self._modules.get(reader.connection, ask, fresh=fresh)
 
-    async def look(self, api: CrmApi, connection: str, name: str, *, fresh: bool) -> ModuleView:
+    async def look(self, reader: Reader, name: str, *, fresh: bool) -> ModuleView:
         """The module of that name, for a flow that is to be made if ``fresh``."""
-        table = await self._table(api, connection, name)
+        table = await self._table(reader, name)
         if table is None:
-            return ModuleView(name, None, await self.tables(api, connection))
-        ask = partial(zoho.fields, api, name)
+            return ModuleView(name, None, await self.tables(reader))
+
+        async def ask() -> Sequence[zoho.Field]:
+            return await _ask(reader, lambda api: zoho.fields(api, name))
+
         try:
-            found = await self._fields.get((connection, name), ask, fresh=fresh)
+            found = await self._fields.get((reader.connection, name), ask, fresh=fresh)
         except RemoteError as error:
             if error.reason != "ModuleNotReadable":  # which concerns the grant as a whole
                 raise
             return ModuleView(name, table, refusal=error)
         return ModuleView(name, table, columns=columns_of(found), fields=found)
 
-    async def _table(self, api: CrmApi, connection: str, name: str) -> Table | None:
+    async def _table(self, reader: Reader, name: str) -> Table | None:
         """One that is missing may be newer than the last answer."""
         for fresh in (False, True):
-            for table in await self.tables(api, connection, fresh=fresh):
+            for table in await self.tables(reader, fresh=fresh):
                 if table.name == name:
                     return table
         return None
 
     # What is made
 
-    def source_connection(self, named: Values, path: str) -> Values:
-        """What a source connection on a folder of ours should be."""
-        return {**named, FORM: FileForm(), PLACE: FilePlace(path)}
+    def read_columns(self, columns: Sequence[Column]) -> Sequence[str]:
+        """The header of the files: the id and the date-times first, which a transfer looks at in every row,
+        wherever the row's other columns come from.
+        """
+        found = sorted(columns, key=lambda column: (column.name != _ID, column.format != "date-time"))
+        return [column.name for column in found]
 
-    def source_creation(self, desired: Values, offer: LandingZoneOffer) -> Values:
+    def source_connection(
+        self, named: Values, origin: Origin, names: Sequence[str], columns: Sequence[Column]
+    ) -> Values:
+        """What a source connection on a folder of ours should be. The columns are those of the files."""
+        if origin.folder is None:
+            raise ValueError("files have to be somewhere")
+        return {**named, FORM: FileForm(), PLACE: FilePlace(origin.folder)}
+
+    def source_creation(self, desired: Values, offer: Offer) -> Values:
         """What a source connection is created with that should be as ``desired``. It has no base
         connection, as the only one of all sources (landing-zone.md K.3).
         """
         return {**desired, "/connectionSpec": offer.connection_spec_ref}
 
+    def source_status(self, spec: CRMDataflowSpec, origin: Origin) -> SourceStatus:
+        delta = spec.delta_column.name if spec.delta_column else None
+        return SourceStatus(connection=origin.connection, table=origin.table, delta_column=delta)
+
+    def found_status(self, spec: CRMDataflowSpec, origin: Origin, source: SourceConnection) -> SourceStatus:
+        """Nothing of it stands in Platform: what is declared is taken for what the files were written for."""
+        return self.source_status(spec, origin)
+
+    async def found_columns(self, platform: Platform, source: SourceConnection) -> Sequence[str]:
+        """Those of a file that is there: all files of a folder have the same (landing-zone.md E.4)."""
+        header = await _header(platform, source.files.path) if source.files else None
+        return [name for name in header or () if name != DELETED_COLUMN]
+
     def transformations(self, spec: CRMDataflowSpec) -> Sequence[Mapping[str, Any]]:
         """Nothing: ``Copy`` is refused, and the delta column is the cursor of our own reads."""
         return []
 
-    def made_for(self, spec: CRMDataflowSpec) -> Mapping[str, Any]:
-        """Nothing: neither table nor columns nor delta column stand in an object of Platform."""
-        return {}
+    def made_for(self, spec: CRMDataflowSpec, origin: Origin) -> Mapping[str, Any]:
+        """They stand in no object of Platform, but the files that are there were written for them."""
+        delta = {DELTA_COLUMN: spec.delta_column.name} if spec.delta_column else {}
+        return {CONNECTION: origin.connection, **delta}
 
-    def was_made_for(self, remote: Flow) -> Mapping[str, Any]:
-        """The same of a flow."""
-        return {}
+    def was_made_for(self, remote: Flow, made: SourceStatus | None) -> Mapping[str, Any]:
+        """The same as status has it of a flow."""
+        return {CONNECTION: made and made.connection, DELTA_COLUMN: made and made.delta_column}
 
 
-def folder(container: str, identity: Identity, revision: int) -> str:
-    """Where the files of one flow are, beginning with the container's name. A resource of the same name that
-    is made later has another folder, and so has a successor in another revision of the slot.
-    """
-    made = hashlib.sha256(identity.uid.encode()).hexdigest()[:8]
-    parts = (container, _TOP, identity.instance, identity.namespace, identity.name, f"{revision}-{made}")
-    return "/".join(parts)
+async def _ask(reader: Reader, question: Callable[[CrmApi], Awaitable[T]]) -> T:
+    if reader.zoho is None:
+        raise ValueError("modules are read by a grant")
+    return await reader.zoho.ask(reader.environment, question)
 
 
 def unfit(remote: SourceConnection) -> tuple[str, ...]:
@@ -160,9 +195,18 @@ def unfit(remote: SourceConnection) -> tuple[str, ...]:
 
 
 def header_difference(header: Sequence[str], columns: Sequence[str]) -> str | None:
-    """In what the files that are there differ from ours, which stand in the same order."""
-    if tuple(header) == tuple(columns):
+    """In what the files that are there differ from ours. Platform reads columns by their names."""
+    if set(header) - {DELETED_COLUMN} == set(columns):
         return None
     if not header:
         return "its files have no columns"
-    return f"its files have the columns {every(header)}, in this order"
+    return f"its files have the columns {every(header)}"
+
+
+async def _header(platform: Platform, folder: str) -> Sequence[str] | None:
+    """The columns of a file in the folder; None if there is none. May raise RemoteError."""
+    for entry in await platform.landing_zone_entries(folder):
+        if not entry.is_folder:
+            preview = await platform.landing_zone_file(entry.path)
+            return [column.name for column in preview.columns]
+    return None

@@ -43,10 +43,9 @@ class ModuleView(SourceView):
         """The fields that no file can have."""
         return [field.api_name for field in self.fields if field.delivery is Delivery.NOT_DELIVERED]
 
-    @property
-    def formulas(self) -> list[str]:
-        """The columns whose changes do not move ``Modified_Time`` (landing-zone.md F.2)."""
-        return [field.api_name for field in self.fields if field.is_formula]
+    def untracked(self, columns: Sequence[str]) -> list[str]:
+        """Formulas, whose changes do not move ``Modified_Time`` (landing-zone.md F.2)."""
+        return [field.api_name for field in self.fields if field.is_formula and field.api_name in columns]
 
     @property
     def no_table(self) -> str:

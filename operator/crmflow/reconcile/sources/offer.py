@@ -29,7 +29,7 @@ ANNOUNCEMENT = (
 
 
 @dataclass(frozen=True)
-class Offer:
+class PlatformSourceOffer:
     """What Platform offers for Zoho in one sandbox."""
 
     connection_spec: ConnectionSpec | None
@@ -50,8 +50,8 @@ class Offer:
         return {"id": spec.id if spec else FLOW_SPEC_ID, "version": spec.version if spec else _VERSION}
 
     @property
-    def withdrawn(self) -> tuple[str, str] | None:
-        """Reason and message if the source is no longer offered."""
+    def obstacle(self) -> tuple[str, str] | None:
+        """Reason and message if nothing can be made in this way, since the source is no longer offered."""
         if not self.is_known:
             return None
         if self.connection_spec is None:
@@ -74,13 +74,13 @@ class Offer:
         return None
 
 
-async def read_offer(platform: Platform) -> Offer:
+async def read_offer(platform: Platform) -> PlatformSourceOffer:
     """What a sandbox offers right now. May raise RemoteError."""
     connection_spec, flow_specs = await asyncio.gather(
         found(platform.get(CONNECTION_SPECS, ZOHO_CONNECTION_SPEC_ID)),
         platform.list(FLOW_SPECS, Named(FLOW_SPEC_NAME)),
     )
-    return Offer(connection_spec, flow_specs[0] if flow_specs else None)
+    return PlatformSourceOffer(connection_spec, flow_specs[0] if flow_specs else None)
 
 
-UNKNOWN_OFFER = Offer(None, None, is_known=False)
+UNKNOWN_OFFER = PlatformSourceOffer(None, None, is_known=False)

@@ -11,8 +11,8 @@ from typing import Any
 from crmflow.aep.collection import AnyCollection, OfSpec
 from crmflow.aep.errors import found
 from crmflow.aep.flow_service import CONNECTIONS, FLOWS, SOURCE_CONNECTIONS, TARGET_CONNECTIONS
-from crmflow.aep.models import Column, Flow, Table
-from crmflow.api.crmdataflow import CRMDataflowSpec, Frequency
+from crmflow.aep.models import Column, Flow, SourceConnection, Table
+from crmflow.api.crmdataflow import CRMDataflowSpec, Frequency, SourceStatus
 from crmflow.api.zohosourceconnection import ZohoSourceConnectionSpec
 from crmflow.http.errors import ErrorClass, RemoteError
 from crmflow.reconcile.credentials import ZohoCredentials
@@ -22,25 +22,24 @@ from crmflow.reconcile.external.source_connection import BASE_CONNECTION_ID, COL
 from crmflow.reconcile.external.target_connection import DATA_LAKE_CONNECTION_SPEC_ID
 from crmflow.reconcile.ports import Platform, TimeSource
 from crmflow.reconcile.sources.causes import concerns_source
+from crmflow.reconcile.sources.connector import CONNECTION, DELTA_COLUMN, Offer, Origin, Reader
 from crmflow.reconcile.sources.offer import (
     FLOW_SPEC_ID,
     FLOW_SPEC_NAME,
     ZOHO_CONNECTION_SPEC_ID,
-    Offer,
+    PlatformSourceOffer,
     read_offer,
 )
 from crmflow.reconcile.sources.shared_reads import Shared
 from crmflow.reconcile.sources.sign_in import Params, SignIn, auth_spec
 from crmflow.reconcile.sources.view import SourceView
 
-DELTA_COLUMN = "spec.deltaColumn"
-
 
 class PlatformSource:
     """A :class:`~crmflow.reconcile.sources.connector.SourceConnector`."""
 
     def __init__(self, clock: TimeSource) -> None:
-        self._offers: Shared[Offer] = Shared(clock)
+        self._offers: Shared[PlatformSourceOffer] = Shared(clock)
         self._tables: Shared[Sequence[Table]] = Shared(clock)
         self._columns: Shared[Sequence[Column]] = Shared(clock)
 
@@ -55,7 +54,7 @@ class PlatformSource:
 
     async def offer(
         self, platform: Platform, organization: str, sandbox: str, *, fresh: bool = False
-    ) -> Offer:
+    ) -> PlatformSourceOffer:
         return await self._offers.get((organization, sandbox), partial(read_offer, platform), fresh=fresh)
 
     def mismatch(self, connection_spec_id: str) -> str | None:
@@ -68,46 +67,48 @@ class PlatformSource:
             return None
         return f"its flow specification {flow_spec_id} is not {FLOW_SPEC_NAME}."
 
-    async def tables(self, platform: Platform, connection_id: str, *, fresh: bool = False) -> Sequence[Table]:
-        return await self._tables.get(connection_id, partial(platform.tables, connection_id), fresh=fresh)
+    async def unfit(self, platform: Platform, spec: CRMDataflowSpec, source: SourceConnection) -> str | None:
+        return None
 
-    async def look(
-        self, platform: Platform, connection_id: str, name: str, *, fresh: bool
-    ) -> SourceView | None:
+    async def tables(self, reader: Reader, *, fresh: bool = False) -> Sequence[Table]:
+        connection_id = _base_connection_of(reader)
+        ask = partial(reader.platform.tables, connection_id)
+        return await self._tables.get(connection_id, ask, fresh=fresh)
+
+    async def look(self, reader: Reader, name: str, *, fresh: bool) -> SourceView | None:
         try:
-            table = await self._table(platform, connection_id, name)
+            table = await self._table(reader, name)
             if table is None:
-                return SourceView(name, None, await self.tables(platform, connection_id))
-            return await self._view(platform, connection_id, name, table, fresh=fresh)
+                return SourceView(name, None, await self.tables(reader))
+            return await self._view(reader, name, table, fresh=fresh)
         except RemoteError as error:
             if error.error_class is not ErrorClass.NOT_FOUND:
                 raise
             # A child's 404 says nothing of its parent: that is asked for itself.
-            gone = await found(platform.get(CONNECTIONS, connection_id)) is None
-            return None if gone else SourceView(name, None, refusal=error)
+            parent = reader.platform.get(CONNECTIONS, _base_connection_of(reader))
+            return None if await found(parent) is None else SourceView(name, None, refusal=error)
 
-    async def _table(self, platform: Platform, connection_id: str, name: str) -> Table | None:
+    async def _table(self, reader: Reader, name: str) -> Table | None:
         """One that is missing may be newer than the last answer."""
         for fresh in (False, True):
-            for table in await self.tables(platform, connection_id, fresh=fresh):
+            for table in await self.tables(reader, fresh=fresh):
                 if name in (table.name, table.path):
                     return table
         return None
 
-    async def _view(
-        self, platform: Platform, connection_id: str, name: str, table: Table, *, fresh: bool
-    ) -> SourceView:
+    async def _view(self, reader: Reader, name: str, table: Table, *, fresh: bool) -> SourceView:
         """What there is of a table; if just this one is refused, how. Raises RemoteError for what concerns
         the source as a whole, as a listing of its tables fails alike, and for a refusal that may pass of what
         a flow reads already: the connection's resource tells of it.
         """
-        ask = partial(platform.columns, connection_id, table.path)
+        connection_id = _base_connection_of(reader)
+        ask = partial(reader.platform.columns, connection_id, table.path)
         try:
             columns = await self._columns.get((connection_id, table.path), ask, fresh=fresh)
         except RemoteError as error:
             if error.error_class is not ErrorClass.NOT_FOUND and not (fresh and concerns_source(error)):
                 raise
-            tables = await self.tables(platform, connection_id, fresh=True)
+            tables = await self.tables(reader, fresh=True)
             if table.path not in {listed.path for listed in tables}:
                 return SourceView(name, None, tables)
             return SourceView(name, table, tables, refusal=error)
@@ -116,24 +117,31 @@ class PlatformSource:
     def sign_in(self, spec: ZohoSourceConnectionSpec, credentials: ZohoCredentials) -> SignIn:
         return SignIn(spec, credentials)
 
-    def base_connection(self, named: Values, offer: Offer, params: Params) -> Values:
+    def base_connection(self, named: Values, offer: PlatformSourceOffer, params: Params) -> Values:
         auth = {"/auth/specName": auth_spec(offer).name, AUTH_PARAMS: params}
         return {**named, "/connectionSpec": offer.connection_spec_ref, **auth}
 
+    def read_columns(self, columns: Sequence[Column]) -> Sequence[str]:
+        return [column.name for column in columns]
+
     def source_connection(
-        self,
-        named: Values,
-        base_connection_id: str,
-        table: str,
-        names: Sequence[str],
-        columns: Sequence[Column],
+        self, named: Values, origin: Origin, names: Sequence[str], columns: Sequence[Column]
     ) -> Values:
-        values: Values = {**named, BASE_CONNECTION_ID: base_connection_id, TABLE: table}
+        values: Values = {**named, BASE_CONNECTION_ID: origin.base_connection_id, TABLE: origin.table}
         shown = [column.raw for column in columns]
         return {**values, COLUMNS: Columns(frozenset(names), shown)} if names else values
 
     def source_creation(self, desired: Values, offer: Offer) -> Values:
         return {**desired, "/data/format": "tabular", "/connectionSpec": offer.connection_spec_ref}
+
+    def source_status(self, spec: CRMDataflowSpec, origin: Origin) -> SourceStatus:
+        return SourceStatus(base_connection_id=origin.base_connection_id, table=origin.table)
+
+    def found_status(self, spec: CRMDataflowSpec, origin: Origin, source: SourceConnection) -> SourceStatus:
+        return SourceStatus(base_connection_id=source.base_connection_id, table=source.table_name)
+
+    async def found_columns(self, platform: Platform, source: SourceConnection) -> Sequence[str]:
+        return source.column_names
 
     def transformations(self, spec: CRMDataflowSpec) -> Sequence[Mapping[str, Any]]:
         """``Copy`` names a recurring flow's delta column; ``once`` must not have it (platform.md 6.1)."""
@@ -142,9 +150,16 @@ class PlatformSource:
             return []
         return [{"name": "Copy", "params": {"deltaColumn": {"name": delta.name}}}]
 
-    def made_for(self, spec: CRMDataflowSpec) -> Mapping[str, Any]:
+    def made_for(self, spec: CRMDataflowSpec, origin: Origin) -> Mapping[str, Any]:
         """A one-time flow gets a delta column from its first run on demand (platform.md 7.2)."""
-        return {DELTA_COLUMN: spec.delta_column.name} if spec.delta_column else {}
+        delta = {DELTA_COLUMN: spec.delta_column.name} if spec.delta_column else {}
+        return {CONNECTION: origin.base_connection_id, **delta}
 
-    def was_made_for(self, remote: Flow) -> Mapping[str, Any]:
-        return {DELTA_COLUMN: remote.delta_column}
+    def was_made_for(self, remote: Flow, made: SourceStatus | None) -> Mapping[str, Any]:
+        return {CONNECTION: made and made.base_connection_id, DELTA_COLUMN: remote.delta_column}
+
+
+def _base_connection_of(reader: Reader) -> str:
+    if reader.base_connection_id is None:
+        raise ValueError("Platform reads Zoho through a base connection")
+    return reader.base_connection_id

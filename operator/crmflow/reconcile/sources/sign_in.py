@@ -19,7 +19,7 @@ from crmflow.aep.models import AuthSpec, BaseConnection
 from crmflow.api.endpoint import foreign_hosts
 from crmflow.api.zohosourceconnection import ZohoSourceConnectionSpec
 from crmflow.reconcile.credentials import AUTH_PARAM_KEY, ZohoCredentials, fingerprint
-from crmflow.reconcile.sources.offer import Offer
+from crmflow.reconcile.sources.offer import PlatformSourceOffer
 from crmflow.sentences import every
 from crmflow.zoho.datacenters import DATA_CENTERS
 
@@ -35,7 +35,7 @@ DOCUMENTED = AuthSpec(
 _FIXED = frozenset(DOCUMENTED.required) - {"endpoint"}
 
 
-def auth_spec(offer: Offer, name: str | None = None) -> AuthSpec:
+def auth_spec(offer: PlatformSourceOffer, name: str | None = None) -> AuthSpec:
     """The auth specification to create a connection by, or the one called ``name``, which a connection has.
 
     Of several that are offered it is the documented one, else the first that asks for nothing unknown.

@@ -45,6 +45,15 @@ class SourceView:
     refusal: RemoteError | None = None
     """Why the columns of the table, or the tables, can't be read though the base connection is there."""
 
+    @property
+    def not_delivered(self) -> Sequence[str]:
+        """The fields of the table that nothing delivers."""
+        return ()
+
+    def untracked(self, columns: Sequence[str]) -> Sequence[str]:
+        """Those of ``columns`` whose changes do not make a record count as changed."""
+        return ()
+
     def is_date(self, column: str) -> bool:
         """Whether the column can be a delta column."""
         return column in self._dates
