@@ -17,7 +17,8 @@ from crmflow.reconcile.core.decide import Priority
 from crmflow.reconcile.core.engine import Services
 from crmflow.reconcile.core.tenancy import everybody
 from crmflow.reconcile.dataflow.kind import KIND as DATAFLOW
-from crmflow.reconcile.sources.platform_source import PlatformSource
+from crmflow.reconcile.extraction.rhythm import ExtractionTimes
+from crmflow.reconcile.sources.ways import Sources
 from crmflow.runtime.controller.cache import ObjectCache
 from crmflow.runtime.controller.installation import ServingInstallation
 from crmflow.runtime.controller.keys import Key
@@ -115,10 +116,10 @@ class Components:
             sees_all=self.sees_all,
         )
         self.events = EventRecorder(kubernetes, clock, metrics, instance)
-        source = PlatformSource(clock)
+        sources = Sources.new(SystemTime(clock))
         polls = Installation(instance, settings.create_grace, settings.poll_interval)
         self.sandboxes = Sandboxes(
-            polls, clock, self.cache, MANAGED_KINDS, source, is_served_elsewhere=self.installation.leaves
+            polls, clock, self.cache, MANAGED_KINDS, sources, is_served_elsewhere=self.installation.leaves
         )
         orphans = OrphanReporter(instance, self.cache, MANAGED_KINDS, self.events, self.sees_all)
         self.poller = Poller(polls, clock, self.cache, orphans, metrics, self.handler.listed)
@@ -158,10 +159,15 @@ class Components:
             self.access,
             self.secrets,
             CacheLister(self.cache),
-            source,
+            sources,
             CreatedNames(),
             CreatedNames(),
             settings.create_grace,
+            self.transfers,
+            self.credits,
+            ExtractionTimes.of_seconds(
+                settings.extraction_lag, settings.extraction_lead, settings.zoho_credit_reserve
+            ),
             allow_list.current,
             self.tenancy.allows if self.tenancy else everybody,
         )

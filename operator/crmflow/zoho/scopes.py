@@ -11,6 +11,8 @@ SOURCE_SCOPES = (
 )
 """What Adobe Experience Platform reads with: records, and which tables and columns there are."""
 
+LANDING_ZONE_SCOPES = ("ZohoCRM.coql.READ", "ZohoCRM.bulk.READ")
+
 VERIFICATION_SCOPES = ("ZohoCRM.org.READ", "ZohoCRM.users.READ")
 """What only checks of ours read with. Data flows without them."""
 

@@ -21,7 +21,7 @@ from crmflow.reconcile.ports import Platform, Zoho
 from crmflow.reconcile.secret_values import Flaw
 from crmflow.sentences import every, naming, sentence
 from crmflow.zoho.crm import Organization
-from crmflow.zoho.scopes import SOURCE_SCOPES, VERIFICATION_SCOPES, missing_scopes
+from crmflow.zoho.scopes import LANDING_ZONE_SCOPES, SOURCE_SCOPES, VERIFICATION_SCOPES, missing_scopes
 
 
 @step(AUTHORIZED)
@@ -33,13 +33,7 @@ async def check_tenancy(pass_: ConnectionPass) -> None:
 @step(AUTHORIZED)
 async def read_secrets(pass_: ConnectionPass) -> tuple[ZohoCredentials, PlatformCredentials]:
     """Both Secrets exist and hold what is needed."""
-    zoho = await platform_access.read_secret(
-        pass_,
-        pass_.spec.zoho.credentials_secret_ref.name,
-        "spec.zoho.credentialsSecretRef",
-        "clientId, clientSecret and refreshToken (or grantToken)",
-        ZohoCredentials.from_secret,
-    )
+    zoho = await platform_access.zoho_credentials(pass_, pass_.spec)
     return zoho, await platform_access.platform_credentials(pass_, pass_.spec)
 
 
@@ -50,8 +44,19 @@ async def authorize_at_zoho(pass_: ConnectionPass, credentials: ZohoCredentials)
     zoho = pass_.services.access.zoho(who, pass_.spec.zoho.data_center, credentials)
     with _advice(pass_, pass_.spec.zoho.credentials_secret_ref.name, credentials.suspicions):
         await zoho.access_token()
+    await _check_scopes(pass_, zoho, SOURCE_SCOPES)
+    return zoho
+
+
+@step(AUTHORIZED)
+async def check_reading_scopes(pass_: ConnectionPass, zoho: Zoho) -> None:
+    """The grant has the scopes that our own reads need, where records are read by us."""
+    await _check_scopes(pass_, zoho, LANDING_ZONE_SCOPES)
+
+
+async def _check_scopes(pass_: ConnectionPass, zoho: Zoho, needed: Sequence[str]) -> None:
     granted = await zoho.scopes()
-    lacking = missing_scopes(pass_.spec.zoho.scopes or SOURCE_SCOPES, granted) if granted else ()
+    lacking = missing_scopes(pass_.spec.zoho.scopes or needed, granted) if granted else ()
     if lacking:
         raise StalledError(
             "ScopeMissing",
@@ -59,7 +64,6 @@ async def authorize_at_zoho(pass_: ConnectionPass, credentials: ZohoCredentials)
             f'"{pass_.advisor.authorize}", or consent to these scopes and store the new refresh token. '
             "Where narrower ones are enough, name them in spec.zoho.scopes.",
         )
-    return zoho
 
 
 @step(AUTHORIZED)

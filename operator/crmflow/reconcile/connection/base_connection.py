@@ -12,6 +12,7 @@ from crmflow.api.zohosourceconnection import BaseConnectionStatus, TokenStatus
 from crmflow.http.errors import RemoteError
 from crmflow.observability.events import REPAIR, EventType
 from crmflow.reconcile.connection.conditions import SOURCE_OFFERED, SYNCED
+from crmflow.reconcile.connection.deletion import release
 from crmflow.reconcile.connection.plan import CHANGED_THERE, DeclaredConnection, plan, renaming, sends_params
 from crmflow.reconcile.connection.sending import apply, auth_params, note_accepted, note_sent, note_shown
 from crmflow.reconcile.connection.state import ConnectionPass, Reached
@@ -20,26 +21,27 @@ from crmflow.reconcile.core import creation, drift
 from crmflow.reconcile.core.act import carry_out
 from crmflow.reconcile.core.adoption import Adoption, discard_begun, find_adopted, not_adoptable
 from crmflow.reconcile.core.conditions import FALSE, UNKNOWN
+from crmflow.reconcile.core.deletion import has_remote
 from crmflow.reconcile.core.engine import step
 from crmflow.reconcile.core.outcome import Outcome, PassEndedError, StalledError, explain, stalled
 from crmflow.reconcile.core.plan import Plan
 from crmflow.reconcile.core.refusals import OPTIONAL_REFUSALS
 from crmflow.reconcile.core.sandbox import SandboxClient
 from crmflow.reconcile.external.base_connection import BASE_CONNECTION
-from crmflow.reconcile.sources.offer import UNKNOWN_OFFER, Offer
+from crmflow.reconcile.sources.offer import UNKNOWN_OFFER, PlatformSourceOffer
 from crmflow.sentences import every
 
 ADOPTION = Adoption(BASE_CONNECTION, "spec.connectionId")
 
 
 @step(SOURCE_OFFERED)
-async def check_offer(pass_: ConnectionPass, sandbox: SandboxClient) -> Offer:
+async def check_offer(pass_: ConnectionPass, sandbox: SandboxClient) -> PlatformSourceOffer:
     """Platform still offers the source. A base connection that exists is left alone when it does not. A
     credential that may not look is used all the same: what is not offered can't be created.
     """
     platform = pass_.spec.platform
     try:
-        offer = await pass_.services.source.offer(
+        offer = await pass_.services.sources.platform_source.offer(
             sandbox.platform, platform.organization, platform.sandbox, fresh=True
         )
     except RemoteError as error:
@@ -48,9 +50,9 @@ async def check_offer(pass_: ConnectionPass, sandbox: SandboxClient) -> Offer:
         not_known = "Whether Platform offers the Zoho CRM source was not verified:"
         pass_.set_condition(SOURCE_OFFERED, UNKNOWN, error.reason, f"{not_known} {explain(error)}")
         return UNKNOWN_OFFER
-    if offer.withdrawn is None:
+    if offer.obstacle is None:
         return offer
-    reason, message = offer.withdrawn
+    reason, message = offer.obstacle
     if pass_.recorded_id is None and not pass_.adopts:
         # One that status does not know may be there, as after a cluster was rebuilt.
         is_fresh = BASE_CONNECTION.slot not in creation.intents(pass_)
@@ -77,6 +79,16 @@ async def check_offer(pass_: ConnectionPass, sandbox: SandboxClient) -> Offer:
 async def confirm_listing(pass_: ConnectionPass, sandbox: SandboxClient) -> None:
     """Platform lists what the sandbox holds. What polls are refused is said by whoever relies on them."""
     await sandbox.inventory.confirm()
+
+
+@step(SYNCED)
+async def release_base_connection(pass_: ConnectionPass, sandbox: SandboxClient) -> None:
+    """There is no base connection that nobody reads through."""
+    if not has_remote(pass_, BASE_CONNECTION) or pass_.observes:
+        return
+    await release(pass_, sandbox)
+    creation.forget(pass_, BASE_CONNECTION.slot)
+    pass_.record(base_connection=None, token=None, adopted=None, test_failures=None, next_test_time=None)
 
 
 @step(SYNCED)
@@ -119,8 +131,8 @@ async def _observe(pass_: ConnectionPass, reached: Reached) -> BaseConnection | 
         await creation.remove_duplicates(pass_, sandbox, BASE_CONNECTION, recorded)
         return remote
     await sandbox.absence(BASE_CONNECTION, recorded, f"base connection {recorded}")
-    if reached.offer.withdrawn is not None:
-        reason, message = reached.offer.withdrawn
+    if reached.offer.obstacle is not None:
+        reason, message = reached.offer.obstacle
         raise StalledError(
             reason,
             f"Base connection {recorded} was deleted from outside and can't be made anew. {message}",
@@ -133,7 +145,7 @@ async def _adopted(pass_: ConnectionPass, sandbox: SandboxClient, connection_id:
     """The base connection that the spec names."""
     was_known = pass_.recorded_id is not None
     remote = await find_adopted(pass_, sandbox, ADOPTION, connection_id)
-    other = pass_.services.source.mismatch(remote.connection_spec_id)
+    other = pass_.services.sources.platform_source.mismatch(remote.connection_spec_id)
     if other is not None:
         raise not_adoptable(ADOPTION, remote.id, f"it belongs to {other}")
     await discard_begun(pass_, sandbox, (BASE_CONNECTION,), {remote.id})
@@ -147,7 +159,7 @@ async def _create(pass_: ConnectionPass, reached: Reached) -> BaseConnection:
     """The base connection, made or found."""
     [action] = plan(_declared(pass_, reached), pass_.status, None).actions
     params = await auth_params(pass_, reached)
-    values = pass_.services.source.base_connection(action.values, reached.offer, params)
+    values = pass_.services.sources.platform_source.base_connection(action.values, reached.offer, params)
     # What is found may have been given others: then the status learns nothing of a token.
     facts = {"token": TokenStatus(secret_hash=reached.sign_in.fingerprint)}
     action = replace(action, values=values, facts=facts)

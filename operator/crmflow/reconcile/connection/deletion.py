@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from crmflow.api.base import Transport
 from crmflow.api.kinds import ZOHO_SOURCE_CONNECTION
 from crmflow.http.errors import ErrorClass, RemoteError
 from crmflow.observability.events import EventType
@@ -68,8 +69,14 @@ async def reach_platform(pass_: ConnectionPass) -> SandboxClient | None:
 
 @step()
 async def release_base_connection(pass_: ConnectionPass, sandbox: SandboxClient | None) -> None:
-    """The base connection is gone, or left without our key in its name. One that dataflows of the cluster go
-    on with keeps the key: they need a resource of the same name, which finds it by that.
+    """The base connection is gone, or left without our key in its name."""
+    await release(pass_, sandbox)
+
+
+async def release(pass_: ConnectionPass, sandbox: SandboxClient | None) -> None:
+    """Let the base connection go. One that is left in place and that dataflows of the cluster go on with
+    keeps the key: they need a resource of the same name, which finds it by that. Raises RemoteError and
+    PassEndedError.
     """
     staying = _staying_dataflows(pass_)
     for connection_id in await remote_ids(pass_, sandbox, BASE_CONNECTION):
@@ -142,7 +149,12 @@ def _seconds_left(pass_: ConnectionPass) -> float:
 
 
 def _staying_dataflows(pass_: ConnectionPass) -> list[str]:
-    return [dataflow.name for dataflow in _dataflows(pass_) if not dataflow.deleting]
+    """Those that stay and read through the base connection, as far as is known."""
+    return [
+        dataflow.name
+        for dataflow in _dataflows(pass_)
+        if not dataflow.deleting and dataflow.transports != {Transport.LANDING_ZONE}
+    ]
 
 
 def _dataflows(pass_: ConnectionPass) -> Sequence[Referrer]:

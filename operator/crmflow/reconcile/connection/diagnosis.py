@@ -20,7 +20,7 @@ def evidence_of(pass_: ConnectionPass, reached: Reached) -> Evidence:
         namespace=pass_.identity.namespace,
         allow_list=pass_.status.ip_allow_list,
         own_call=False if pass_.observes else pass_.own_call,
-        is_withdrawn=reached.offer.withdrawn is not None,
+        is_withdrawn=reached.offer.obstacle is not None,
         has_params=bool(pass_.spec.platform.auth_params),
     )
 

@@ -6,16 +6,36 @@ from collections.abc import Mapping
 from typing import Any
 
 from crmflow.aep.models import Listed
+from crmflow.api.base import Transport
 from crmflow.api.kinds import ZOHO_SOURCE_CONNECTION
 from crmflow.api.zohosourceconnection import TokenPush
-from crmflow.reconcile.connection import authorization, base_connection, deletion, push, testing
-from crmflow.reconcile.connection.conditions import AUTHORIZED, CONDITIONS, SOURCE_OFFERED, SYNCED, TESTED
+from crmflow.reconcile.connection import (
+    authorization,
+    base_connection,
+    deletion,
+    landing_zone,
+    push,
+    testing,
+)
+from crmflow.reconcile.connection.conditions import (
+    AUTHORIZED,
+    CONDITIONS,
+    LANDING_ZONE_READY,
+    SOURCE_OFFERED,
+    SYNCED,
+    TESTED,
+)
 from crmflow.reconcile.connection.state import ConnectionPass, Reached
+from crmflow.reconcile.connection.transport import decide_transport
+from crmflow.reconcile.core.conditions import ConditionType
 from crmflow.reconcile.core.kind import ManagedKind
 from crmflow.reconcile.core.reading import text_at
 from crmflow.reconcile.core.sandbox import SandboxClient
+from crmflow.reconcile.core.transport import decided
+from crmflow.reconcile.credentials import ZohoCredentials
 from crmflow.reconcile.external.base_connection import BASE_CONNECTION
 from crmflow.reconcile.external.remote_object import differing, observed_name
+from crmflow.reconcile.ports import Zoho
 
 
 async def _reconcile(pass_: ConnectionPass) -> None:
@@ -25,8 +45,27 @@ async def _reconcile(pass_: ConnectionPass) -> None:
     await authorization.verify_organization(pass_, credentials, zoho)
     sandbox = await authorization.authorize_at_adobe(pass_, platform_credentials)
     await authorization.verify_sandbox(pass_, sandbox)
+    transport = await decide_transport(pass_, sandbox)
+    if pass_.uses_landing_zone:
+        await authorization.check_reading_scopes(pass_, zoho)
     pass_.fulfill(AUTHORIZED)
 
+    if pass_.has_base_connection:
+        await _sync_base_connection(pass_, sandbox, zoho, credentials)
+    else:
+        await base_connection.release_base_connection(pass_, sandbox)
+        pass_.fulfill(SYNCED)
+    if pass_.uses_landing_zone:
+        await landing_zone.check_landing_zone(pass_, sandbox)
+        pass_.fulfill(LANDING_ZONE_READY)
+    if transport is Transport.LANDING_ZONE:
+        await landing_zone.count_modules(pass_, sandbox, zoho)
+
+
+async def _sync_base_connection(
+    pass_: ConnectionPass, sandbox: SandboxClient, zoho: Zoho, credentials: ZohoCredentials
+) -> None:
+    """The base connection is offered, there, as the spec says, and works."""
     offer = await base_connection.check_offer(pass_, sandbox)
     pass_.fulfill(SOURCE_OFFERED)
 
@@ -49,6 +88,31 @@ async def _finalize(pass_: ConnectionPass) -> None:
 
 
 async def _quiet(pass_: ConnectionPass) -> bool:
+    """What there is to be is as it was; then the grant still has a token, and each way its own proof."""
+    if pass_.has_base_connection != (pass_.recorded_id is not None):
+        return False
+    is_known = LANDING_ZONE_READY.name in pass_.conditions
+    if pass_.uses_landing_zone != is_known:
+        return False
+    if pass_.uses_landing_zone and not await _is_open(pass_):
+        return False
+    return not pass_.has_base_connection or await _is_base_connection_quiet(pass_)
+
+
+async def _is_open(pass_: ConnectionPass) -> bool:
+    """Both services still accept the credentials, and the landing zone was ready."""
+    decides = pass_.status.transport is Transport.LANDING_ZONE
+    if decides and not pass_.conditions.is_true(LANDING_ZONE_READY.name):
+        return False
+    await authorization.check_tenancy(pass_)
+    credentials, platform_credentials = await authorization.read_secrets(pass_)
+    await authorization.authorize_at_zoho(pass_, credentials)
+    sandbox = await authorization.authorize_at_adobe(pass_, platform_credentials)
+    await sandbox.inventory.ensure()
+    return True
+
+
+async def _is_base_connection_quiet(pass_: ConnectionPass) -> bool:
     """The last test succeeded, the Secrets are those that were sent, and the listing shows the base
     connection as it should be; an adopted one may be called anything, and what an observed one was given
     nobody knows. A new access token is passed on by the way: that takes no comparison of everything.
@@ -92,7 +156,23 @@ def _sandbox(spec: Mapping[str, Any]) -> tuple[str, str] | None:
     return (organization, name) if organization and name else None
 
 
+def _transports(spec: Mapping[str, Any], status: Mapping[str, Any]) -> frozenset[Transport]:
+    """That of what is recorded, and that of new dataflows."""
+    has_base = text_at(status, "baseConnection", "id") is not None
+    recorded = {Transport.PLATFORM_SOURCE} if has_base else set[Transport]()
+    own = decided(spec, status) or Transport.PLATFORM_SOURCE
+    return frozenset({*recorded, own})
+
+
+def _absent(pass_: ConnectionPass) -> frozenset[ConditionType]:
+    """The conditions of a way that nothing takes."""
+    of_source = () if pass_.has_base_connection else (SOURCE_OFFERED, TESTED)
+    return frozenset((*of_source, *(() if pass_.uses_landing_zone else (LANDING_ZONE_READY,))))
+
+
 def _ready_message(pass_: ConnectionPass) -> str:
+    if not pass_.has_base_connection:
+        return "Records can be read from Zoho CRM, and written into the landing zone."
     name = f"Base connection {pass_.recorded_id or '?'}"
     if pass_.observes:
         return f"{name} works. It is only observed: Synced tells whether it is what the spec says."
@@ -111,5 +191,7 @@ KIND = ManagedKind(
     adopted_id=lambda spec: text_at(spec, "connectionId"),
     quiet=_quiet,
     sandbox=_sandbox,
+    transports=_transports,
+    absent=_absent,
     takes_new_tokens=lambda spec: spec.get("tokenPush") in (None, TokenPush.ON_REFRESH),
 )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from crmflow.api.base import Transport
+from crmflow.api.kinds import ZOHO_SOURCE_CONNECTION
 from crmflow.api.zohosourceconnection import ZohoSourceConnectionSpec, ZohoSourceConnectionStatus
 from crmflow.http.errors import RemoteError
 from crmflow.reconcile.core.engine import Pass
@@ -11,7 +13,7 @@ from crmflow.reconcile.core.refusals import Advisor
 from crmflow.reconcile.core.sandbox import SandboxClient
 from crmflow.reconcile.credentials import ZohoCredentials
 from crmflow.reconcile.ports import Zoho
-from crmflow.reconcile.sources.offer import UNKNOWN_OFFER, Offer
+from crmflow.reconcile.sources.offer import UNKNOWN_OFFER, PlatformSourceOffer
 from crmflow.reconcile.sources.sign_in import SignIn
 
 
@@ -31,6 +33,26 @@ class ConnectionPass(Pass[ZohoSourceConnectionSpec, ZohoSourceConnectionStatus])
     """True if they were other ones than before, and not just a newer access token."""
 
     @property
+    def has_base_connection(self) -> bool:
+        """Whether there is to be one: new dataflows read through it, or some that exist do."""
+        return self._is_way(Transport.PLATFORM_SOURCE)
+
+    @property
+    def uses_landing_zone(self) -> bool:
+        """Whether new dataflows go through the landing zone, or some that exist do."""
+        return self._is_way(Transport.LANDING_ZONE)
+
+    def _is_way(self, transport: Transport) -> bool:
+        declared = self.spec.transport
+        own = self.status.transport if declared is Transport.AUTO else declared
+        if own is transport or (own is None and transport is Transport.PLATFORM_SOURCE):
+            return True
+        dataflows = self.services.lister.referrers(
+            ZOHO_SOURCE_CONNECTION, self.identity.namespace, self.identity.name
+        )
+        return any(dataflow.transports == {transport} for dataflow in dataflows)
+
+    @property
     def advisor(self) -> Advisor:
         """What to do about refusals."""
         return Advisor(self.identity.name, self.identity.namespace, self.spec, self.status)
@@ -42,7 +64,7 @@ class ConnectionPass(Pass[ZohoSourceConnectionSpec, ZohoSourceConnectionStatus])
 
     def sign_in(self, credentials: ZohoCredentials) -> SignIn:
         """How the base connection signs in at Zoho."""
-        return self.services.source.sign_in(self.spec, credentials)
+        return self.services.sources.platform_source.sign_in(self.spec, credentials)
 
     def was_sent(self, credentials: ZohoCredentials) -> bool:
         """True if the base connection was given today's parameters."""
@@ -57,4 +79,4 @@ class Reached:
     sign_in: SignIn
     zoho: Zoho
     sandbox: SandboxClient
-    offer: Offer = UNKNOWN_OFFER
+    offer: PlatformSourceOffer = UNKNOWN_OFFER

@@ -18,6 +18,7 @@ from crmflow.reconcile.core.engine import step
 from crmflow.reconcile.core.outcome import Outcome, PassEndedError, degraded, stalled, transient
 from crmflow.reconcile.external.base_connection import BASE_CONNECTION
 from crmflow.reconcile.sources.causes import concerns_source
+from crmflow.reconcile.sources.connector import Reader
 
 TEST_AGAIN_SECONDS = 150.0
 """Pause before the second and the third test: three that fail are five minutes in which Platform had no
@@ -57,9 +58,10 @@ async def explore(pass_: ConnectionPass, reached: Reached, connection_id: str) -
     """Platform lists Zoho's modules as tables; if it is refused there, the test has failed after all. That
     the test itself has just succeeded says what can't be the cause.
     """
-    platform = reached.sandbox.platform
+    who = platform_access.connection_key(pass_.identity.namespace, pass_.identity.name)
+    reader = Reader(who, reached.sandbox.platform, connection_id)
     try:
-        tables = await pass_.services.source.tables(platform, connection_id, fresh=True)
+        tables = await pass_.services.sources.platform_source.tables(reader, fresh=True)
     except RemoteError as error:
         if error.reason == "SourceNotOffered":
             failure = diagnosis.test_failed(evidence_of(pass_, reached), error)

@@ -100,6 +100,9 @@ class Conditions:
         names = (READY, RECONCILING, STALLED, *(declaration.name for declaration in declared))
         return [self._by_type[name] for name in names if name in self._by_type]
 
+    def __contains__(self, name: object) -> bool:
+        return name in self._by_type
+
     def is_true(self, name: str) -> bool:
         """True if the condition is present and True."""
         entry = self._by_type.get(name)

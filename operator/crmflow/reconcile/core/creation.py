@@ -88,6 +88,14 @@ async def find(pass_: AnyPass, sandbox: SandboxClient, kind: AnyObject, *, fresh
     return found.id
 
 
+async def find_predecessor(pass_: AnyPass, sandbox: SandboxClient, kind: AnyObject) -> str | None:
+    """The id of an object that bears the key of this resource, before it begins to make one; whose it is, is
+    judged when it is taken. Raises RemoteError.
+    """
+    hits = await _hits(pass_, sandbox, kind, fresh=True)
+    return hits[0].id if hits else None
+
+
 async def find_unrecorded(pass_: AnyPass, sandbox: SandboxClient | None, kind: AnyObject) -> tuple[str, ...]:
     """For deletion: our objects that a lost create may have left behind. Raises PassEndedError within the
     grace, as long as there are none: what shows only after the resource is gone would be nobody's. With

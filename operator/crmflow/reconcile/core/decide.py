@@ -24,6 +24,8 @@ from crmflow.reconcile.core.outcome import Outcome, OutcomeClass
 
 WAITING_NET_SECONDS = 300.0
 """A waiting resource is woken by its event; this catches the event that never came."""
+LOOK_SECONDS = 1.0
+"""A Ready resource that has something to do is not looked at more often."""
 STALLED_NET_SECONDS = 3600.0
 """Cures at Adobe or Zoho send no event."""
 TRANSITION_SECONDS = (0.5, 30.0)
@@ -73,13 +75,15 @@ def decide(
     was_observed: bool,
     now: float,
     next_check_at: float,
+    look_at: float | None = None,
     ready_message: str,
     jitter: random.Random,
 ) -> Decision:
     """Look ``outcome`` up in the table and keep ``streak`` up to date.
 
     ``was_ready``: this generation was found Ready before. ``was_observed``: this generation has had a result
-    before. ``next_check_at``: when a Ready resource is compared completely again.
+    before. ``next_check_at``: when a Ready resource is compared completely again. ``look_at``: when it has
+    something to do before.
     """
     repeated = (OutcomeClass.TRANSIENT, OutcomeClass.DEGRADED, OutcomeClass.BUG)
     if outcome.outcome_class in repeated or outcome.silent:
@@ -96,7 +100,8 @@ def decide(
     match outcome.outcome_class:
         case OutcomeClass.DONE:
             summary = {READY: Finding(TRUE, SUCCEEDED, ready_message)}
-            return Decision(summary, True, next_check_at, Priority.POLL)
+            at = next_check_at if look_at is None else min(next_check_at, max(look_at, now + LOOK_SECONDS))
+            return Decision(summary, True, at, Priority.POLL)
         case OutcomeClass.WAITING:
             if outcome.transition:
                 streak.transition_reads += 1

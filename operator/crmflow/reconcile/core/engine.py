@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
-from collections.abc import Awaitable, Callable, Coroutine
+import math
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Concatenate, Generic, ParamSpec, Protocol, TypeVar
@@ -31,8 +32,10 @@ from crmflow.reconcile.core.created_names import CreatedNames
 from crmflow.reconcile.core.outcome import DONE, Outcome, OutcomeClass, PassEndedError, bug, from_remote_error
 from crmflow.reconcile.core.tenancy import everybody
 from crmflow.reconcile.external.identity import Identity
+from crmflow.reconcile.extraction.ports import CreditLedgers, Transfers
+from crmflow.reconcile.extraction.rhythm import ExtractionTimes
 from crmflow.reconcile.ports import Access, Journal, Lister, PassInterruptedError, Secrets, TimeSource
-from crmflow.reconcile.sources.connector import SourceConnector
+from crmflow.reconcile.sources.ways import Sources
 
 log = logging.getLogger("crmflow.reconcile")
 
@@ -75,14 +78,18 @@ class Services:
     access: Access
     secrets: Secrets
     lister: Lister
-    source: SourceConnector
-    """The way in which records get into Platform."""
+    sources: Sources
+    """The ways in which records get into Platform."""
     created_names: CreatedNames[str]
     """Ids of schemas and datasets."""
     mapping_sets: CreatedNames[MappingSetRef]
     """Mapping sets, whose name says what is in them."""
     create_grace: float
     """Seconds in which a create whose answer was lost may still show up."""
+    transfers: Transfers
+    """The Jobs that copy windows into landing zones."""
+    credit_ledgers: CreditLedgers
+    extraction_times: ExtractionTimes
     allow_list: Callable[[], IpAllowList] = packaged_allow_list
     """The addresses that Platform's sources connect from, as they are known now."""
     allows: Callable[[str, str, str], bool] = everybody
@@ -106,6 +113,8 @@ class Pass(Generic[SpecT, StatusT]):
     """As they were before the pass."""
     observed_generation: int | None
     journal: Journal
+    requests: Mapping[str, str] = field(default_factory=dict)
+    """What people ask for by annotations of ours, by their names without the group."""
     requested: bool = False
     """True if somebody has asked for a complete check since the last one."""
     full: bool = True
@@ -114,6 +123,8 @@ class Pass(Generic[SpecT, StatusT]):
     events: list[Event] = field(default_factory=list)
     running: Running = Running("")
     """The step that runs, or ran last."""
+    look_at: float | None = None
+    """When there will be something to do that no event tells of."""
     checked: bool = False
     """True once everything has been compared with the spec; the next passes may be polls."""
 
@@ -163,6 +174,11 @@ class Pass(Generic[SpecT, StatusT]):
     def record(self, **facts: object) -> None:
         """Set fields of the status draft."""
         self.status = self.status.model_copy(update=facts)
+
+    def look_again(self, at: datetime | None) -> None:
+        """Have the next pass begin no later, once everything is done; None says nothing."""
+        if at is not None:
+            self.look_at = min(at.timestamp(), self.look_at or math.inf)
 
     def set_condition(self, condition: ConditionType, status: str, reason: str, message: str) -> None:
         """Say something of a condition that the outcome of its steps does not say."""

@@ -16,6 +16,7 @@ from pydantic.alias_generators import to_camel
 
 from crmflow.aep.collection import AnyCollection
 from crmflow.aep.models import Run
+from crmflow.api.base import Transport
 from crmflow.api.kinds import Kind
 from crmflow.http.errors import RemoteError
 from crmflow.reconcile.core.conditions import ConditionType
@@ -81,8 +82,18 @@ class ManagedKind:
     profile_runs_per_day: Callable[[Raw, Raw], float] = lambda _spec, _status: 0.0
     """What a resource adds, by spec and status, to the runs a day into Profile-enabled datasets."""
 
+    transports: Callable[[Raw, Raw], frozenset[Transport]] = lambda _spec, _status: frozenset()
+    """The ways that the records of a resource take, by spec and status; several until that is decided."""
+    absent: Callable[[Any], frozenset[ConditionType]] = lambda _: frozenset()
+    """The conditions that a pass has nothing to say of, as the resource is now."""
+
     takes_new_tokens: Callable[[Raw], bool] = lambda _: False
     """Whether a pass gives a renewed access token to what a spec stands for."""
+
+    def conditions_of(self, pass_: Any) -> list[ConditionType]:
+        """The conditions that a resource has, as a pass has found it."""
+        absent = self.absent(pass_)
+        return [condition for condition in self.conditions if condition not in absent]
 
     @property
     def name(self) -> str:

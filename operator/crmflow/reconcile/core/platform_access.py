@@ -12,7 +12,8 @@ from crmflow.http.errors import ErrorClass, RemoteError
 from crmflow.reconcile.core.engine import AnyPass
 from crmflow.reconcile.core.outcome import PassEndedError, StalledError, WaitingError, explain
 from crmflow.reconcile.core.sandbox import SandboxClient
-from crmflow.reconcile.credentials import MissingKeysError, PlatformCredentials, SecretData
+from crmflow.reconcile.credentials import MissingKeysError, PlatformCredentials, SecretData, ZohoCredentials
+from crmflow.reconcile.ports import Zoho
 from crmflow.reconcile.secret_values import InvalidValuesError
 from crmflow.sentences import every, naming
 
@@ -72,6 +73,24 @@ def check_tenancy(pass_: AnyPass, spec: ZohoSourceConnectionSpec) -> None:
         f"{platform.organization}. Ask whoever runs it for an entry in its tenancy list, or name a "
         "sandbox that is allowed.",
     )
+
+
+async def zoho_credentials(pass_: AnyPass, spec: ZohoSourceConnectionSpec) -> ZohoCredentials:
+    """The grant of a connection. Raises PassEndedError."""
+    return await read_secret(
+        pass_,
+        spec.zoho.credentials_secret_ref.name,
+        "spec.zoho.credentialsSecretRef",
+        "clientId, clientSecret and refreshToken (or grantToken)",
+        ZohoCredentials.from_secret,
+    )
+
+
+async def reach_zoho(pass_: AnyPass, connection: str, spec: ZohoSourceConnectionSpec) -> Zoho:
+    """Zoho CRM by the grant of a connection; no token is asked for yet. Raises PassEndedError."""
+    credentials = await zoho_credentials(pass_, spec)
+    key = connection_key(pass_.identity.namespace, connection)
+    return pass_.services.access.zoho(key, spec.zoho.data_center, credentials)
 
 
 async def reach_platform(

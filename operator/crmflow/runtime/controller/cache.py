@@ -12,6 +12,7 @@ from typing import Any
 
 import orjson
 
+from crmflow.api.base import Transport
 from crmflow.api.kinds import GROUP
 from crmflow.reconcile.core.conditions import READY, TRUE
 from crmflow.reconcile.core.kind import ManagedKind
@@ -47,6 +48,8 @@ class _Entry:
     """What the spec names, of any kind, in the same namespace."""
     intents: tuple[tuple[str, str, str], ...]
     """Slot, name and time of what it is about to create."""
+    transports: frozenset[Transport]
+    """The ways that its records take."""
 
     @property
     def ready(self) -> bool:
@@ -69,8 +72,10 @@ class Change:
     """
     concerns_dependents: bool = False
     """It became, or ceased to be, Ready; its remote object is another one; or it appeared."""
-    begins_deletion: bool = False
-    """What it uses may be waiting for it to go, and can now say that it does."""
+    concerns_what_it_uses: bool = False
+    """What it uses may be waiting for it to go, and can now say that it does; or its records take another
+    way, for which something else is needed.
+    """
 
 
 NOTHING = Change()
@@ -108,7 +113,7 @@ class ObjectCache:
             or bool(before.marks - entry.marks and not entry.deleting),
             concerns_dependents=(before.ready, before.deleting, before.recorded_ids)
             != (entry.ready, entry.deleting, entry.recorded_ids),
-            begins_deletion=entry.deleting and not before.deleting,
+            concerns_what_it_uses=(before.deleting, before.transports) != (entry.deleting, entry.transports),
         )
 
     def get(self, key: Key) -> Resource | None:
@@ -193,6 +198,11 @@ class ObjectCache:
         entry = self._entries.get(key)
         return entry.adopts if entry else None
 
+    def transports(self, key: Key) -> frozenset[Transport]:
+        """The ways that the resource's records take; several until that is decided."""
+        entry = self._entries.get(key)
+        return entry.transports if entry else frozenset()
+
     def is_paused(self, key: Key) -> bool:
         """True if nothing is to be read or written for the resource."""
         entry = self._entries.get(key)
@@ -253,6 +263,7 @@ def _entry(key: Key, resource: Resource) -> _Entry:
         adopts=resource.kind.adopted_id(resource.spec),
         references=tuple(Key(kind, key.namespace, name) for kind, name in references),
         intents=_intents(resource.status),
+        transports=resource.kind.transports(resource.spec, resource.status),
     )
 
 

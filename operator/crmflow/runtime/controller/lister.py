@@ -57,7 +57,10 @@ class CacheLister:
     def referrers(self, kind: Kind, namespace: str, name: str) -> list[Referrer]:
         """The resources of our kinds whose spec names that one."""
         keys = self._cache.referrers(kind.kind, namespace, name)
-        return [Referrer(key.kind, key.name, self._cache.is_deleting(key)) for key in keys]
+        return [
+            Referrer(key.kind, key.name, self._cache.is_deleting(key), self._cache.transports(key))
+            for key in keys
+        ]
 
     def intents_of_others(self, own: str, slot: str, name: str) -> list[datetime]:
         """When others of the kind of ``own`` wrote down that they are about to create this very object."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from crmflow.api.base import RECONCILE_REQUEST_LENGTH
-from crmflow.api.kinds import RECONCILE_REQUESTED_AT
+from crmflow.api.kinds import GROUP, RECONCILE_REQUESTED_AT
 from crmflow.clock import Clock
 from crmflow.observability.events import REPAIR, EventType
 from crmflow.observability.metrics import Metrics
@@ -97,6 +97,7 @@ class Reconciliation:
             conditions=resource.conditions,
             observed_generation=self._observed,
             journal=self,
+            requests=_requests(resource.annotations),
         )
         self.pass_.record(served_by=context.installation.name)
         interval = None
@@ -170,6 +171,7 @@ class Reconciliation:
             was_observed=self._observed == self._generation,
             now=now,
             next_check_at=next_check_at,
+            look_at=self.pass_.look_at,
             ready_message=self._kind.ready_message(self.pass_) if outcome.is_done else "",
             jitter=self._context.jitter,
         )
@@ -232,7 +234,7 @@ class Reconciliation:
             conditions = self.resource.conditions.of(self._kind.conditions)
             if summary is not None:
                 conditions = compose(
-                    self._kind.conditions,
+                    self._kind.conditions_of(self.pass_),
                     self.resource.conditions,
                     self.pass_.findings,
                     summary,
@@ -241,6 +243,11 @@ class Reconciliation:
                 )
             body = status_body(self.pass_.status, conditions, observed)
             self.resource = await self._context.writer.write_status(self.resource, body, self._unread)
+
+
+def _requests(annotations: Mapping[str, str]) -> dict[str, str]:
+    prefix = f"{GROUP}/"
+    return {name.removeprefix(prefix): said for name, said in annotations.items() if name.startswith(prefix)}
 
 
 def _share(uid: str) -> float:

@@ -61,7 +61,7 @@ class ResourceEventHandler:
             self.queue.add(key, Priority.FIRST_SIGHT)
         if change.concerns_dependents:
             self._wake([*self.cache.referrers(*key), *self.cache.rivals(key)])
-        if change.begins_deletion:
+        if change.concerns_what_it_uses:
             self._wake(self.cache.uses(key))
         self._wake(before - self._ties(key))
 

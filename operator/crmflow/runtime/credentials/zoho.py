@@ -239,6 +239,9 @@ class ZohoAccess:
     async def refresh_token(self) -> SecretStr:
         return await self.credential.refresh_token()
 
+    async def renew(self) -> None:
+        self.credential.token.reject(await self.credential.token.get())
+
     async def scopes(self) -> tuple[str, ...]:
         return (await self.credential.token.cached()).token.scopes
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from crmflow.aep.collection import AnyCollection, OfSpec
+from crmflow.aep.flow_service import INVENTORIED
+from crmflow.aep.models import Listed
+from crmflow.api.base import Transport
 from crmflow.clock import Clock
 from crmflow.http.errors import RemoteError
 from crmflow.reconcile.core.outcome import is_refusal
@@ -14,8 +17,8 @@ from crmflow.runtime.inventory.run_ledger import ListingClient
 from crmflow.runtime.inventory.snapshot import NO_LISTING, Snapshot
 from crmflow.single_flight import SingleFlight
 
-Selections = Mapping[AnyCollection, OfSpec]
-"""What is listed of each collection."""
+Selections = Mapping[AnyCollection, Sequence[OfSpec]]
+"""What is listed of each collection: what was made from one of these specifications."""
 
 JUST_NOW_SECONDS = 5.0
 """So many creates may share a listing, as long as none of them is about a lost answer."""
@@ -27,19 +30,36 @@ class Listing:
     """
 
     def __init__(
-        self, client: ListingClient, clock: Clock, own_writes: OwnWrites, selections: Callable[[], Selections]
+        self,
+        client: ListingClient,
+        clock: Clock,
+        own_writes: OwnWrites,
+        transports: Callable[[], frozenset[Transport]],
+        selections: Callable[[frozenset[Transport]], Selections],
     ) -> None:
+        """``transports`` gives the ways in use, ``selections`` what is listed for them."""
         self._client = client
         self._clock = clock
         self._own_writes = own_writes
+        self._transports = transports
         self._selections = selections
+        self._included: set[Transport] = set()
         self._flight: SingleFlight[None] = SingleFlight()
         self._refusal: tuple[float, RemoteError] | None = None
         self.latest = NO_LISTING
 
+    def include(self, transport: Transport) -> None:
+        """The objects of that way are to be shown by the next answer, whoever uses it."""
+        self._included.add(transport)
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the latest listing shows what is to be shown."""
+        return self.latest.shows(self._included)
+
     async def since(self, begun_after: float) -> Snapshot:
         """A complete listing that began no earlier than ``begun_after``. Raises RemoteError."""
-        while self.latest.begun_at < begun_after:
+        while self.latest.begun_at < begun_after or not self.is_complete:
             await self._flight.run(self, self._list)
         return self.latest
 
@@ -64,19 +84,22 @@ class Listing:
 
     async def _list(self) -> None:
         begun_at = self._clock.now()
-        selections = self._selections()
+        transports = self._transports() | self._included
+        wanted = [
+            (collection, selection)
+            for collection, selections in self._selections(transports).items()
+            for selection in selections
+        ]
         try:
-            listings = await asyncio.gather(
-                *(self._client.list(collection, selection) for collection, selection in selections.items())
-            )
+            listings = await asyncio.gather(*(self._client.list(*one) for one in wanted))
         except RemoteError as error:
             if is_refusal(error):
                 self._refusal = (self._clock.now(), error)
             raise
         self._refusal = None
-        items = {
-            collection: {item.id: item for item in listing}
-            for collection, listing in zip(selections, listings, strict=True)
-        }
-        self.latest = Snapshot(begun_at, items)
+        items: dict[AnyCollection, dict[str, Listed]] = {collection: {} for collection in INVENTORIED}
+        for (collection, _), listing in zip(wanted, listings, strict=True):
+            items[collection] |= {item.id: item for item in listing}
+        self._included -= transports  # who still needs it says so again, and members count by themselves
+        self.latest = Snapshot(begun_at, items, transports)
         self._own_writes.settle(self.latest)

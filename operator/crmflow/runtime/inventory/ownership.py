@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from crmflow.aep.collection import AnyCollection
 from crmflow.aep.flow_service import FLOWS
+from crmflow.api.base import Transport
 from crmflow.api.kinds import GROUP
 from crmflow.reconcile.core.kind import ManagedKind, ReportedRuns
 from crmflow.reconcile.core.reading import instant
@@ -62,6 +63,10 @@ class ScopeMembers:
         for connection in self.connections():
             yield connection
             yield from self._cache.referrers(*connection)
+
+    def transports(self) -> frozenset[Transport]:
+        """The ways that the records of the resources take, or may take."""
+        return frozenset(transport for key in self for transport in self._cache.transports(key))
 
     def ownership(self) -> Ownership:
         """What the resources own, and what they would find their own by."""

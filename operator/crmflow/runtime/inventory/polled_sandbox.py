@@ -5,11 +5,12 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 from crmflow.clock import Clock
 from crmflow.reconcile.core.kind import ManagedKind
-from crmflow.reconcile.sources.connector import SourceConnector
+from crmflow.reconcile.sources.ways import Sources
 from crmflow.runtime.controller.cache import ObjectCache
 from crmflow.runtime.controller.keys import Key
 from crmflow.runtime.inventory.ownership import ScopeMembers
@@ -72,7 +73,7 @@ class Sandboxes:
     _clock: Clock
     _cache: ObjectCache
     _kinds: Mapping[str, ManagedKind]
-    _source: SourceConnector
+    _sources: Sources
     is_served_elsewhere: Callable[[Key], bool]
     """True of the connections that another installation serves."""
 
@@ -104,7 +105,7 @@ class Sandboxes:
             members,
             self.leader_since,
             installation.create_grace,
-            lambda: self._source.listed(scope.organization, scope.sandbox),
+            partial(self._sources.listed, scope.organization, scope.sandbox),
         )
         poll_at = installation.next_poll(self._clock.now())
         return PolledSandbox(scope, inventory, members, refused_tokens, poll_at)

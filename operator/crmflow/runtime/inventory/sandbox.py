@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from crmflow.aep.collection import AnyCollection
 from crmflow.aep.models import Listed, Run
+from crmflow.api.base import Transport
 from crmflow.clock import Clock
 from crmflow.http.errors import RemoteError
 from crmflow.reconcile.ports import Absence
@@ -33,15 +34,17 @@ class SandboxInventory:
         members: ScopeMembers,
         leader_since: float,
         grace: float,
-        selections: Callable[[], Selections],
+        selections: Callable[[frozenset[Transport]], Selections],
     ) -> None:
-        """``grace``: seconds after which a listing shows a create; ``selections`` gives what is listed."""
+        """``grace``: seconds after which a listing shows a create; ``selections`` gives what is listed of the
+        ways in use.
+        """
         self._clock = clock
         self._members = members
         self._leader_since = leader_since
         self._grace = grace
         self._own_writes = writes = OwnWrites(clock, grace)
-        self._listing = listing = Listing(client, clock, writes, selections)
+        self._listing = listing = Listing(client, clock, writes, members.transports, selections)
         self._runs = RunLedger(client, clock)
         self._changes = ChangeDetector(sandbox, client, clock, listing, writes, members, self._runs, grace)
         self._absences = Absences(sandbox, client, clock, listing, writes, members, leader_since)
@@ -73,7 +76,8 @@ class SandboxInventory:
 
     @property
     def covers_predecessors(self) -> bool:
-        return self._listing.latest.begun_at >= self._leader_since + self._grace
+        listing = self._listing
+        return listing.is_complete and listing.latest.begun_at >= self._leader_since + self._grace
 
     def item(self, collection: AnyCollection, remote_id: str) -> Listed | None:
         if self._own_writes.is_deleted(remote_id):
@@ -91,6 +95,9 @@ class SandboxInventory:
         now = self._clock.now()
         await self._listing.since(now if lost else max(self._leader_since, now - JUST_NOW_SECONDS))
         return self.with_key(collection, key)
+
+    def include(self, transport: Transport) -> None:
+        self._listing.include(transport)
 
     async def ensure(self) -> None:
         await self._listing.ensure()

@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 
 from crmflow.aep.collection import AnyCollection
 from crmflow.aep.models import Listed
+from crmflow.api.base import Transport
 from crmflow.reconcile.core.ownership import key_in
 
 
 class Snapshot:
-    """What a sandbox held of the Zoho source when it was listed."""
+    """What a sandbox held when it was listed, of the objects that are made in the ways in use."""
 
-    def __init__(self, begun_at: float, items: Mapping[AnyCollection, Mapping[str, Listed]]) -> None:
+    def __init__(
+        self,
+        begun_at: float,
+        items: Mapping[AnyCollection, Mapping[str, Listed]],
+        transports: frozenset[Transport] = frozenset(),
+    ) -> None:
+        """``transports``: the ways whose objects were listed."""
         self.begun_at = begun_at
         self.items = items
+        self.transports = transports
         self._by_key: dict[tuple[AnyCollection, str], list[Listed]] = {}
         self._built_on: dict[str, list[str]] = {}
         for collection, listed in items.items():
@@ -25,6 +33,10 @@ class Snapshot:
                     self._by_key.setdefault((collection, key), []).append(item)
                 for parent in item.parents:
                     self._built_on.setdefault(parent, []).append(item.id)
+
+    def shows(self, transports: Set[Transport]) -> bool:
+        """Whether the objects of these ways were listed."""
+        return transports <= self.transports
 
     def item(self, collection: AnyCollection, remote_id: str) -> Listed | None:
         """The object with that id."""
