@@ -438,6 +438,13 @@ class CRMDataflowSpec(Model):
             reason="FieldValueForbidden",
         ),
         Rule(
+            "!has(self.extract) || !has(self.extract.deletedRecords) || self.extract.deletedRecords != 'Mark'"
+            " || !has(self.source.columns) || self.source.columns.exists(column, column == 'id')",
+            "extract.deletedRecords: Mark needs the column id, by which a deleted record is told: add it to "
+            "source.columns",
+            field_path=".source",
+        ),
+        Rule(
             "!has(self.extract) || !has(self.extract.fullReadEvery) || self.schedule.frequency != 'Once'",
             "extract.fullReadEvery is not allowed when schedule.frequency is Once, which reads everything "
             "anyway: remove it",
@@ -608,9 +615,9 @@ class LastWindow(Model):
     """Records that changed at or after this time,"""
     end: Timestamp
     """and before this time."""
-    rows: Count = 0
+    rows: Count
     """How many there were."""
-    deleted: Count = 0
+    deleted: Count | None = None
     """How many records were marked as deleted."""
     completion_time: Timestamp
     """When the file was written, or was found to have nothing to hold."""
@@ -639,9 +646,9 @@ class WrittenFile(Model):
     """When it was committed."""
     rows: Count
     """Rows of living records in it."""
-    deleted: Count = 0
+    deleted: Count | None = None
     """Rows that mark deletions, beside them."""
-    bytes: Count = 0
+    bytes: Count | None = None
     """Its size."""
     count_before: Count | None = None
     """How many records Zoho CRM counted in the window before the first was read."""
@@ -658,11 +665,13 @@ class PendingWindow(Model):
     """and before this time."""
     tick: Timestamp | None = None
     """The run of the flow that is to take the file; absent for the first window of a flow."""
-    first_extraction: Count = 0
+    expected_rows: Count | None = None
+    """How many records Zoho CRM counted when the window was planned."""
+    first_extraction: Count | None = None
     """The number of the window's first file: more than 0 if it was read before."""
-    extraction: Count = 0
+    extraction: Count | None = None
     """The number of the file, part of its name: each time that the window is read again it is another one."""
-    attempt: Count = 0
+    attempt: Count | None = None
     """The number of the Job that reads the window for this file."""
     started: bool | None = None
     """True once that Job was seen."""
@@ -674,7 +683,7 @@ class PendingWindow(Model):
     """The file; absent until it is there."""
     retried_run: RemoteId | None = None
     """The failed run that Adobe Experience Platform was last asked to do again."""
-    retries: Count = 0
+    retries: Count | None = None
     """How often it was asked."""
     retry_request_time: Timestamp | None = None
     """When it was last asked."""

@@ -40,14 +40,16 @@ async def adopt(pass_: DataflowPass, upstream: Upstream) -> None:
         mapping_set=None,
         schedule=None,
         columns=(),
+        landing_zone=None,
+        extraction=None,
+        pending_windows=None,
     )
     pass_.record_event("Adopted", "Adopt", f"Adopted flow {flow.id} with its source and target connection.")
 
 
 async def _unfit(pass_: DataflowPass, upstream: Upstream, flow: Flow) -> str | None:
     """Why the flow is not one that a CRMDataflow can stand for."""
-    offer = await upstream.offer(pass_)
-    source_connector = pass_.services.source
+    offer, source_connector = await upstream.offer(), upstream.connector
     if (mismatch := source_connector.flow_mismatch(flow.flow_spec_id, offer)) is not None:
         return mismatch
     if (len(flow.source_connection_ids), len(flow.target_connection_ids)) != (1, 1):
@@ -56,4 +58,8 @@ async def _unfit(pass_: DataflowPass, upstream: Upstream, flow: Flow) -> str | N
     if source is None:
         return f"its source connection {flow.source_connection_ids[0]} is gone."
     other = source_connector.mismatch(source.connection_spec_id)
-    return None if other is None else f"it reads from {other}"
+    return (
+        f"it reads from {other}"
+        if other is not None
+        else await upstream.connector.unfit(upstream.sandbox.platform, pass_.spec, source)
+    )

@@ -15,7 +15,20 @@ MAPPING_VALID = ConditionType("MappingValid", "Platform accepts the mapping.")
 SYNCED = ConditionType("Synced", "Source connection, target connection and flow are what the spec says.")
 RUNS_HEALTHY = ConditionType("RunsHealthy", "The last run succeeded.")
 
-CONDITIONS = (SOURCE_READY, TARGET_READY, MAPPING_VALID, SYNCED, RUNS_HEALTHY)
+EXTRACTED = ConditionType("Extracted", "The last window of Zoho CRM is in the landing zone.")
+INGESTION_COMPLETE = ConditionType(
+    "IngestionComplete", "The flow has read as many records as Zoho CRM had and the files hold."
+)
+
+CONDITIONS = (
+    SOURCE_READY,
+    TARGET_READY,
+    MAPPING_VALID,
+    SYNCED,
+    RUNS_HEALTHY,
+    EXTRACTED,
+    INGESTION_COMPLETE,
+)
 """In the order in which they are written."""
 
 _LASTING = {

@@ -19,7 +19,7 @@ from crmflow.reconcile.dataflow.observe import declare, observe_begun, replaceme
 from crmflow.reconcile.dataflow.state import OBJECTS, DataflowPass, Upstream
 from crmflow.reconcile.external.flow import FLOW
 from crmflow.reconcile.external.mapping_set import MAPPING_SET
-from crmflow.reconcile.sources.offer import Offer
+from crmflow.reconcile.sources.connector import Offer
 
 
 @step(SYNCED)
@@ -27,10 +27,10 @@ async def create(pass_: DataflowPass, upstream: Upstream, columns: tuple[Column,
     """Mapping set, source and target connection side by side, then the flow. True if the flow was created;
     one that was found need not be what the spec says.
     """
-    creating = _Creation(pass_, upstream, columns, await upstream.offer(pass_))
+    creating = _Creation(pass_, upstream, columns, await upstream.offer())
     plan = await creating.discard_unfit()
-    if creating.offer.withdrawn:
-        reason, message = creating.offer.withdrawn
+    if creating.offer.obstacle:
+        reason, message = creating.offer.obstacle
         raise StalledError(reason, f"{message} So no dataflow is created.")
     fresh = await creation.announce(pass_, plan)
     try:

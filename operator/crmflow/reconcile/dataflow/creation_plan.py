@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from crmflow.aep.models import SourceConnection, TargetConnection
-from crmflow.api.crmdataflow import CRMDataflowStatus, ScheduleStatus, SourceStatus
+from crmflow.api.crmdataflow import CRMDataflowStatus, ScheduleStatus
 from crmflow.reconcile.core.plan import Action, Effect, Plan
 from crmflow.reconcile.dataflow.plan import (
     Declared,
@@ -23,7 +23,7 @@ from crmflow.reconcile.external.flow import FLOW
 from crmflow.reconcile.external.remote_object import RemoteObject, Values, differing
 from crmflow.reconcile.external.source_connection import SOURCE_CONNECTION
 from crmflow.reconcile.external.target_connection import TARGET_CONNECTION
-from crmflow.reconcile.sources.offer import Offer
+from crmflow.reconcile.sources.connector import Offer
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def flow_creation(declared: Declared, status: CRMDataflowStatus, offer: Offer) -
     start = effective_start(schedule, declared.now)
     params = schedule_params(schedule, start)
     facts: dict[str, Any] = {
-        "source": _source_status(declared),
+        "source": declared.connector.source_status(declared.spec, declared.origin),
         "schedule": ScheduleStatus(
             start_time=schedule.start_time, backfill=schedule.backfill, effective_start_time=start
         ),
@@ -119,12 +119,7 @@ def _outdated(declared: Declared, status: CRMDataflowStatus, begun: Begun) -> tu
 
 
 def _source_creation(declared: Declared, offer: Offer) -> Action:
-    names = tuple(column.name for column in declared.columns)
+    names = tuple(declared.connector.read_columns(declared.columns))
     values = declared.connector.source_creation(desired_source(declared, names), offer)
-    facts = {"source": _source_status(declared), "columns": names}
+    facts = {"source": declared.connector.source_status(declared.spec, declared.origin), "columns": names}
     return Action(Effect.CREATE, SOURCE_CONNECTION, values=values, facts=facts)
-
-
-def _source_status(declared: Declared) -> SourceStatus:
-    """What a flow that is made now reads from."""
-    return SourceStatus(base_connection_id=declared.base_connection_id, table=declared.spec.source.table)

@@ -6,6 +6,7 @@ from typing import Any
 
 from crmflow.api.kinds import ZOHO_SOURCE_CONNECTION
 from crmflow.http.errors import ErrorClass, RemoteError
+from crmflow.observability.events import EventType
 from crmflow.reconcile.core import creation, platform_access
 from crmflow.reconcile.core.deletion import has_remote, orphan, orphans, reach_for_deletion, remote_ids
 from crmflow.reconcile.core.engine import step
@@ -13,6 +14,7 @@ from crmflow.reconcile.core.outcome import StalledError, WaitingError, explain
 from crmflow.reconcile.core.sandbox import SandboxClient
 from crmflow.reconcile.dataflow.state import OBJECTS, DataflowPass
 from crmflow.reconcile.external.remote_object import RemoteObject
+from crmflow.reconcile.extraction.names import FileKey
 
 
 @step()
@@ -22,6 +24,36 @@ async def reach_platform(pass_: DataflowPass) -> SandboxClient | None:
     if pass_.observes or not begun:
         return None
     return await reach_for_deletion(pass_, _reach(pass_))
+
+
+@step()
+async def end_transfers(pass_: DataflowPass) -> None:
+    """No Job of the dataflow runs, and none is left."""
+    if pass_.status.extraction is None:
+        return
+    if not await pass_.services.transfers.delete_all(pass_.identity.uid):
+        raise WaitingError("InUse", "Waiting until the Job that reads Zoho CRM has ended.", retry_after=2.0)
+
+
+@step()
+async def remove_files(pass_: DataflowPass, sandbox: SandboxClient | None) -> None:
+    """Our files are gone from the landing zone, unless what is in Platform is left: then the flow may still
+    take them. What can't be reached any more goes by itself within seven days.
+    """
+    zone = pass_.status.landing_zone
+    if zone is None or sandbox is None or orphans(pass_):
+        return
+    key = platform_access.connection_key(pass_.identity.namespace, pass_.spec.connection_ref.name)
+    files, folder = pass_.services.access.landing_zone(key), zone.path.partition("/")[2]
+    try:
+        for blob in await files.list(folder):
+            if FileKey.of(blob.path) is not None:
+                await files.delete(blob.path)
+    except RemoteError as error:
+        if error.error_class not in (ErrorClass.NOT_FOUND, ErrorClass.TERMINAL):
+            raise
+        text = f"Files were left in {zone.path}, from where they go within seven days: {explain(error)}"
+        pass_.record_event("FilesLeft", "Delete", text, EventType.WARNING)
 
 
 @step()

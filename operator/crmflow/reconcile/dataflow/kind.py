@@ -6,13 +6,18 @@ from collections.abc import Mapping
 from typing import Any
 
 from crmflow.aep.models import Flow
+from crmflow.api.base import Transport
 from crmflow.api.kinds import CRM_DATAFLOW
+from crmflow.reconcile.core.conditions import ConditionType
 from crmflow.reconcile.core.kind import ManagedKind
 from crmflow.reconcile.core.reading import text_at
+from crmflow.reconcile.core.transport import decided
 from crmflow.reconcile.dataflow import deletion, steps
 from crmflow.reconcile.dataflow.adopt import adopt
 from crmflow.reconcile.dataflow.conditions import (
     CONDITIONS,
+    EXTRACTED,
+    INGESTION_COMPLETE,
     MAPPING_VALID,
     RUNS_HEALTHY,
     SOURCE_READY,
@@ -23,6 +28,8 @@ from crmflow.reconcile.dataflow.conditions import (
 )
 from crmflow.reconcile.dataflow.create import create
 from crmflow.reconcile.dataflow.dataset import check_dataset, create_dataset, look_at_dataset
+from crmflow.reconcile.dataflow.extract import extract, fill_folder, stop_extraction
+from crmflow.reconcile.dataflow.extraction_due import is_extraction_due
 from crmflow.reconcile.dataflow.flow_state import note_state, settle
 from crmflow.reconcile.dataflow.mapping_sets import check_mapping, check_moved_mapping, observe_mapping
 from crmflow.reconcile.dataflow.observe import Lost, give_up, observe, recognize
@@ -53,6 +60,8 @@ async def _reconcile(pass_: DataflowPass) -> None:
     pass_.fulfill(SYNCED)
     await record_runs(pass_, inventory, flow)
     pass_.fulfill(RUNS_HEALTHY)
+    if upstream.transport is Transport.LANDING_ZONE:
+        await (stop_extraction(pass_) if pass_.observes else extract(pass_, upstream))
     await check_losses(pass_)
 
 
@@ -98,6 +107,8 @@ async def _make(pass_: DataflowPass, upstream: Upstream) -> Flow | None:
     if not is_there:
         await create_dataset(pass_, upstream, schema)
     pass_.fulfill(TARGET_READY)
+    if upstream.transport is Transport.LANDING_ZONE:
+        await fill_folder(pass_, upstream, columns)
     if await create(pass_, upstream, columns):
         # now, so that no look before it has settled has news
         await record_runs(pass_, upstream.sandbox.inventory)
@@ -111,7 +122,9 @@ async def _make(pass_: DataflowPass, upstream: Upstream) -> Flow | None:
 
 
 async def _finalize(pass_: DataflowPass) -> None:
+    await deletion.end_transfers(pass_)
     sandbox = await deletion.reach_platform(pass_)
+    await deletion.remove_files(pass_, sandbox)
     for kind in OBJECTS:
         await deletion.release(pass_, sandbox, kind)
 
@@ -138,11 +151,34 @@ async def _quiet(pass_: DataflowPass) -> bool:
             return False
     if flow.state.lower() != wanted_state(pass_.spec):
         return False
-    if source.parents != (upstream.base_connection_id,) or set(flow.parents) != {source.id, target.id}:
+    if source.parents != upstream.parents or set(flow.parents) != {source.id, target.id}:
         return False
     note_state(pass_, flow.id, flow.state)
+    is_due = _reads_files(pass_) and is_extraction_due(pass_, upstream)
     await record_runs(pass_, inventory)
+    if is_due:
+        await extract(pass_, upstream)
     return True
+
+
+def _reads_files(pass_: DataflowPass) -> bool:
+    return pass_.status.transport is Transport.LANDING_ZONE and not pass_.observes
+
+
+def _transports(spec: Mapping[str, Any], status: Mapping[str, Any]) -> frozenset[Transport]:
+    """The way that is pinned or declared; either, as long as that is open."""
+    pinned = text_at(status, "transport")
+    if pinned is None and text_at(status, "flow", "id") is not None:
+        return frozenset({Transport.PLATFORM_SOURCE})  # made before there was another way
+    way = decided({"transport": pinned}, {}) or decided(spec, {})
+    return frozenset({way} if way else {Transport.PLATFORM_SOURCE, Transport.LANDING_ZONE})
+
+
+def _absent(pass_: DataflowPass) -> frozenset[ConditionType]:
+    """What is only said of files."""
+    if pass_.status.transport is Transport.LANDING_ZONE:
+        return frozenset()
+    return frozenset({EXTRACTED, INGESTION_COMPLETE})
 
 
 def _references(spec: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -168,6 +204,8 @@ KIND = ManagedKind(
     remote_objects=OBJECTS,
     adopted_id=lambda spec: text_at(spec, "flowId"),
     quiet=_quiet,
+    transports=_transports,
+    absent=_absent,
     run_record=RunRecord.of_object,
     profile_runs_per_day=profile_runs_per_day,
 )

@@ -15,10 +15,12 @@ from crmflow.reconcile.core.engine import step
 from crmflow.reconcile.core.outcome import PassEndedError, StalledError
 from crmflow.reconcile.dataflow.conditions import MAPPING_VALID
 from crmflow.reconcile.dataflow.state import DataflowPass, Upstream
+from crmflow.reconcile.dataflow.transfer_orders import ID, columns_of_files, marks_deletions
 from crmflow.reconcile.external.identity import mapping_set_name
 from crmflow.reconcile.external.mapping_set import (
     creation,
     entries,
+    is_named_in,
     is_same_mapping,
     moves_mapping,
     reads_from,
@@ -28,7 +30,8 @@ from crmflow.reconcile.external.mapping_set import (
 from crmflow.reconcile.external.remote_object import body
 from crmflow.reconcile.external.schema import major_version
 from crmflow.reconcile.ports import Platform
-from crmflow.sentences import some
+from crmflow.sentences import every, some
+from crmflow.transfer.declaration import DELETED_COLUMN
 
 _MAPPED = ("spec.source.table", "spec.source.columns", "spec.target.schema")
 """What a mapping maps from and to, by the fields that only another flow can have."""
@@ -51,6 +54,7 @@ async def check_mapping(
         )
     if pass_.spec.mapping_set_ref is not None:
         mappings = await _named_set(upstream, pass_.spec.mapping_set_ref, schema)
+    columns = columns_of_files(pass_, columns)
     unread = [
         mapping.source
         for mapping in mappings
@@ -58,6 +62,7 @@ async def check_mapping(
     ]
     if unread:
         raise _invalid(f"The mapping takes {some(unread)}, which the source does not read. {_way_out(pass_)}")
+    _check_marks(pass_, mappings)
     checks = await upstream.sandbox.platform.validate_mapping(body(creation(schema, mappings)))
     failures = [
         f"{mapping.destination}: {check.message.rstrip('.') or 'refused without a reason'}"
@@ -100,6 +105,22 @@ async def observe_mapping(pass_: DataflowPass, upstream: Upstream, needs_replace
         except PassEndedError as refused:
             outcome = refused.outcome
             pass_.set_condition(MAPPING_VALID, FALSE, outcome.reason, outcome.message)
+
+
+def _check_marks(pass_: DataflowPass, mappings: Sequence[FieldMapping]) -> None:
+    """The rows of deleted records are told from others. Raises PassEndedError."""
+    if not marks_deletions(pass_):
+        return
+    lacking = [
+        column
+        for column in (ID, DELETED_COLUMN)
+        if not any(is_named_in(mapping.source, column) for mapping in mappings)
+    ]
+    if lacking:
+        raise _invalid(
+            f"extract.deletedRecords is Mark, and the mapping does not use {every(lacking)}: the row of a "
+            f"deleted record has the columns {ID} and {DELETED_COLUMN} alone. Map them, or set it to Ignore."
+        )
 
 
 def _invalid(text: str) -> PassEndedError:

@@ -9,15 +9,15 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from crmflow.aep.models import Column, SourceConnection
-from crmflow.api.base import LastDrift
+from crmflow.aep.models import Column, Flow, SourceConnection
+from crmflow.api.base import LastDrift, Transport
 from crmflow.api.crmdataflow import (
     DatasetStatus,
     Frequency,
     Gap,
+    LandingZoneFolder,
     ScheduleStatus,
     SchemaStatus,
-    SourceStatus,
 )
 from crmflow.observability.events import REPAIR, EventType
 from crmflow.reconcile.core import creation
@@ -31,6 +31,7 @@ from crmflow.reconcile.dataflow import dataset, schema
 from crmflow.reconcile.dataflow.adopt import ADOPTION
 from crmflow.reconcile.dataflow.conditions import SYNCED
 from crmflow.reconcile.dataflow.creation_plan import Begun, plan_removal
+from crmflow.reconcile.dataflow.extraction_status import begin_anew, write_anew
 from crmflow.reconcile.dataflow.flow_state import check_settled, flow_gone
 from crmflow.reconcile.dataflow.mapping_sets import doubt_mapping_set, recognize_mapping_set
 from crmflow.reconcile.dataflow.plan import Declared, Existing, has_begun, unpatchable
@@ -106,9 +107,11 @@ async def give_up(pass_: DataflowPass, upstream: Upstream, lost: Lost) -> None:
         mapping_set=None,
         schedule=None,
         last_run=None,
-        gap=None if was_reset else Gap(noticed_time=pass_.utcnow, since=_last_read(pass_)),
+        gap=_gap(pass_, was_reset=was_reset),
         last_drift=LastDrift(time=pass_.utcnow, fields=tuple(kind.slot.name for kind in lost.kinds)),
     )
+    if upstream.transport is Transport.LANDING_ZONE:
+        begin_anew(pass_) if was_reset else write_anew(pass_)
     why = "the sandbox was reset" if was_reset else f"its {lost} was deleted from outside"
     pass_.record_event("Vanished", REPAIR, f"The dataflow is made anew: {why}.", EventType.WARNING)
 
@@ -119,7 +122,10 @@ async def recognize(pass_: DataflowPass, upstream: Upstream, existing: Existing)
     to make the one like the other, unless it is only observed; and the flow can be changed.
     """
     flow, sandbox = existing.flow, upstream.sandbox
-    _complete_status(pass_, upstream, existing)
+    if pass_.status.source is None:
+        columns = await upstream.connector.found_columns(sandbox.platform, existing.source)
+        _complete_source(pass_, upstream, existing, tuple(columns))
+    _complete_schedule(pass_, upstream, flow)
     await recognize_mapping_set(pass_, upstream, flow)
     declared = replace(
         declare(pass_, upstream),
@@ -170,9 +176,10 @@ def declare(pass_: DataflowPass, upstream: Upstream, columns: tuple[Column, ...]
     """What the spec says at this moment; ``columns`` are those that the flow reads, as explore gives them."""
     return Declared(
         spec=pass_.spec,
-        connector=pass_.services.source,
+        connector=upstream.connector,
         identity=pass_.identity,
-        base_connection_id=upstream.base_connection_id,
+        transport=upstream.transport,
+        origin=upstream.origin(pass_),
         sandbox=upstream.key(),
         now=pass_.now,
         adopts=pass_.adopts,
@@ -193,6 +200,8 @@ def replacement_required(fields: Sequence[str]) -> PassEndedError:
 async def _is_cut_off(upstream: Upstream, source: SourceConnection) -> bool:
     """The source connection hangs on a base connection that is gone, provably: the flow reads no more."""
     used, sandbox = source.base_connection_id, upstream.sandbox
+    if upstream.base_connection_id is None:
+        return False
     if used == upstream.base_connection_id or await sandbox.read(BASE_CONNECTION, used) is not None:
         return False
     absence = await sandbox.inventory.absence(BASE_CONNECTION.collection, used)
@@ -207,20 +216,24 @@ def _is_ours(pass_: DataflowPass, kind: RemoteObject[Any], remote: Remote | None
     return has_key or judge(pass_.identity, remote.description) is not Verdict.FOREIGN
 
 
-def _complete_status(pass_: DataflowPass, upstream: Upstream, existing: Existing) -> None:
-    """What status lacks of a flow that was found instead of created: the spec's values, and what the remote
-    objects were made for, where a gap ends.
-    """
-    source, target, flow = existing.source, existing.target, existing.flow
-    if pass_.status.source is None:
-        known = pass_.status.dataset
-        profile_enabled = known.profile_enabled if known and known.id == target.dataset_id else None
-        pass_.record(
-            source=SourceStatus(base_connection_id=source.base_connection_id, table=source.table_name),
-            columns=source.column_names,
-            schema_=SchemaStatus(id=target.schema_id, version=plain_content_type(target.schema_version)),
-            dataset=DatasetStatus(id=target.dataset_id, profile_enabled=profile_enabled),
-        )
+def _complete_source(
+    pass_: DataflowPass, upstream: Upstream, existing: Existing, columns: tuple[str, ...]
+) -> None:
+    """What status lacks of what a flow reads and writes into that was found instead of created."""
+    source, target, known = existing.source, existing.target, pass_.status.dataset
+    if source.files is not None and pass_.status.landing_zone is None:
+        pass_.record(landing_zone=LandingZoneFolder(path=source.files.path.strip("/")))
+    profile_enabled = known.profile_enabled if known and known.id == target.dataset_id else None
+    pass_.record(
+        source=upstream.connector.found_status(pass_.spec, upstream.origin(pass_), source),
+        columns=columns or pass_.spec.source.columns or pass_.status.columns,
+        schema_=SchemaStatus(id=target.schema_id, version=plain_content_type(target.schema_version)),
+        dataset=DatasetStatus(id=target.dataset_id, profile_enabled=profile_enabled),
+    )
+
+
+def _complete_schedule(pass_: DataflowPass, upstream: Upstream, flow: Flow) -> None:
+    """What status lacks of the beginning of a flow that was found, and where a gap ends."""
     wished, gap, begun = pass_.spec.schedule, pass_.status.gap, pass_.status.schedule
     start = datetime.fromtimestamp(flow.schedule.start_time, UTC) if flow.schedule.start_time else None
     if begun is None:
@@ -233,6 +246,13 @@ def _complete_status(pass_: DataflowPass, upstream: Upstream, existing: Existing
         pass_.record(schedule=begun.model_copy(update={"effective_start_time": start}))
     if gap is not None and gap.until is None:
         pass_.record(gap=gap.model_copy(update={"until": start}))
+
+
+def _gap(pass_: DataflowPass, *, was_reset: bool) -> Gap | None:
+    """What the lost flow left unread. Where we read Zoho ourselves there is none: windows go on."""
+    if was_reset or pass_.status.transport is Transport.LANDING_ZONE:
+        return None
+    return Gap(noticed_time=pass_.utcnow, since=_last_read(pass_))
 
 
 def _last_read(pass_: DataflowPass) -> datetime | None:

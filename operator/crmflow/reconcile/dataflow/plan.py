@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from crmflow.aep.models import Column, Flow, MappingSetRef, SourceConnection, TargetConnection
+from crmflow.api.base import Transport
 from crmflow.api.crmdataflow import (
     CRMDataflowSpec,
     CRMDataflowStatus,
@@ -36,7 +37,7 @@ from crmflow.reconcile.external.mapping_set import (
 from crmflow.reconcile.external.remote_object import NAME, RemoteObject, Values
 from crmflow.reconcile.external.source_connection import SOURCE_CONNECTION
 from crmflow.reconcile.external.target_connection import TARGET_CONNECTION
-from crmflow.reconcile.sources.connector import SourceConnector
+from crmflow.reconcile.sources.connector import CONNECTION, Origin, SourceConnector
 
 ONCE = "once"
 
@@ -48,7 +49,8 @@ class Declared:
     spec: CRMDataflowSpec
     connector: SourceConnector
     identity: Identity
-    base_connection_id: str
+    transport: Transport
+    origin: Origin
     sandbox: tuple[str, ...]
     """The organization, and the name of the sandbox."""
     now: float
@@ -164,14 +166,9 @@ def to_the_second(time: datetime) -> datetime:
 
 def desired_source(declared: Declared, columns: Sequence[str]) -> Values:
     """``columns`` are those that are read unless the spec says which."""
-    source = declared.spec.source
-    return declared.connector.source_connection(
-        declared.named(SOURCE_CONNECTION),
-        declared.base_connection_id,
-        source.table,
-        source.columns or columns,
-        declared.columns,
-    )
+    names = declared.spec.source.columns or columns
+    named = declared.named(SOURCE_CONNECTION)
+    return declared.connector.source_connection(named, declared.origin, names, declared.columns)
 
 
 def desired_target(declared: Declared, status: CRMDataflowStatus) -> Values:
@@ -239,8 +236,12 @@ def _pinned(declared: Declared, status: CRMDataflowStatus, remote: Flow) -> dict
     made.
     """
     spec, made, is_once = declared.spec, status.source, remote.schedule.frequency == ONCE
+    made_for = declared.connector.made_for(spec, declared.origin)
+    was = declared.connector.was_made_for(remote, made)
+    pinned = {field: (value, was[field]) for field, value in made_for.items()}
     fields: dict[str, tuple[object, object]] = {
-        "spec.connectionRef": (declared.base_connection_id, made and made.base_connection_id),
+        "spec.transport": (_wanted_transport(declared), declared.transport),
+        CONNECTION: pinned.pop(CONNECTION),
         "spec.source.table": (spec.source.table, made and made.table),
         "spec.source.columns": (
             frozenset(spec.source.columns or status.columns),
@@ -252,8 +253,13 @@ def _pinned(declared: Declared, status: CRMDataflowStatus, remote: Flow) -> dict
     }
     if is_once:
         return {**fields, "spec.mapping": (wanted_mapping(spec, status.schema_), known_mapping(status))}
-    was = declared.connector.was_made_for(remote)
-    return fields | {field: (value, was[field]) for field, value in declared.connector.made_for(spec).items()}
+    return fields | pinned
+
+
+def _wanted_transport(declared: Declared) -> Transport:
+    """What the spec says, if it says anything: how it was decided stays else."""
+    wanted = declared.spec.transport
+    return declared.transport if wanted is Transport.AUTO else wanted
 
 
 def _start_was_edited(declared: Declared, begun: ScheduleStatus) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from crmflow.aep.models import Column
+from crmflow.api.crmdataflow import Frequency
 from crmflow.observability.events import EventType
 from crmflow.reconcile.core.conditions import FALSE, TRUE
 from crmflow.reconcile.core.engine import step
@@ -18,8 +19,8 @@ from crmflow.sentences import some
 
 async def explore(pass_: DataflowPass, upstream: Upstream, *, creates: bool) -> SourceView | None:
     """What there is to read; None if the base connection is gone. Raises RemoteError."""
-    connector, table = pass_.services.source, pass_.spec.source.table
-    return await connector.look(upstream.sandbox.platform, upstream.base_connection_id, table, fresh=creates)
+    reader, table = upstream.reader(pass_), pass_.spec.source.table
+    return await upstream.connector.look(reader, table, fresh=creates)
 
 
 @step(SOURCE_READY)
@@ -35,7 +36,7 @@ async def check_source(
             "it anew.",
         )
     if view.refusal is not None:
-        text = view.not_readable(view.refusal, pass_.spec.connection_ref.name, upstream.base_connection_id)
+        text = view.not_readable(view.refusal, upstream.name, upstream.base_connection_id or "")
         raise StalledError("TableNotReadable", text, silent=True)
     if view.table is None:
         raise PassEndedError(stalled("TableNotFound", view.no_table))
@@ -47,6 +48,7 @@ async def check_source(
         is_there = delta.name in view.columns
         reason = "DeltaColumnNotDateTime" if is_there else "DeltaColumnNotFound"
         raise StalledError(reason, view.no_delta(delta.name))
+    _note_fields(pass_, view, wanted)
     return tuple(view.columns[column] for column in wanted)
 
 
@@ -62,17 +64,40 @@ async def look_at_source(
         carry_over(pass_, SOURCE_READY)
         return ()
     if view.refusal is not None:
-        text = view.not_readable(view.refusal, pass_.spec.connection_ref.name, upstream.base_connection_id)
+        text = view.not_readable(view.refusal, upstream.name, upstream.base_connection_id or "")
         pass_.set_condition(SOURCE_READY, FALSE, "TableNotReadable", text)
         return ()
+    if not pass_.status.columns:  # of a flow whose source connection does not tell
+        pass_.record(columns=tuple(upstream.connector.read_columns(tuple(view.columns.values()))))
     pinned, delta = pass_.status.columns, pass_.spec.delta_column
     read = dict.fromkeys([*pinned, *([delta.name] if delta else [])])
     vanished = [name for name in read if name not in view.columns]
     if vanished:
         pass_.set_condition(SOURCE_READY, FALSE, "ColumnsVanished", view.vanished(vanished))
+    elif _note_fields(pass_, view, pinned):
+        pass
     elif pass_.spec.source.columns is None and (new := [c for c in view.columns if c not in pinned]):
         _say_appeared(pass_, new)
     return tuple(view.columns[name] for name in pinned if name in view.columns)
+
+
+def _note_fields(pass_: DataflowPass, view: SourceView, columns: Sequence[str]) -> bool:
+    """Record what no file can have, and tell of columns whose changes go unnoticed; True if there are any."""
+    pass_.record(undelivered_columns=tuple(view.not_delivered) or None)
+    extract = pass_.spec.extract
+    unnoticed = view.untracked(columns)
+    is_read_again = extract is not None and extract.full_read_every is not None
+    if not unnoticed or is_read_again or pass_.spec.schedule.frequency is Frequency.ONCE:
+        return False
+    pass_.set_condition(
+        SOURCE_READY,
+        TRUE,
+        "FormulasNotTracked",
+        f"Zoho CRM computes {some(unnoticed)}, and a record does not count as changed when that changes: a "
+        "new value is read with the record's next change. Set extract.fullReadEvery to read the whole table "
+        "again now and then.",
+    )
+    return True
 
 
 def _say_appeared(pass_: DataflowPass, new: Sequence[str]) -> None:

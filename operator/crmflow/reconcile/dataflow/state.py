@@ -5,15 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from crmflow.api.base import Transport
 from crmflow.api.crmdataflow import CRMDataflowSpec, CRMDataflowStatus
-from crmflow.api.zohosourceconnection import ZohoSourceConnectionSpec
+from crmflow.api.zohosourceconnection import ZohoSourceConnectionSpec, ZohoSourceConnectionStatus
 from crmflow.reconcile.core.engine import Pass
+from crmflow.reconcile.core.platform_access import connection_key
 from crmflow.reconcile.core.sandbox import SandboxClient
 from crmflow.reconcile.external.flow import FLOW
 from crmflow.reconcile.external.remote_object import RemoteObject
 from crmflow.reconcile.external.source_connection import SOURCE_CONNECTION
 from crmflow.reconcile.external.target_connection import TARGET_CONNECTION
-from crmflow.reconcile.sources.offer import Offer
+from crmflow.reconcile.ports import Zoho
+from crmflow.reconcile.sources.connector import Offer, Origin, Reader, SourceConnector
 
 OBJECTS: tuple[RemoteObject[Any], ...] = (FLOW, SOURCE_CONNECTION, TARGET_CONNECTION)
 """The remote objects of a CRMDataflow, in the order in which they are deleted."""
@@ -31,19 +34,40 @@ class DataflowPass(Pass[CRMDataflowSpec, CRMDataflowStatus]):
 
 @dataclass(frozen=True)
 class Upstream:
-    """The connection that a dataflow reads through, which is Ready, and the sandbox that it leads to."""
+    """The connection that a dataflow reads through, which is Ready, and what it leads to."""
 
+    name: str
     spec: ZohoSourceConnectionSpec
-    base_connection_id: str
+    status: ZohoSourceConnectionStatus
+    transport: Transport
+    connector: SourceConnector
     sandbox: SandboxClient
+    base_connection_id: str | None = None
+    """What Platform reads Zoho through; None where files of ours come through the landing zone."""
+    zoho: Zoho | None = None
+    """Zoho CRM by the connection's grant, where we read it."""
+
+    @property
+    def parents(self) -> tuple[str, ...]:
+        """What a listing shows the source connection to be built on."""
+        return (self.base_connection_id,) if self.base_connection_id is not None else ()
 
     def key(self, *name: str) -> tuple[str, ...]:
         """What one sandbox has only one of: the schema of a title, the dataset or mapping set of a name."""
         return self.spec.platform.organization, self.spec.platform.sandbox, *name
 
-    async def offer(self, pass_: DataflowPass) -> Offer:
-        """What Platform offers for Zoho. May raise RemoteError."""
-        platform = self.spec.platform
-        return await pass_.services.source.offer(
-            self.sandbox.platform, platform.organization, platform.sandbox
+    async def offer(self) -> Offer:
+        """What Platform offers for this way. May raise RemoteError."""
+        return await self.connector.offer(self.sandbox.platform, *self.key())
+
+    def reader(self, pass_: DataflowPass) -> Reader:
+        """What tables and columns are read with."""
+        who = connection_key(pass_.identity.namespace, self.name)
+        return Reader(
+            who, self.sandbox.platform, self.base_connection_id, self.zoho, self.spec.zoho.environment
         )
+
+    def origin(self, pass_: DataflowPass) -> Origin:
+        """Where the records of the flow come from."""
+        folder = pass_.status.landing_zone.path if pass_.status.landing_zone else None
+        return Origin(self.name, pass_.spec.source.table, self.base_connection_id, folder)

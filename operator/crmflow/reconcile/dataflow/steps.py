@@ -5,24 +5,39 @@ read side by side.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from crmflow.aep.models import DataSet, Schema
+from crmflow.api.base import Transport
 from crmflow.api.kinds import ZOHO_SOURCE_CONNECTION
 from crmflow.reconcile.core import platform_access
 from crmflow.reconcile.core.engine import step, together
-from crmflow.reconcile.core.outcome import WaitingError
+from crmflow.reconcile.core.outcome import PassEndedError, WaitingError
 from crmflow.reconcile.core.prefetch import Result, ask
+from crmflow.reconcile.core.sandbox import SandboxClient
 from crmflow.reconcile.dataflow import dataset, schema, source
 from crmflow.reconcile.dataflow.conditions import SOURCE_READY, SYNCED
 from crmflow.reconcile.dataflow.mapping_sets import remember_mapping_set
 from crmflow.reconcile.dataflow.state import DataflowPass, Upstream
+from crmflow.reconcile.dataflow.transport import decide_transport
+from crmflow.reconcile.ports import ResourceView
 from crmflow.reconcile.sources.view import SourceView
 
 Source = Result[SourceView | None]
 
 
-@step(SOURCE_READY)
 async def find_connection(pass_: DataflowPass) -> Upstream:
+    """The connection, and the way from it into Platform. Raises PassEndedError and RemoteError."""
+    view, sandbox = await reach_sandbox(pass_)
+    transport = await decide_transport(pass_, view.spec, sandbox)
+    sandbox.inventory.include(transport)
+    upstream = await reach_source(pass_, view, sandbox, transport)
+    remember_mapping_set(pass_, upstream)
+    return upstream
+
+
+@step(SOURCE_READY)
+async def reach_sandbox(pass_: DataflowPass) -> tuple[ResourceView, SandboxClient]:
     """The connection exists and is Ready, or is paused and was Ready before, and Platform can be reached
     through its credential.
     """
@@ -35,16 +50,33 @@ async def find_connection(pass_: DataflowPass) -> Upstream:
             "Create it, or correct spec.connectionRef.",
         )
     # The last step of a connection counts the tables: without a count it has never been Ready.
-    serves = view.ready or (view.spec.paused and view.status.tables is not None)
-    base = view.status.base_connection
-    if not serves or base is None:
+    if not (view.ready or (view.spec.paused and view.status.tables is not None)):
         text = f'ZohoSourceConnection "{name}" is not Ready; its conditions say why.'
         raise WaitingError("ConnectionNotReady", text)
-    platform_access.check_tenancy(pass_, view.spec)
-    sandbox = await platform_access.reach_platform(pass_, name, view.spec)
-    upstream = Upstream(view.spec, base.id, sandbox)
-    remember_mapping_set(pass_, upstream)
-    return upstream
+    try:
+        platform_access.check_tenancy(pass_, view.spec)
+    except PassEndedError:
+        if pass_.status.extraction is not None:
+            await pass_.services.transfers.delete_all(pass_.identity.uid)
+        raise
+    return view, await platform_access.reach_platform(pass_, name, view.spec)
+
+
+@step(SOURCE_READY)
+async def reach_source(
+    pass_: DataflowPass, view: ResourceView, sandbox: SandboxClient, transport: Transport
+) -> Upstream:
+    """There is what the way begins with: a base connection, or the grant that we read Zoho CRM by."""
+    name = pass_.spec.connection_ref.name
+    connector = pass_.services.sources.of(transport)
+    upstream = Upstream(name, view.spec, view.status, transport, connector, sandbox)
+    if transport is Transport.LANDING_ZONE:
+        return replace(upstream, zoho=await platform_access.reach_zoho(pass_, name, view.spec))
+    base = view.status.base_connection
+    if base is None:
+        text = f'ZohoSourceConnection "{name}" is still to make the base connection to read through.'
+        raise WaitingError("ConnectionNotReady", text)
+    return replace(upstream, base_connection_id=base.id)
 
 
 @step(SYNCED)

@@ -50,6 +50,11 @@ def reads_from(source: str, columns: Collection[str]) -> bool | None:
     return any(_plain(path[:end]) in columns for end in (*ends, len(path)))
 
 
+def is_named_in(source: str, column: str) -> bool:
+    """Whether the ``source`` of a mapping names a column: by itself, or somewhere in an expression."""
+    return re.search(rf"(?<![A-Za-z0-9_]){re.escape(column)}(?![A-Za-z0-9_])", source) is not None
+
+
 def entries(mapping: Sequence[MappingEntry]) -> list[FieldMapping]:
     """The entries in a fixed order, so that equal mappings are equal."""
     return [_entry(item) for item in sorted(mapping, key=lambda item: item.target)]

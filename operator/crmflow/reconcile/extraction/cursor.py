@@ -96,7 +96,7 @@ def _unknown(files: Iterable[StoredFile], pending: Sequence[PendingWindow]) -> I
     for file in sorted(newest.values(), key=lambda file: file.committed):
         key = file.key
         if key.window not in known:
-            yield PendingWindow(key.window, None, key.extraction, key.extraction, file=file)
+            yield PendingWindow(key.window, None, file.rows, key.extraction, key.extraction, file=file)
 
 
 def _read_until(run: FileRun, lead: timedelta) -> datetime | None:

@@ -70,6 +70,13 @@ def folder(identity: Identity, slot_revision: int) -> str:
     return f"crmflow/{identity.instance}/{identity.namespace}/{identity.name}/{slot_revision}-{uid}"
 
 
+def next_folder(folder: str) -> str:
+    """The folder of the successor of what had ``folder``; its revision is the first number of its name."""
+    parent, _, name = folder.rpartition("/")
+    revision, _, rest = name.partition("-")
+    return f"{parent}/{int(revision) + 1 if revision.isdecimal() else 1}-{rest or name}"
+
+
 def job_name(identity: Identity, file: FileKey, attempt: int) -> str:
     """The name of the Job that extracts ``file`` for the ``attempt``-th time, and of its Secret."""
     text = "\n".join((identity.instance, identity.uid, str(file), str(attempt)))

@@ -59,6 +59,8 @@ class PendingWindow:
     window: Window
     tick: datetime | None
     """When Platform is to take its file; None before there is a flow."""
+    rows: int = 0
+    """How many Zoho CRM counted when it was planned: what its transfer is expected to cost depends on it."""
     first: int = 0
     extraction: int = 0
     """n, part of the file's name, and n of the first extraction: a window that is read again because the
@@ -238,8 +240,11 @@ def record(
     already, since the cursor was set back, gets another one.
     """
     taken = [*files, *(one.key for one in pending)]
-    new = [(part.window, _unused(part.window, taken)) for part in parts if part.rows]
-    return (*pending, *(PendingWindow(window, tick, first=n, extraction=n) for window, n in new))
+    new = [(part, _unused(part.window, taken)) for part in parts if part.rows]
+    return (
+        *pending,
+        *(PendingWindow(part.window, tick, part.rows, first=n, extraction=n) for part, n in new),
+    )
 
 
 def room(pending: Sequence[PendingWindow]) -> int:
@@ -390,7 +395,7 @@ class _Progress:
             return one
         self.news.append(ExtractedAnew(one, why, may_double))
         others = [*self.seen.files, one.key]
-        return PendingWindow(one.window, one.tick, one.first, _unused(one.window, others))
+        return PendingWindow(one.window, one.tick, one.rows, one.first, _unused(one.window, others))
 
 
 def _start(kept: Sequence[PendingWindow], seen: Observed) -> list[Action]:

@@ -1,0 +1,88 @@
+"""The steps that have windows of Zoho CRM written into the landing zone (design.md 11).
+
+Each pass looks at Jobs, files and runs, works out what follows (``reconcile/extraction``), writes that into
+the status, and only then acts. What it says are the conditions ``Extracted`` and ``IngestionComplete``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from crmflow.aep.models import Column
+from crmflow.api.crmdataflow import LandingZoneFolder
+from crmflow.observability.events import EventType
+from crmflow.reconcile.core import creation
+from crmflow.reconcile.core.engine import step
+from crmflow.reconcile.core.outcome import WaitingError
+from crmflow.reconcile.dataflow import extraction_report as report
+from crmflow.reconcile.dataflow.conditions import EXTRACTED
+from crmflow.reconcile.dataflow.extracting import Extracting
+from crmflow.reconcile.dataflow.extraction_due import rhythm_of, taking_since
+from crmflow.reconcile.dataflow.extraction_status import pending_of
+from crmflow.reconcile.dataflow.state import DataflowPass, Upstream
+from crmflow.reconcile.external.flow import FLOW
+from crmflow.reconcile.external.source_connection import SOURCE_CONNECTION
+from crmflow.reconcile.extraction.names import folder
+
+JOB_LOOK_SECONDS = 30.0
+"""How often a Job that runs is looked at, beside its end: it is given the token that is good by then."""
+
+
+async def fill_folder(pass_: DataflowPass, upstream: Upstream, columns: Sequence[Column]) -> None:
+    """The landing zone has what a flow is to begin with, unless one exists that is still to be taken over.
+    Raises PassEndedError and RemoteError.
+    """
+    if pass_.observes:
+        return
+    await find_folder(pass_, upstream)
+    if await creation.find_predecessor(pass_, upstream.sandbox, FLOW) is None:
+        pass_.record(columns=tuple(upstream.connector.read_columns(columns)))
+        await extract_first(pass_, upstream)
+
+
+@step(EXTRACTED)
+async def find_folder(pass_: DataflowPass, upstream: Upstream) -> None:
+    """The files have a place: that of what a resource of this name has made before, else a new one."""
+    if pass_.status.landing_zone is not None:
+        return
+    zone = upstream.status.landing_zone
+    if zone is None:
+        text = f'ZohoSourceConnection "{upstream.name}" is still to open the landing zone.'
+        raise WaitingError("ConnectionNotReady", text)
+    found = await creation.find_predecessor(pass_, upstream.sandbox, SOURCE_CONNECTION)
+    source = await upstream.sandbox.read(SOURCE_CONNECTION, found)
+    files = source.files if source is not None else None
+    path = files.path.strip("/") if files else f"{zone.container}/{folder(pass_.identity, 0)}"
+    pass_.record(landing_zone=LandingZoneFolder(path=path))
+
+
+@step(EXTRACTED)
+async def extract_first(pass_: DataflowPass, upstream: Upstream) -> None:
+    """What a flow is to begin with is there before it is made. Raises PassEndedError until then."""
+    await Extracting(pass_, upstream, rhythm_of(pass_), None).run()
+    waiting = [one for one in pending_of(pass_.status) if one.file is None]
+    if waiting:
+        raise WaitingError(
+            "Extracting",
+            report.progress(pending_of(pass_.status), pass_.findings[EXTRACTED.name].message),
+            retry_after=JOB_LOOK_SECONDS,
+        )
+
+
+@step(EXTRACTED)
+async def extract(pass_: DataflowPass, upstream: Upstream) -> None:
+    """The windows of a flow that exists are where they should be by now."""
+    await Extracting(pass_, upstream, rhythm_of(pass_), taking_since(pass_)).run()
+
+
+@step(EXTRACTED)
+async def stop_extraction(pass_: DataflowPass) -> None:
+    """Nothing is extracted for a flow that is only observed."""
+    if pass_.status.extraction is None:
+        return
+    await pass_.services.transfers.delete_all(pass_.identity.uid)
+    said = pass_.conditions.get(EXTRACTED.name)
+    if said is None or said.reason != report.OBSERVED.reason:
+        text = "managementPolicy is Observe: no more windows are read, and the flow finds no new files."
+        pass_.record_event("ExtractionStopped", "Observe", text, EventType.WARNING)
+    pass_.findings[EXTRACTED.name] = report.OBSERVED

@@ -1,0 +1,199 @@
+"""One look at the windows of a dataflow: what there is, where it goes on, what is next."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from crmflow.aep.collection import OfFlow
+from crmflow.aep.flow_service import RUNS
+from crmflow.api.crmdataflow import Frequency
+from crmflow.observability.events import EventType
+from crmflow.reconcile.core.outcome import StalledError
+from crmflow.reconcile.dataflow import extraction_report as report
+from crmflow.reconcile.dataflow.extraction_acts import Acts
+from crmflow.reconcile.dataflow.extraction_due import full_reads, wanted_cursor
+from crmflow.reconcile.dataflow.extraction_status import cursor_of, moved, pending_of, to_status
+from crmflow.reconcile.dataflow.state import DataflowPass, Upstream
+from crmflow.reconcile.dataflow.transfer_orders import cursor_column, marks_deletions
+from crmflow.reconcile.extraction.cursor import Found, cursor_of_annotation, find_cursor
+from crmflow.reconcile.extraction.cutting import cut, cut_by
+from crmflow.reconcile.extraction.names import FileKey
+from crmflow.reconcile.extraction.observed import FileRun, StoredFile, file_run
+from crmflow.reconcile.extraction.pending import Observed, Rules, advance, record, room
+from crmflow.reconcile.extraction.rhythm import First, NotYet, Rhythm, first_window, next_window
+from crmflow.transfer.declaration import Window
+from crmflow.zoho import coql, deleted
+
+RETRY_LIMIT = 3
+"""How often Platform is asked to do a failed run again."""
+RUNS_MARGIN = timedelta(hours=1)
+"""So long before the oldest file that waits, runs are listed from: clocks differ."""
+
+
+@dataclass
+class Extracting:
+    """One look at the windows of a dataflow, and what comes of it."""
+
+    pass_: DataflowPass
+    upstream: Upstream
+    rhythm: Rhythm
+    taking_since: datetime | None
+    """Since when a flow takes files; None while there is none that does."""
+
+    def __post_init__(self) -> None:
+        self.acts = Acts(self.pass_, self.upstream)
+
+    async def run(self) -> None:
+        """Look, record what follows, do it, and say it. Raises RemoteError and PassEndedError."""
+        pass_ = self.pass_
+        try:
+            seen = await self._look()
+            await self._find_place(seen)
+            following = advance(pending_of(pass_.status), seen, Rules(self.rhythm, RETRY_LIMIT))
+            report.note_news(pass_, following.news, seen)
+            pass_.record(pending_windows=to_status(following.pending))
+            if await self._plan_window(seen):
+                following = advance(pending_of(pass_.status), seen, Rules(self.rhythm, RETRY_LIMIT))
+            await pass_.journal.checkpoint()
+            blocked = await self.acts.carry_out(following, seen)
+        finally:
+            await self.acts.settle()
+        report.say(pass_, seen, following, blocked)
+
+    # What there is
+
+    async def _look(self) -> Observed:
+        """Jobs before files: one that has just ended has its file by then."""
+        pass_, now = self.pass_, self.pass_.utcnow
+        jobs = await pass_.services.transfers.jobs(pass_.identity.uid)
+        files, foreign = {}, []
+        for blob in await self.acts.files.list(self._folder):
+            stored = StoredFile.of_blob(blob.path, blob.committed, blob.metadata)
+            if stored is None:
+                foreign.append(blob.path.rpartition("/")[2])
+            else:
+                files[stored.key] = stored
+        report.note_foreign_files(pass_, foreign)
+        return Observed(now, jobs, files, await self._runs(files), self.taking_since)
+
+    @property
+    def _folder(self) -> str:
+        zone = self.pass_.status.landing_zone
+        return zone.path.partition("/")[2] if zone else ""
+
+    async def _runs(self, files: Mapping[FileKey, StoredFile]) -> Sequence[FileRun]:
+        """The runs of the flow that may have taken what is pending, or that tell how far it has read."""
+        flow_id, pending = self.pass_.recorded_id, pending_of(self.pass_.status)
+        written = [one.file.committed for one in pending if one.file]
+        if flow_id is None or (not written and self.pass_.status.extraction is not None):
+            return ()
+        oldest = min((*written, *(file.committed for file in files.values())), default=None)
+        since = 0.0 if oldest is None else (oldest - RUNS_MARGIN).timestamp()
+        runs = await self.upstream.sandbox.platform.list(RUNS, OfFlow(flow_id, since))
+        return [file_run(run) for run in sorted(runs, key=lambda run: run.started_at or 0.0)]
+
+    # Where it goes on
+
+    async def _find_place(self, seen: Observed) -> None:
+        """There is a cursor. Raises PassEndedError where nothing tells where it was."""
+        pass_, extraction = self.pass_, self.pass_.status.extraction
+        wanted = wanted_cursor(pass_)
+        if wanted is not None:
+            self._set_by_annotation(wanted)
+            return
+        pending = pending_of(pass_.status)
+        found = find_cursor(cursor_of(extraction), pending, seen.files.values(), seen.runs, self.rhythm.lead)
+        if found is not None:
+            self._go_on_from(found)
+        elif pass_.recorded_id is None:
+            await self._begin()
+        else:
+            raise StalledError("CursorUnknown", report.CURSOR_UNKNOWN)
+
+    def _set_by_annotation(self, value: str) -> None:
+        pass_ = self.pass_
+        try:
+            time = cursor_of_annotation(value)
+        except ValueError as error:
+            raise StalledError("CursorInvalid", f"The annotation crmflow.io/cursor {error}.") from None
+        extraction = moved(pass_.status.extraction, time, pass_.utcnow)
+        pass_.record(extraction=extraction.model_copy(update={"applied_cursor": value[:64]}))
+        text = f"Windows are read from {report.instant(time)} on, as the annotation crmflow.io/cursor says."
+        pass_.record_event("CursorSet", "Extract", text)
+
+    def _go_on_from(self, found: Found) -> None:
+        if not found.may_overlap:
+            return
+        pass_ = self.pass_
+        pass_.record(
+            extraction=moved(pass_.status.extraction, found.time, pass_.utcnow),
+            pending_windows=to_status(found.pending),
+        )
+        where = {"Folder": "the files in the landing zone", "Runs": "the last run of the flow"}[found.source]
+        pass_.record_event(
+            "CursorFound",
+            "Extract",
+            f"Windows are read from {report.instant(found.time)} on, as {where} "
+            f"{'say' if found.source == 'Folder' else 'says'}. Records may be ingested twice by that.",
+            EventType.WARNING,
+        )
+
+    async def _begin(self) -> None:
+        """The first window: all that is there, unless only changes are wanted."""
+        schedule = self.pass_.spec.schedule
+        is_once, gap = schedule.frequency is Frequency.ONCE, self.pass_.status.gap
+        backfill = is_once or (schedule.backfill is not False and gap is None)
+        first = first_window(backfill=backfill, now=self.pass_.utcnow, lag=self.rhythm.lag)
+        if gap is not None and gap.since is not None:
+            first = First(None, gap.since)  # the successor of a lost flow reads on where that one ended
+        extraction = moved(None, first.cursor, self.pass_.utcnow)
+        self.pass_.record(extraction=extraction)
+        if first.window is not None:
+            await self._record_window(first.window, None, {})
+
+    # What is next
+
+    async def _plan_window(self, seen: Observed) -> bool:
+        """Record the window that is due, if one is; True if there is something to read in it."""
+        pass_, extraction = self.pass_, self.pass_.status.extraction
+        if extraction is None or pass_.recorded_id is None or not pass_.spec.ingestion.enabled:
+            return False
+        if room(pending_of(pass_.status)) == 0:
+            return False
+        following = next_window(self.rhythm, extraction.cursor, seen.now, full_reads(pass_))
+        if isinstance(following, NotYet):
+            pass_.look_again(following.at)
+            return False
+        if following.is_full:
+            update = {"full_read_time": following.window.end}
+            pass_.record(extraction=extraction.model_copy(update=update))
+        return await self._record_window(following.window, following.tick, seen.files)
+
+    async def _record_window(
+        self, window: Window, tick: datetime | None, files: Mapping[FileKey, StoredFile]
+    ) -> bool:
+        """The parts of a window that have rows are pending, and the cursor stands behind them."""
+        pass_ = self.pass_
+        pending = pending_of(pass_.status)
+        parts = await cut_by(self._count, cut(window, room(pending)))
+        known = len(pending)
+        pending = record(parts, tick, files, pending)
+        end = parts[-1].window.end
+        extraction = moved(pass_.status.extraction, end, pass_.utcnow)
+        if len(pending) == known:
+            empty = report.empty_window(parts, pass_.utcnow)
+            extraction = extraction.model_copy(update={"last_window": empty})
+        pass_.record(pending_windows=to_status(pending), extraction=extraction)
+        return len(pending) > known
+
+    async def _count(self, window: Window) -> int:
+        """How many rows a transfer would write, or at least whether it would write any."""
+        module = self.pass_.spec.source.table
+        asked = coql.Window(module, cursor_column(self.pass_), window.begin, window.end)
+        rows = await self.acts.ask(lambda api: coql.count(api, asked))
+        if rows == 0 and marks_deletions(self.pass_):
+            gone, _ = await self.acts.ask(lambda api: deleted.page(api, module, window.begin, 1))
+            return sum(window.begin <= one.deleted_at < window.end for one in gone)
+        return rows

@@ -1,0 +1,231 @@
+"""What a pass says of the windows of a dataflow: ``Extracted``, ``IngestionComplete``, and events."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+
+from crmflow.api.crmdataflow import LastWindow
+from crmflow.observability.events import EventType
+from crmflow.observability.redaction import sanitize
+from crmflow.reconcile.core.conditions import FALSE, TRUE, UNKNOWN, Finding
+from crmflow.reconcile.core.outcome import StalledError
+from crmflow.reconcile.dataflow.conditions import EXTRACTED, INGESTION_COMPLETE
+from crmflow.reconcile.dataflow.state import DataflowPass
+from crmflow.reconcile.extraction import completeness
+from crmflow.reconcile.extraction.completeness import Reason
+from crmflow.reconcile.extraction.cutting import Part
+from crmflow.reconcile.extraction.observed import FileRun, StoredFile, TransferJob
+from crmflow.reconcile.extraction.pending import (
+    AttemptFailed,
+    Extracted,
+    ExtractedAnew,
+    Ingested,
+    News,
+    NothingNew,
+    Observed,
+    PendingWindow,
+    Step,
+    Why,
+    is_stuck,
+)
+from crmflow.sentences import sentence, some
+from crmflow.transfer.declaration import Window
+from crmflow.transfer.report import ExitCode
+
+NEEDS_PERSON = frozenset(ExitCode) - {ExitCode.DONE, ExitCode.RETRY}
+FILES_SHOWN = 5
+
+OBSERVED = Finding(UNKNOWN, "Observed", "managementPolicy is Observe: nothing is read from Zoho CRM.")
+DISABLED = Finding(
+    UNKNOWN, "Disabled", "spec.ingestion.enabled is false: nothing is read from Zoho CRM until it is true."
+)
+CURSOR_UNKNOWN = (
+    "Neither status nor the files in the landing zone nor the runs of the flow tell up to when records have "
+    "been read. Set the annotation crmflow.io/cursor to the time from which on changed records are to be "
+    "read, such as 2026-11-04T10:15:00Z, or to backfill to read all."
+)
+_COMPLETENESS = {Reason.ROWS_MATCH: TRUE, Reason.ROWS_DIFFER: FALSE}
+_WHY = {
+    Why.RUN_FAILED: "the runs that took its file have failed",
+    Why.NOT_TAKEN: "no run of the flow took its file in time",
+    Why.FILE_OLD: "its file is about to be removed from the landing zone, and no run has ingested it",
+    Why.FILE_GONE: "its file is gone from the landing zone",
+}
+
+
+def say(pass_: DataflowPass, seen: Observed, step: Step, blocked: Finding | None) -> None:
+    """Say how far the windows are. Raises PassEndedError where only a person can help."""
+    pending = step.pending
+    finding = _of_pending(pass_, seen, pending, blocked) or _of_what_was_read(pass_, step.news)
+    pass_.findings[EXTRACTED.name] = finding
+    waiting = next((one for one in pending if one.file is None), None)
+    if waiting is not None and waiting.failure in NEEDS_PERSON and not waiting.started and not blocked:
+        raise StalledError(finding.reason, finding.message, silent=True)
+
+
+def note_news(pass_: DataflowPass, news: Sequence[News], seen: Observed) -> None:
+    """Record and tell what has become of windows."""
+    for one in news:
+        match one:
+            case Extracted(pending, file):
+                _note_window(pass_, pending.window, file.rows, file.deleted)
+            case NothingNew(pending):
+                _note_window(pass_, pending.window, 0, 0)
+            case AttemptFailed(pending, _, needs_person):
+                _tell_failure(pass_, seen.jobs[pending.job], needs_person=needs_person)
+            case ExtractedAnew(pending, why, may_double):
+                _tell_anew(pass_, pending, why, may_double=may_double)
+            case Ingested():
+                pass
+    _compare(pass_, [one for one in news if isinstance(one, Ingested)])
+
+
+def note_foreign_files(pass_: DataflowPass, names: Sequence[str]) -> None:
+    """Files in the folder that no transfer has written are ingested, too: that is told once."""
+    if not names:
+        return
+    text = (
+        f"The folder of this dataflow has files that crmflow has not written, and the flow takes them: "
+        f"{some([sanitize(name, 80) for name in sorted(names)], FILES_SHOWN)}."
+    )
+    pass_.record_event("ForeignFiles", "Extract", text, EventType.WARNING)
+
+
+def progress(pending: Sequence[PendingWindow], now: str) -> str:
+    """How much of what a flow begins with is there."""
+    done = sum(one.file is not None for one in pending)
+    what = "1 file" if len(pending) == 1 else f"{len(pending)} files"
+    begins = f"The flow is made once the landing zone has what it begins with: {done} of {what} written."
+    return f"{begins} {now}"
+
+
+def credits_spent(cost: int, allowance: int, at: datetime | None) -> Finding:
+    """The organization's credits of the day, as far as they are ours, do not suffice."""
+    until = f"until {instant(at)}" if at else "as long as others are read"
+    return Finding(
+        FALSE,
+        "CreditsSpent",
+        f"Reading the next window is expected to cost {cost} of Zoho's API credits; of the {allowance} that "
+        f"crmflow spends in 24 hours for this organization, not so many are left {until}.",
+    )
+
+
+def empty_window(parts: Sequence[Part], now: datetime) -> LastWindow:
+    """A window in which nothing has changed."""
+    return LastWindow(start=parts[0].window.begin, end=parts[-1].window.end, rows=0, completion_time=now)
+
+
+def instant(time: datetime) -> str:
+    """A time in a message."""
+    return f"{time.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
+def _of_pending(
+    pass_: DataflowPass, seen: Observed, pending: Sequence[PendingWindow], blocked: Finding | None
+) -> Finding | None:
+    """What is said of the first window that has no file yet; None if all have."""
+    one = next((one for one in pending if one.file is None), None)
+    if one is None:
+        if is_stuck(pending):
+            text = f"{len(pending)} files wait for the flow to take them; until it does, no more are written."
+            return Finding(FALSE, "IngestionStuck", text)
+        return None
+    if blocked is not None:
+        return blocked
+    if one.retry_at is not None and seen.now < one.retry_at and one.failure is not None:
+        return _known_failure(pass_)
+    return Finding(UNKNOWN, "Running", f"Reading what changed in {_span(one.window)}.")
+
+
+def _of_what_was_read(pass_: DataflowPass, news: Sequence[News]) -> Finding:
+    """What is said once every window has its file."""
+    extraction = pass_.status.extraction
+    last = extraction.last_window if extraction else None
+    if last is None:
+        since = f" Changes since {instant(extraction.cursor)} are read then." if extraction else ""
+        return Finding(UNKNOWN, "NotDueYet", f"No window has been read yet.{since}")
+    span = f"{instant(last.start)} to {instant(last.end)}"
+    if not last.rows and not last.deleted:
+        return Finding(TRUE, "NothingNew", f"Nothing had changed from {span}.")
+    rows = "1 record" if last.rows == 1 else f"{last.rows} records"
+    marked = f" and marked {last.deleted} as deleted" if last.deleted else ""
+    if _is_late(pass_, news):
+        text = f"Read {rows}{marked} of {span}, later than the run they were for: the next one takes them."
+        return Finding(TRUE, "Late", text)
+    return Finding(TRUE, "Succeeded", f"Read {rows}{marked} of {span}.")
+
+
+def _is_late(pass_: DataflowPass, news: Iterable[News]) -> bool:
+    """Whether the last file missed its tick; said until another one is written, or it is ingested."""
+    if any(isinstance(one, Extracted) and one.is_late for one in news):
+        return True
+    said = pass_.conditions.get(EXTRACTED.name)
+    return said is not None and said.reason == "Late" and not news
+
+
+def _known_failure(pass_: DataflowPass) -> Finding:
+    """What this pass or an earlier one has said of the attempt that failed."""
+    finding = pass_.findings.get(EXTRACTED.name)
+    if finding is not None:
+        return finding
+    said = pass_.conditions.get(EXTRACTED.name)
+    if said is not None and said.status == FALSE:
+        return Finding(said.status, said.reason, said.message)
+    return Finding(FALSE, "Retrying", "Reading the window has failed; it is tried again.")
+
+
+def _tell_failure(pass_: DataflowPass, job: TransferJob, *, needs_person: bool) -> None:
+    told = job.report
+    if told is None:
+        text = f"The Job ended without saying why{f': {sentence(job.trouble)}' if job.trouble else '.'}"
+        finding = Finding(FALSE, "Retrying", f"{text} It is tried again.")
+    else:
+        text = " ".join(sentence(part) for part in (told.message, told.advice) if part)
+        reason = told.reason if needs_person else "Throttled" if told.retry_after else "Retrying"
+        again = "" if needs_person else " It is tried again."
+        finding = Finding(FALSE, reason, f"{text}{again}")
+    if needs_person:
+        pass_.record_event(finding.reason, "Extract", finding.message, EventType.WARNING)
+    pass_.findings[EXTRACTED.name] = finding
+
+
+def _tell_anew(pass_: DataflowPass, pending: PendingWindow, why: Why, *, may_double: bool) -> None:
+    doubled = " Records may be ingested twice by that." if may_double else ""
+    text = f"The window {_span(pending.window)} is read again: {_WHY[why]}.{doubled}"
+    pass_.record_event("ExtractedAnew", "Extract", text, EventType.WARNING)
+
+
+def _note_window(pass_: DataflowPass, window: Window, rows: int, deleted: int) -> None:
+    extraction = pass_.status.extraction
+    if extraction is None:
+        return
+    last = LastWindow(
+        start=window.begin,
+        end=window.end,
+        rows=rows,
+        deleted=deleted or None,
+        completion_time=pass_.utcnow,
+    )
+    pass_.record(extraction=extraction.model_copy(update={"last_window": last}))
+
+
+def _compare(pass_: DataflowPass, ingested: Sequence[Ingested]) -> None:
+    """``IngestionComplete``: what the last run that has ingested files has read, and what they hold."""
+    if ingested:
+        run: FileRun = ingested[-1].run
+        files: list[StoredFile] = [
+            one.pending.file for one in ingested if one.run.id == run.id and one.pending.file is not None
+        ]
+        verdict = completeness.compare(files, run)
+        status = _COMPLETENESS.get(verdict.reason, UNKNOWN)
+        if status == FALSE:
+            pass_.record_event(verdict.reason, "Compare", verdict.message, EventType.WARNING)
+        pass_.set_condition(INGESTION_COMPLETE, status, verdict.reason, verdict.message)
+    elif INGESTION_COMPLETE.name not in pass_.conditions:
+        waiting = completeness.compare((), None)
+        pass_.set_condition(INGESTION_COMPLETE, UNKNOWN, waiting.reason, waiting.message)
+
+
+def _span(window: Window) -> str:
+    return f"{instant(window.begin)} to {instant(window.end)}"

@@ -1,0 +1,57 @@
+"""Which way the records of a dataflow take, decided once and kept (design.md 11)."""
+
+from __future__ import annotations
+
+from crmflow.api.base import Transport
+from crmflow.api.zohosourceconnection import ZohoSourceConnectionSpec
+from crmflow.reconcile.core import creation
+from crmflow.reconcile.core.engine import step
+from crmflow.reconcile.core.sandbox import SandboxClient
+from crmflow.reconcile.core.transport import probe
+from crmflow.reconcile.dataflow.conditions import SOURCE_READY
+from crmflow.reconcile.dataflow.state import OBJECTS, DataflowPass
+from crmflow.reconcile.external.flow import FLOW
+from crmflow.reconcile.external.source_connection import SOURCE_CONNECTION
+
+
+@step(SOURCE_READY)
+async def decide_transport(
+    pass_: DataflowPass, connection: ZohoSourceConnectionSpec, sandbox: SandboxClient
+) -> Transport:
+    """The way is that of what exists; else what the spec says, then the connection, then what Platform
+    offers. It is kept: of what exists, only a replacement changes it.
+    """
+    transport = await _of_what_exists(pass_, sandbox)
+    if transport is None:
+        declared = (pass_.spec.transport, pass_.status.transport or Transport.AUTO, connection.transport)
+        transport = next((one for one in declared if one is not Transport.AUTO), None)
+    if transport is None:
+        platform = connection.platform
+        transport = await probe(pass_, sandbox.platform, platform.organization, platform.sandbox)
+    pass_.record(transport=transport)
+    return transport
+
+
+async def _of_what_exists(pass_: DataflowPass, sandbox: SandboxClient) -> Transport | None:
+    """The way of what is recorded, adopted or found again. Raises RemoteError."""
+    status = pass_.status
+    if has_begun(pass_):
+        return status.transport or Transport.PLATFORM_SOURCE  # made before there was another way
+    for transport in (Transport.PLATFORM_SOURCE, Transport.LANDING_ZONE):
+        sandbox.inventory.include(transport)
+    if pass_.spec.flow_id is not None:
+        flow = await sandbox.read(FLOW, pass_.spec.flow_id)
+        source_id = next(iter(flow.source_connection_ids), None) if flow is not None else None
+    else:
+        source_id = await creation.find_predecessor(pass_, sandbox, SOURCE_CONNECTION)
+    source = await sandbox.read(SOURCE_CONNECTION, source_id)
+    if source is None:
+        return None
+    return Transport.LANDING_ZONE if source.files is not None else Transport.PLATFORM_SOURCE
+
+
+def has_begun(pass_: DataflowPass) -> bool:
+    """Whether something has been made for the dataflow, or files are being written."""
+    status = pass_.status
+    recorded = any(kind.id_in(status) is not None for kind in OBJECTS)
+    return recorded or bool(creation.intents(pass_)) or status.extraction is not None
