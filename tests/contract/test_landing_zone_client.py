@@ -31,6 +31,7 @@ from crmflow.http.errors import ErrorClass, RemoteError
 from crmflow.reconcile.external import flow as flows
 from crmflow.reconcile.external.remote_object import DESCRIPTION, NAME, body, differing
 from crmflow.reconcile.external.source_connection import observed
+from crmflow.reconcile.sources.connector import Origin
 from crmflow.reconcile.sources.landing_zone import LandingZoneSource, header_difference, unfit
 from crmflow.runtime.credentials.landing_zone import LandingZoneCredential
 from tests.contract import landing_zone
@@ -141,7 +142,7 @@ async def test_a_flow_of_files_is_made_and_read_back_equal(site: Site) -> None:
     way, platform = LandingZoneSource(Clock()), site.platform
     offer = await way.offer(platform, "org", "prod")
     assert offer.obstacle is None
-    desired = way.source_connection(NAMED, FOLDER)
+    desired = way.source_connection(NAMED, Origin("eu", "Contacts", folder=FOLDER), (), ())
     source = await platform.create(SOURCE_CONNECTIONS, body(way.source_creation(desired, offer)))
     target = await platform.create(TARGET_CONNECTIONS, site.under_test.target_body())
     mapping_set = await platform.create(MAPPING_SETS, site.under_test.mapping_set_body())

@@ -97,7 +97,7 @@ class FakeCrm(Failing):
             return self._refusal(module, "INVALID_MODULE") or httpx.Response(204)
         return httpx.Response(200, json={"data": found[::-1], "info": {"more_records": False}})
 
-    def _refusal(self, module: str, code: str, **details: str) -> httpx.Response | None:
+    def _refusal(self, module: str, code: str, /, **details: str) -> httpx.Response | None:
         if module in self.modules and module not in self.hidden:
             return None
         return httpx.Response(400, json={"code": code, "details": details, "message": "…", "status": "error"})

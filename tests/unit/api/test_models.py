@@ -120,8 +120,11 @@ def test_what_the_platform_owns_when_unset_has_no_default(kind: Kind) -> None:
                 "spec.paused",
                 "spec.managementPolicy",
                 "spec.tokenPush",
+                "spec.transport",
             },
             CRM_DATAFLOW: {
+                "spec.transport",
+                "spec.extract.deletedRecords",
                 "spec.ingestion",
                 "spec.ingestion.enabled",
                 "spec.paused",

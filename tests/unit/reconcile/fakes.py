@@ -14,6 +14,7 @@ from pydantic import SecretStr
 from crmflow.aep.collection import AnyCollection
 from crmflow.aep.flow_service import FLOWS, INVENTORIED, SOURCE_CONNECTIONS
 from crmflow.aep.models import Listed, Run
+from crmflow.api.base import Transport
 from crmflow.api.kinds import ZOHO_SOURCE_CONNECTION, Kind
 from crmflow.api.zohosourceconnection import (
     DataCenter,
@@ -78,6 +79,9 @@ class FakeInventory(Failing):
     async def look_up(self, collection: AnyCollection, key: str, *, lost: bool) -> Sequence[Listed]:
         return self.with_key(collection, key)
 
+    def include(self, transport: Transport) -> None:
+        """It shows the objects of every way."""
+
     async def ensure(self) -> None:
         if (failure := self._failure("ensure")) is not None:
             raise failure.error
@@ -134,6 +138,7 @@ class FakeZoho(Failing):
         self.org = Organization("org-1", "zgid", "Acme", "production", "enterprise", "America/Los_Angeles")
         self.crm = FakeCrm(timeline)
         self.granted: tuple[str, ...] = ()
+        self.renewals = 0
         self.token = "1000.aaaa.bbbb"
         self.pushed: str | None = None
         self.refresh = SecretStr("1000.cccc.dddd")
@@ -157,6 +162,9 @@ class FakeZoho(Failing):
     @remote
     async def organization(self, environment: Environment) -> Organization:
         return self.org
+
+    async def renew(self) -> None:
+        self.renewals += 1
 
     async def ask(
         self,

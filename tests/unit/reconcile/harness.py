@@ -8,13 +8,15 @@ import copy
 import json
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
 from crmflow.aep.models import BaseConnection
+from crmflow.api.base import Transport
 from crmflow.api.zohosourceconnection import (
     BaseConnectionStatus,
+    LandingZoneStatus,
     ZohoSourceConnectionSpec,
     ZohoSourceConnectionStatus,
 )
@@ -28,12 +30,14 @@ from crmflow.reconcile.core.kind import ManagedKind
 from crmflow.reconcile.core.outcome import PAUSED, Outcome
 from crmflow.reconcile.dataflow.kind import KIND as DATAFLOW
 from crmflow.reconcile.external.identity import Identity
+from crmflow.reconcile.extraction.rhythm import ExtractionTimes
 from crmflow.reconcile.ports import PassInterruptedError
 from crmflow.reconcile.sources.offer import ZOHO_CONNECTION_SPEC_ID
-from crmflow.reconcile.sources.platform_source import PlatformSource
+from crmflow.reconcile.sources.ways import Sources
 from crmflow.runtime.controller.status_writer import status_body
 from tests.fakes.failing import Timeline
 from tests.fakes.platform import DATASET_ID, SCHEMA_ID, FakePlatform
+from tests.fakes.transfers import FakeCreditLedgers, FakeTransfers
 from tests.kit.invariants import check_invariants
 from tests.unit.reconcile.fakes import (
     FakeAccess,
@@ -133,15 +137,20 @@ class Harness:
             "clientId": "adobe-client",
             "clientSecret": "adobe-client-secret",
         }
+        self.transfers = FakeTransfers(self.timeline)
+        self.credit_ledgers = FakeCreditLedgers(self.timeline, self.clock.now)
         self.services = Services(
             self.clock,
             self.access,
             self.secrets,
             self.lister,
-            PlatformSource(self.clock),
+            Sources.new(self.clock),
             CreatedNames(),
             CreatedNames(),
             CREATE_GRACE,
+            self.transfers,
+            self.credit_ledgers,
+            ExtractionTimes(),
         )
 
     def connection(self, **changes: Any) -> Resource:
@@ -155,6 +164,15 @@ class Harness:
         self.lister.connections[NAMESPACE, CONNECTION_NAME] = View(spec, status)
         self.hold_base_connection()
         return Resource(self, DATAFLOW, "contacts", dataflow_spec(**changes))
+
+    def open_landing_zone(self) -> None:
+        """The connection of dataflows goes through the landing zone, and is Ready."""
+        view = self.lister.connections[NAMESPACE, CONNECTION_NAME]
+        zone = LandingZoneStatus(container="dlz-user-container")
+        status = view.status.model_copy(
+            update={"base_connection": None, "transport": Transport.LANDING_ZONE, "landing_zone": zone}
+        )
+        self.lister.connections[NAMESPACE, CONNECTION_NAME] = replace(view, status=status)
 
     def hold_base_connection(self, remote_id: str = "bc-0") -> None:
         """Have the sandbox hold the base connection that dataflows read through."""
@@ -261,6 +279,7 @@ class Resource:
             was_observed=observed == self.generation,
             now=self.harness.clock.now(),
             next_check_at=self.harness.clock.now() + 3600.0,
+            look_at=pass_.look_at,
             ready_message=self.kind.ready_message(pass_),
             jitter=random.Random(1),
         )
@@ -269,7 +288,7 @@ class Resource:
         conditions = previous.of(self.kind.conditions)
         if decision.summary is not None:
             conditions = compose(
-                self.kind.conditions,
+                self.kind.conditions_of(pass_),
                 previous,
                 pass_.findings,
                 decision.summary,

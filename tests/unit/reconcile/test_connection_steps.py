@@ -341,7 +341,7 @@ async def test_bad_input_is_a_condition_that_heals(
 ) -> None:
     broken, sound = Harness(), Harness()
     break_it(broken)
-    resource = broken.connection()
+    resource = broken.connection(transport="PlatformSource")  # Auto takes the other way where there is none
     result = await resource.visit()
     assert (result.outcome.outcome_class, result.outcome.reason) == (outcome_class, reason)
     assert message in resource.condition("Ready")[2]

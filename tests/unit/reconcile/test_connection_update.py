@@ -16,7 +16,7 @@ from crmflow.aep.flow_service import CONNECTIONS
 from crmflow.aep.models import AuthSpec, ConnectionSpec
 from crmflow.http.errors import ErrorClass
 from crmflow.reconcile.core.outcome import OutcomeClass
-from crmflow.reconcile.sources.offer import UNKNOWN_OFFER, ZOHO_CONNECTION_SPEC_ID, Offer
+from crmflow.reconcile.sources.offer import UNKNOWN_OFFER, ZOHO_CONNECTION_SPEC_ID, PlatformSourceOffer
 from crmflow.reconcile.sources.sign_in import DOCUMENTED, auth_spec
 from tests.fakes.failing import remote_error
 from tests.unit.reconcile.harness import NAMESPACE, Harness, Resource, connection_spec
@@ -25,8 +25,8 @@ CONFLICT = remote_error(ErrorClass.CONFLICT, "VersionConflict")
 NOT_SUPPORTED = remote_error(ErrorClass.TERMINAL, "PatchNotSupported", "PATCH is not supported")
 
 
-def offer_with(*auth_specs: AuthSpec) -> Offer:
-    return Offer(ConnectionSpec(ZOHO_CONNECTION_SPEC_ID, "zoho", "1.0", auth_specs), None)
+def offer_with(*auth_specs: AuthSpec) -> PlatformSourceOffer:
+    return PlatformSourceOffer(ConnectionSpec(ZOHO_CONNECTION_SPEC_ID, "zoho", "1.0", auth_specs), None)
 
 
 def with_auth_params(**params: str) -> dict[str, Any]:
@@ -75,7 +75,7 @@ def test_the_auth_spec_is_read_from_the_connection_spec(
 
 
 def test_without_a_connection_spec_the_documented_auth_spec_is_used() -> None:
-    assert auth_spec(UNKNOWN_OFFER) == auth_spec(Offer(None, None)) == DOCUMENTED
+    assert auth_spec(UNKNOWN_OFFER) == auth_spec(PlatformSourceOffer(None, None)) == DOCUMENTED
 
 
 def test_an_existing_connection_keeps_its_auth_spec() -> None:

@@ -20,6 +20,7 @@ from crmflow.aep.models import (
     SourceConnection,
     TargetConnection,
 )
+from crmflow.api.base import Transport
 from crmflow.api.crmdataflow import (
     CRMDataflowSpec,
     CRMDataflowStatus,
@@ -40,7 +41,8 @@ from crmflow.reconcile.external.mapping_set import MAPPING_SET, wanted_mapping
 from crmflow.reconcile.external.remote_object import DESCRIPTION, NAME, body
 from crmflow.reconcile.external.source_connection import SOURCE_CONNECTION
 from crmflow.reconcile.external.target_connection import TARGET_CONNECTION
-from crmflow.reconcile.sources.offer import ZOHO_CONNECTION_SPEC_ID, Offer
+from crmflow.reconcile.sources.connector import Origin
+from crmflow.reconcile.sources.offer import ZOHO_CONNECTION_SPEC_ID, PlatformSourceOffer
 from crmflow.reconcile.sources.platform_source import PlatformSource
 from tests.fakes.platform import DATASET_ID, SCHEMA_ID
 from tests.unit.reconcile.fakes import NOW, FakeClock
@@ -69,14 +71,17 @@ DECLARED = Declared(
     SPEC,
     PlatformSource(FakeClock()),
     IDENTITY,
-    "bc-0",
+    Transport.PLATFORM_SOURCE,
+    Origin("zoho-eu", "Contacts", "bc-0"),
     ("org", "sandbox"),
     NOW,
     schema_id=SCHEMA_ID,
     dataset_id=DATASET_ID,
     columns=COLUMNS,
 )
-OFFER = Offer(ConnectionSpec("spec", "zoho", "2.0", ()), FlowSpec("flow-spec", "CRMToAEP", "1.1", (), ()))
+OFFER = PlatformSourceOffer(
+    ConnectionSpec("spec", "zoho", "2.0", ()), FlowSpec("flow-spec", "CRMToAEP", "1.1", (), ())
+)
 NAMES = {kind: DECLARED.named(kind) for kind in (FLOW, SOURCE_CONNECTION, TARGET_CONNECTION)}
 
 
@@ -158,7 +163,7 @@ def test_of_what_was_adopted_no_name_is_ours() -> None:
 @pytest.mark.parametrize(
     ("change", "facts", "field"),
     [
-        ({}, {"base_connection_id": "bc-9"}, "spec.connectionRef"),
+        ({}, {"origin": Origin("zoho-eu", "Contacts", "bc-9")}, "spec.connectionRef"),
         ({}, {"schema_id": "other"}, "spec.target.schema"),
         ({}, {"dataset_id": None}, "spec.target.dataset"),
         ({"source": {"table": "Leads"}}, {}, "spec.source.table"),

@@ -15,6 +15,7 @@ from crmflow.api.zohosourceconnection import BaseConnectionStatus
 from crmflow.http.errors import ErrorClass, RemoteError
 from crmflow.reconcile.core.outcome import OutcomeClass
 from crmflow.reconcile.external.target_connection import DATA_LAKE_CONNECTION_SPEC_ID
+from crmflow.reconcile.sources.connector import Reader
 from crmflow.reconcile.sources.offer import (
     FLOW_SPEC_NAME,
     ZOHO_CONNECTION_SPEC_ID,
@@ -297,7 +298,7 @@ async def test_a_base_connection_that_is_gone_is_waited_for(listed: bool) -> Non
     harness = Harness()
     resource = harness.dataflow()
     if listed:
-        await harness.services.source.tables(harness.platform, "bc-0")
+        await harness.services.sources.platform_source.tables(Reader("crm/zoho-eu", harness.platform, "bc-0"))
         harness.clock.time += 1
     del harness.platform.connections["bc-0"]
     result = await resource.visit()
@@ -310,7 +311,7 @@ async def test_a_base_connection_that_is_gone_is_waited_for(listed: bool) -> Non
 async def test_a_table_that_left_zoho_since_the_last_listing_is_not_found() -> None:
     harness = Harness()
     resource = harness.dataflow()
-    await harness.services.source.tables(harness.platform, "bc-0")
+    await harness.services.sources.platform_source.tables(Reader("crm/zoho-eu", harness.platform, "bc-0"))
     harness.platform.table_list = [Table("Leads", "Leads")]
     harness.platform.fail("connections.exploreTable", MISSING)
     harness.clock.time += 1
@@ -322,7 +323,7 @@ async def test_a_table_that_left_zoho_since_the_last_listing_is_not_found() -> N
 async def test_when_the_whole_source_refuses_that_is_said_and_not_of_the_table() -> None:
     harness = Harness()
     resource = harness.dataflow()
-    await harness.services.source.tables(harness.platform, "bc-0")
+    await harness.services.sources.platform_source.tables(Reader("crm/zoho-eu", harness.platform, "bc-0"))
     for call in ("connections.exploreRoot", "connections.exploreTable"):
         harness.platform.fail(call, REFUSED)
     harness.clock.time += 1
@@ -487,7 +488,7 @@ async def test_bad_input_is_a_condition_that_heals(
     message: str,
 ) -> None:
     broken, sound = Harness(), Harness()
-    resource = broken.dataflow()
+    resource = broken.dataflow(transport="PlatformSource")
     sound.dataflow()
     break_it(broken)
     result = await resource.visit()

@@ -31,7 +31,7 @@ def platform() -> FakePlatform:
 async def test_what_is_offered_is_remembered_for_a_while(clock: FakeClock, platform: FakePlatform) -> None:
     source = PlatformSource(clock)
     first = await source.offer(platform, "org", "prod")
-    assert first.withdrawn is None
+    assert first.obstacle is None
     clock.time += MAX_AGE_SECONDS
     assert await source.offer(platform, "org", "prod") is first
     assert platform.timeline == ONE_READ
@@ -66,12 +66,12 @@ async def test_a_failed_read_is_not_remembered(clock: FakeClock, platform: FakeP
     platform.fail("flowSpecs.list", remote_error(), times=1)
     with pytest.raises(RemoteError):
         await source.offer(platform, "org", "prod")
-    assert (await source.offer(platform, "org", "prod")).withdrawn is None
+    assert (await source.offer(platform, "org", "prod")).obstacle is None
 
 
 async def test_each_way_of_being_withdrawn_is_named(clock: FakeClock, platform: FakePlatform) -> None:
     async def withdrawn() -> tuple[str, str]:
-        found = (await PlatformSource(clock).offer(platform, "org", "prod")).withdrawn
+        found = (await PlatformSource(clock).offer(platform, "org", "prod")).obstacle
         assert found is not None
         return found
 

@@ -206,7 +206,7 @@ async def test_a_credential_that_may_not_list_sandboxes_is_used() -> None:
 async def test_a_credential_that_may_not_look_at_the_offer_is_used() -> None:
     harness = Harness()
     harness.platform.fail("flowSpecs.list", refused("PermissionDenied", "Give it a role."))
-    resource = harness.connection()
+    resource = harness.connection(transport="PlatformSource")  # else there is nothing to choose a way by
     assert (await resource.visit()).outcome.is_done
     status, reason, message = resource.condition("SourceOffered")
     assert (status, reason) == ("Unknown", "PermissionDenied")

@@ -6,18 +6,20 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from crmflow.aep.collection import AnyCollection, OfSpec, Selection, StartedAfter, WithIds
 from crmflow.aep.flow_service import FLOWS, INVENTORIED, RUNS
 from crmflow.aep.models import Listed, Run, Sandbox
 from crmflow.aep.sandboxes import SANDBOXES
+from crmflow.api.base import Transport
 from crmflow.api.crmdataflow import Frequency, Schedule
 from crmflow.http.errors import RemoteError
 from crmflow.observability import call_counter
 from crmflow.reconcile.dataflow.runs import RunRecord, last_run
 from crmflow.reconcile.external.identity import Identity
-from crmflow.reconcile.sources.platform_source import PlatformSource
+from crmflow.reconcile.sources.ways import Sources
 from crmflow.runtime.controller.keys import Key
 from crmflow.runtime.inventory.ownership import OwnedObject, Ownership, Recorded
 from crmflow.runtime.inventory.sandbox import SandboxInventory
@@ -116,16 +118,20 @@ class Harness:
         self.owned = Ownership()
         self.all_there_at: float | None = None
         self.accepted: frozenset[str] = frozenset()
+        self.ways = frozenset({Transport.PLATFORM_SOURCE})
         members: Any = self
-        source = PlatformSource(self.clock)
+        sources = Sources.new(self.clock)
         self.inventory = SandboxInventory(
-            "prod", self.client, self.clock, members, START, GRACE, lambda: source.listed("org", "prod")
+            "prod", self.client, self.clock, members, START, GRACE, partial(sources.listed, "org", "prod")
         )
 
     # As ``ScopeMembers`` answers
 
     def ownership(self) -> Ownership:
         return self.owned
+
+    def transports(self) -> frozenset[Transport]:
+        return self.ways
 
     def recorded(self) -> Recorded:
         return Recorded(self.owned.objects, self.all_there_at)

@@ -8,7 +8,7 @@ from typing import Any
 from crmflow.observability.metrics import Metrics
 from crmflow.reconcile.connection.kind import KIND as CONNECTION
 from crmflow.reconcile.dataflow.kind import KIND as DATAFLOW
-from crmflow.reconcile.sources.platform_source import PlatformSource
+from crmflow.reconcile.sources.ways import Sources
 from crmflow.runtime.controller.cache import ObjectCache
 from crmflow.runtime.controller.keys import Key, ReconcileRequest
 from crmflow.runtime.credentials.adobe import AdobeServices
@@ -42,7 +42,7 @@ class Process:
             clock,
             cache,
             KINDS,
-            PlatformSource(clock),
+            Sources.new(clock),
             lambda key: key in self.served_elsewhere,
         )
         self.events = EventRecorder(kubernetes.port, clock, self.metrics, "test")

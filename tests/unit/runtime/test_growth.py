@@ -16,7 +16,7 @@ from crmflow.reconcile.connection.kind import KIND as CONNECTION
 from crmflow.reconcile.dataflow.kind import KIND as DATAFLOW
 from crmflow.reconcile.external.identity import Identity
 from crmflow.reconcile.ports import Absence
-from crmflow.reconcile.sources.platform_source import PlatformSource
+from crmflow.reconcile.sources.ways import Sources
 from crmflow.runtime.controller.cache import ObjectCache
 from crmflow.runtime.controller.keys import Key
 from crmflow.runtime.controller.lister import CacheLister
@@ -95,7 +95,7 @@ class Harness:
             clock,
             self.cache,
             kinds,
-            PlatformSource(clock),
+            Sources.new(clock),
             lambda _: False,
         )
         self.guardrail = ProfileGuardrail(self.cache, events, metrics, clock, 300.0)

@@ -22,7 +22,7 @@ from crmflow.http.errors import RemoteError
 from crmflow.reconcile.core.refusals import OPTIONAL_REFUSALS
 from crmflow.reconcile.credentials import PlatformCredentials
 from crmflow.reconcile.sources import causes
-from crmflow.reconcile.sources.offer import Offer, read_offer
+from crmflow.reconcile.sources.offer import PlatformSourceOffer, read_offer
 from crmflow.sentences import naming
 
 _NOTHING = "kubectl crmflow doctor"
@@ -121,10 +121,10 @@ async def _read_targets(platform: PlatformClient) -> None:
     await platform.list(DATA_SETS, Named(_NOTHING))
 
 
-def _check_offer(offer: Offer) -> Check:
-    if offer.withdrawn is None:
+def _check_offer(offer: PlatformSourceOffer) -> Check:
+    if offer.obstacle is None:
         return ok(Subject.SOURCE_OFFERED, "Platform offers the Zoho CRM source for new dataflows")
-    reason, message = offer.withdrawn
+    reason, message = offer.obstacle
     return failed(Subject.SOURCE_OFFERED, message, "Ask Adobe; what exists may go on to work", reason)
 
 

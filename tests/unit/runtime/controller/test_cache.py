@@ -151,7 +151,9 @@ BASE: dict[str, Any] = {"status": {**ready("False"), "flow": {"id": "f1"}}, "gen
             True,
             id="a source connection",
         ),
-        pytest.param({"status": ready("False")}, False, True, id="the flow gone"),
+        pytest.param(
+            {"status": {**ready("False"), "transport": "PlatformSource"}}, False, True, id="the flow gone"
+        ),
     ],
 )
 def test_what_counts_as_a_change(
@@ -162,7 +164,7 @@ def test_what_counts_as_a_change(
     assert change == Change(
         asks_for_attention=attention,
         concerns_dependents=dependents,
-        begins_deletion="deletionTimestamp" in fields,
+        concerns_what_it_uses="deletionTimestamp" in fields,
     )
 
 

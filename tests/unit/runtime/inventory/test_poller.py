@@ -165,17 +165,19 @@ async def test_a_refused_token_that_only_a_visit_has_met_is_over_with_the_next_p
 
 
 async def test_a_sandbox_of_which_everything_is_paused_is_not_read(harness: Harness) -> None:
+    pinned = {**ready("True"), "transport": "PlatformSource"}
     async with harness.polling():
+        harness.put(CONTACTS, pinned)
         harness.put(ZOHO, ready("True"), paused=True)
         await harness.poll()
         assert harness.client.listings == 1, "a dataflow is not paused"
-        harness.put(CONTACTS, ready("True"), paused=True)
+        harness.put(CONTACTS, pinned, paused=True)
         await harness.poll()
         assert harness.client.listings == 1
-        harness.put(CONTACTS, ready("True"), paused=True, deletionTimestamp="2026-01-01T00:00:00Z")
+        harness.put(CONTACTS, pinned, paused=True, deletionTimestamp="2026-01-01T00:00:00Z")
         await harness.poll()
         assert harness.client.listings == 2
-        harness.put(CONTACTS, ready("True"))
+        harness.put(CONTACTS, pinned)
         await harness.poll()
         assert harness.client.listings == 3
 
