@@ -345,15 +345,15 @@ def test_a_grant_token_with_too_few_scopes_names_each(desk: Desk) -> None:
     run = desk.authorize_with_code(desk.client)
 
     assert run.finish() == 1
-    assert "lacks these scopes: ZohoCRM.modules.READ, ZohoCRM.settings.modules.READ." in run.stderr
+    lacking = "ZohoCRM.modules.READ, ZohoCRM.settings.modules.READ, ZohoCRM.coql.READ, ZohoCRM.bulk.READ."
+    assert f"lacks these scopes: {lacking}" in run.stderr
     assert "refreshToken" not in (desk.stored() or {})
     assert desk.refresh_tokens() == []
 
 
 def test_scopes_for_checks_only_warn(desk: Desk) -> None:
-    run = desk.authorize_with_code(
-        desk.emulators.control.post("/zoho/grants", scopes=["ZohoCRM.settings.ALL", "ZohoCRM.modules.ALL"])
-    )
+    scopes = [f"ZohoCRM.{part}" for part in ("settings.ALL", "modules.ALL", "coql.READ", "bulk.READ")]
+    run = desk.authorize_with_code(desk.emulators.control.post("/zoho/grants", scopes=scopes))
 
     assert run.finish() == 0, run.stderr
     assert "needed for checks only: ZohoCRM.org.READ, ZohoCRM.users.READ" in run.stderr

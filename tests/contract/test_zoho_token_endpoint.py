@@ -100,7 +100,7 @@ async def test_refresh_answer_has_scope_and_api_domain_and_no_refresh_token(zoho
     assert TOKEN.match(answer.pop("access_token"))
     assert answer == {
         "scope": "ZohoCRM.org.READ ZohoCRM.users.READ ZohoCRM.settings.modules.READ "
-        "ZohoCRM.settings.fields.READ ZohoCRM.modules.READ",
+        "ZohoCRM.settings.fields.READ ZohoCRM.modules.READ ZohoCRM.coql.READ ZohoCRM.bulk.READ",
         "api_domain": "https://www.zohoapis.eu",
         "token_type": "Bearer",
         "expires_in": 3600,

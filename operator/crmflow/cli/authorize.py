@@ -21,7 +21,7 @@ from crmflow.cli.secret import SecretContents
 from crmflow.cli.terminal import ask_secret, say
 from crmflow.sentences import every
 from crmflow.settings import parse_duration
-from crmflow.zoho.scopes import DEFAULT_SCOPES, parse_scopes
+from crmflow.zoho.scopes import parse_scopes, scopes_to_ask_for
 
 
 async def authorize(options: AuthorizeOptions) -> None:
@@ -38,7 +38,7 @@ async def authorize(options: AuthorizeOptions) -> None:
         destination = Destination(cluster, connection, stored, print_only=options.print_only)
         await destination.check(client)
         async with zoho.connect() as remote:
-            scopes = given or connection.spec.zoho.scopes or DEFAULT_SCOPES
+            scopes = given or connection.spec.zoho.scopes or scopes_to_ask_for(connection.spec.transport)
             exchange = Exchange(connection, client, destination, remote, scopes)
             told = await _obtain(options, exchange, seconds)
     finally:

@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from crmflow.api.base import Transport
 from crmflow.api.zohosourceconnection import (
     DataCenter,
     Environment,
@@ -68,6 +69,11 @@ class Connection:
             caller="This machine",
             has_params=bool(self.spec.platform.auth_params),
         )
+
+    @property
+    def uses_landing_zone(self) -> bool:
+        """Whether records get into Platform through the landing zone, as far as that is decided."""
+        return Transport.LANDING_ZONE in (self.spec.transport, self.status.transport)
 
     @property
     def data_center(self) -> DataCenter:

@@ -4,19 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from crmflow.api.base import Transport
+
 SOURCE_SCOPES = (
     "ZohoCRM.modules.READ",
     "ZohoCRM.settings.modules.READ",
     "ZohoCRM.settings.fields.READ",
 )
-"""What Adobe Experience Platform reads with: records, and which tables and columns there are."""
+"""What records are read with, by whomever: records, and which tables and columns there are."""
+
+LANDING_ZONE_SCOPES = ("ZohoCRM.coql.READ", "ZohoCRM.bulk.READ")
+"""What the operator reads with besides, where it writes the files of a landing zone itself (zoho.md 3.1)."""
 
 LANDING_ZONE_SCOPES = ("ZohoCRM.coql.READ", "ZohoCRM.bulk.READ")
 
 VERIFICATION_SCOPES = ("ZohoCRM.org.READ", "ZohoCRM.users.READ")
 """What only checks of ours read with. Data flows without them."""
 
-DEFAULT_SCOPES = (*SOURCE_SCOPES, *VERIFICATION_SCOPES)
+DEFAULT_SCOPES = (*SOURCE_SCOPES, *LANDING_ZONE_SCOPES, *VERIFICATION_SCOPES)
+
+
+def scopes_to_ask_for(transport: Transport) -> tuple[str, ...]:
+    """What a consent is asked for where the connection's spec names that way; ``Auto`` may come to either."""
+    if transport is Transport.PLATFORM_SOURCE:
+        return (*SOURCE_SCOPES, *VERIFICATION_SCOPES)
+    return DEFAULT_SCOPES
 
 
 def parse_scopes(text: str) -> tuple[str, ...]:

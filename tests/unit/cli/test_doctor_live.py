@@ -184,9 +184,20 @@ async def test_scopes(scopes: tuple[str, ...], level: Level, text: str) -> None:
     assert text in found.message
 
 
+async def test_the_landing_zone_needs_more_scopes() -> None:
+    token = {**FINE["/oauth/v2/token"], "scope": " ".join((*SOURCE_SCOPES, *VERIFICATION_SCOPES))}
+    services = Services(oauth__v2__token=token)
+    assert (await services.at_zoho())["Zoho scopes"].level is Level.OK
+    landing = connection({**CONNECTED, "transport": "LandingZone"})
+    found = (await services.at_zoho(landing))["Zoho scopes"]
+    assert (found.level, found.reason) == (Level.FAILED, "ScopeMissing")
+    assert "The grant lacks ZohoCRM.coql.READ, ZohoCRM.bulk.READ" in found.message
+
+
 async def test_the_scopes_that_the_spec_names() -> None:
+    token = {**FINE["/oauth/v2/token"], "scope": " ".join(SOURCE_SCOPES)}
     told = connection(CONNECTED, zoho={"scopes": ["ZohoCRM.modules.contacts.READ", "ZohoCRM.coql.READ"]})
-    found = (await Services().at_zoho(told))["Zoho scopes"]
+    found = (await Services(oauth__v2__token=token).at_zoho(told))["Zoho scopes"]
     assert (found.level, found.reason) == (Level.FAILED, "ScopeMissing")
     assert "ZohoCRM.coql.READ" in found.message
     assert "contacts" not in found.message

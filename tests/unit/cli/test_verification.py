@@ -18,7 +18,7 @@ from crmflow.http.errors import ErrorClass, RemoteError
 from crmflow.zoho.accounts import ZohoToken
 from crmflow.zoho.api import SERVICE, CrmApi
 from crmflow.zoho.crm import Organization, User, ZohoCRM
-from crmflow.zoho.scopes import DEFAULT_SCOPES, SOURCE_SCOPES
+from crmflow.zoho.scopes import DEFAULT_SCOPES, LANDING_ZONE_SCOPES, SOURCE_SCOPES
 from tests.unit.cli.connections import connection
 
 CONNECTION = connection()
@@ -106,19 +106,22 @@ async def test_a_grant_that_fits() -> None:
 async def test_each_missing_scope_is_named() -> None:
     with pytest.raises(Problem) as caught:
         await verified(scopes=("ZohoCRM.modules.READ",))
-    assert "ZohoCRM.settings.modules.READ, ZohoCRM.settings.fields.READ." in caught.value.message
+    assert (
+        "ZohoCRM.settings.modules.READ, ZohoCRM.settings.fields.READ, ZohoCRM.coql.READ"
+        in caught.value.message
+    )
     assert ",".join(DEFAULT_SCOPES) in caught.value.advice
 
 
 async def test_missing_scopes_for_checks_warn() -> None:
-    assert (await verified(scopes=SOURCE_SCOPES)).warnings == (
+    assert (await verified(scopes=(*SOURCE_SCOPES, *LANDING_ZONE_SCOPES))).warnings == (
         "Not granted, and needed for checks only: ZohoCRM.org.READ, ZohoCRM.users.READ.",
     )
 
 
 async def test_what_was_asked_for_is_what_is_needed() -> None:
-    with pytest.raises(Problem, match=r"ZohoCRM\.coql\.READ"):
-        await verified(needed=(*DEFAULT_SCOPES, "ZohoCRM.coql.READ"))
+    with pytest.raises(Problem, match=r"ZohoCRM\.settings\.READ"):
+        await verified(needed=(*DEFAULT_SCOPES, "ZohoCRM.settings.READ"))
     only_contacts = ("ZohoCRM.modules.contacts.READ",)
     assert (await verified(scopes=only_contacts, needed=only_contacts)).warnings == ()
 

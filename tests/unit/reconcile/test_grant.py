@@ -45,10 +45,10 @@ async def test_the_spec_may_ask_for_more_scopes() -> None:
     harness = Harness()
     harness.zoho.granted = DEFAULT_SCOPES
     resource = harness.connection()
-    resource.spec["zoho"]["scopes"] = [*DEFAULT_SCOPES, "ZohoCRM.coql.READ"]
+    resource.spec["zoho"]["scopes"] = [*DEFAULT_SCOPES, "ZohoCRM.settings.layouts.READ"]
     result = await resource.visit()
     assert result.outcome.reason == "ScopeMissing"
-    assert "the scope ZohoCRM.coql.READ." in result.outcome.message
+    assert "the scope ZohoCRM.settings.layouts.READ." in result.outcome.message
 
 
 async def test_a_missing_scope_for_verification_never_blocks() -> None:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import pytest
 
+from crmflow.api.base import Transport
 from crmflow.zoho.scopes import (
     DEFAULT_SCOPES,
+    LANDING_ZONE_SCOPES,
     SOURCE_SCOPES,
     VERIFICATION_SCOPES,
     missing_scopes,
     parse_scopes,
+    scopes_to_ask_for,
 )
 
 
@@ -48,4 +51,11 @@ def test_what_is_missing(granted: str, needed: str, is_missing: bool) -> None:
 
 
 def test_each_missing_one_is_named_once_in_order() -> None:
-    assert missing_scopes(DEFAULT_SCOPES, SOURCE_SCOPES) == VERIFICATION_SCOPES
+    lacking = (*LANDING_ZONE_SCOPES, *VERIFICATION_SCOPES)
+    assert missing_scopes(DEFAULT_SCOPES, SOURCE_SCOPES) == lacking
+
+
+def test_what_only_own_reads_need_is_not_asked_for_where_platform_reads() -> None:
+    assert scopes_to_ask_for(Transport.AUTO) == scopes_to_ask_for(Transport.LANDING_ZONE) == DEFAULT_SCOPES
+    less = scopes_to_ask_for(Transport.PLATFORM_SOURCE)
+    assert missing_scopes(DEFAULT_SCOPES, less) == LANDING_ZONE_SCOPES

@@ -24,7 +24,12 @@ from crmflow.reconcile.sources.causes import authorize_command
 from crmflow.sentences import every, naming
 from crmflow.zoho.accounts import ZohoToken
 from crmflow.zoho.crm import current_user
-from crmflow.zoho.scopes import SOURCE_SCOPES, VERIFICATION_SCOPES, missing_scopes
+from crmflow.zoho.scopes import (
+    LANDING_ZONE_SCOPES,
+    SOURCE_SCOPES,
+    VERIFICATION_SCOPES,
+    missing_scopes,
+)
 
 _ADDRESS_REFUSED = ("TokenRejected", "AccessRefused")
 _RERUN = "Run the doctor again in a few minutes"
@@ -141,7 +146,7 @@ def _check_scopes(connection: Connection, token: ZohoToken) -> Check:
             "Zoho did not say which scopes it granted",
             "Nothing, unless something is refused with ScopeMissing",
         )
-    needed = missing_scopes(connection.spec.zoho.scopes or SOURCE_SCOPES, token.scopes)
+    needed = missing_scopes(_needed(connection), token.scopes)
     if needed:
         fix = f"Run `{authorize_command(connection.name, connection.namespace)}`"
         return failed(subject, f"the grant lacks {every(needed)}", fix, "ScopeMissing")
@@ -153,6 +158,12 @@ def _check_scopes(connection: Connection, token: ZohoToken) -> Check:
             "Nothing, or authorize anew with all scopes",
         )
     return ok(subject, "the grant has all that are needed")
+
+
+def _needed(connection: Connection) -> tuple[str, ...]:
+    """The scopes without which no data flows."""
+    own_reads = LANDING_ZONE_SCOPES if connection.uses_landing_zone else ()
+    return connection.spec.zoho.scopes or (*SOURCE_SCOPES, *own_reads)
 
 
 def _refused(subject: str, connection: Connection, error: RemoteError) -> Check:

@@ -17,6 +17,8 @@ DEFAULT_SCOPES = (
     "ZohoCRM.settings.modules.READ",
     "ZohoCRM.settings.fields.READ",
     "ZohoCRM.modules.READ",
+    "ZohoCRM.coql.READ",
+    "ZohoCRM.bulk.READ",
 )
 # The longest expiry that the API console offers (zoho.md 1.5).
 SEEDED_CODE_TTL = 600
