@@ -302,11 +302,14 @@ async def test_control_shows_the_files_on_the_emulators_clock(
     await credentials(aep)
     async with opened((await credentials(aep))["SASUri"]) as container:
         await commit(container, NAME, b"id\n1\n")
+        properties = await container.get_blob_client(NAME).get_blob_properties()
+        (listed,) = [blob async for blob in container.list_blobs()]
     shown = await control("GET", "/aep/sandboxes/prod/landingzone")
     assert shown["SASUri"] == (await credentials(aep))["SASUri"]
     (file,) = shown["files"]
     assert (file["name"], file["size"]) == (NAME, 5)
     assert before <= file["changed"] <= emulators.clock.now()
+    assert properties.last_modified.timestamp() == listed.last_modified.timestamp() == file["changed"]
 
 
 async def test_somebody_else_refreshes_the_credentials(aep: Aep, control: Any) -> None:

@@ -35,8 +35,9 @@ class ListedBlob:
 class Container:
     """The container that the SAS is for."""
 
-    def __init__(self, service: BlobService) -> None:
+    def __init__(self, service: BlobService, page_size: int = _PAGE) -> None:
         self._service = service
+        self._page_size = page_size
 
     async def list(self, folder: str) -> tuple[ListedBlob, ...]:
         """The blobs directly in ``folder``; none if it does not exist. Raises RemoteError."""
@@ -46,7 +47,7 @@ class Container:
             "prefix": f"{folder}/",
             "delimiter": "/",
             "include": "metadata",
-            "maxresults": str(_PAGE),
+            "maxresults": str(self._page_size),
         }
         found: list[ListedBlob] = []
         while True:

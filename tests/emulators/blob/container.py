@@ -95,6 +95,10 @@ class Container:
         """The blob was committed or changed, just now unless ``at`` says otherwise."""
         self._changed[name] = int(self._now() if at is None else at)
 
+    def changed(self, name: str) -> int | None:
+        """When the blob was last changed; None if that was not through the proxy, or before its time."""
+        return self._changed.get(name)
+
     async def expire(self) -> None:
         """Delete what is too old: folders go with their blobs (E.1)."""
         due = int(self._now()) - self._life()

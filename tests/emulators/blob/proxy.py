@@ -1,8 +1,8 @@
 """The listener that stands for ``https://{account}.blob.core.windows.net``: a proxy before Azurite.
 
-Bytes pass as they are, both ways. The proxy ends signatures and blobs by the emulators' clock, notes when
-blobs change, and refuses what Azurite takes and the real service does not. ``Last-Modified`` stays Azurite's,
-which is real time.
+Bytes pass as they are, both ways, but for ``Last-Modified``: Azurite stamps real time, and everybody else
+lives on the emulators' clock. The proxy ends signatures and blobs by that clock, notes when blobs change, and
+refuses what Azurite takes and the real service does not.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from aiohttp import web
 from multidict import CIMultiDict
 from yarl import URL
 
+from tests.emulators.blob import times
 from tests.emulators.blob.azurite import CONTAINER
 from tests.emulators.blob.errors import refusal
 from tests.emulators.blob.state import BlobState
@@ -80,7 +81,7 @@ class _Proxy:
                 _note(request, container)
             elif code := self._other_words(request, answer):
                 return refusal(code, request.headers.get("x-ms-version"))
-            return await _passed_on(request, answer)
+            return await _passed_on(request, answer, container)
 
     def _other_words(self, request: web.Request, answer: aiohttp.ClientResponse) -> str | None:
         """What the real service may say instead, when a blob that must not exist does."""
@@ -98,9 +99,15 @@ class _Proxy:
 
 
 def _note(request: web.Request, container: Container) -> None:
-    folder, _, name = request.match_info["path"].partition("/")
-    if folder == CONTAINER and name and request.method == "PUT" and request.query.get("comp", "") in _CHANGES:
+    name = _blob(request)
+    if name and request.method == "PUT" and request.query.get("comp", "") in _CHANGES:
         container.note_change(name)
+
+
+def _blob(request: web.Request) -> str:
+    """The blob that is asked for; nothing if it is the container."""
+    folder, _, name = request.match_info["path"].partition("/")
+    return name if folder == CONTAINER else ""
 
 
 def _end_to_end(headers: Mapping[str, str]) -> CIMultiDict[str]:
@@ -108,8 +115,17 @@ def _end_to_end(headers: Mapping[str, str]) -> CIMultiDict[str]:
     return CIMultiDict((name, value) for name, value in headers.items() if name.lower() not in _HOP_BY_HOP)
 
 
-async def _passed_on(request: web.Request, answer: aiohttp.ClientResponse) -> web.StreamResponse:
+async def _passed_on(
+    request: web.Request, answer: aiohttp.ClientResponse, container: Container
+) -> web.StreamResponse:
     headers = _end_to_end(answer.headers)
+    changed = container.changed(_blob(request))
+    if changed is not None and "Last-Modified" in headers:
+        headers["Last-Modified"] = times.http_date(changed)
+    if request.query.get("comp") == "list" and answer.status == 200:
+        headers.popall("Content-Length", None)
+        body = times.listing_with(await answer.read(), container.changed)
+        return web.Response(status=answer.status, body=body, headers=headers)
     if FAULT in request:  # the answer may have to be lost: nothing of it is sent from here
         return web.Response(status=answer.status, body=await answer.read(), headers=headers)
     response = web.StreamResponse(status=answer.status, reason=answer.reason, headers=headers)
