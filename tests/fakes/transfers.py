@@ -45,6 +45,10 @@ class FakeTransfers(Failing):
         (key,) = (key for key in self.running if uid in (None, key[0]))
         self._jobs[key] = TransferJob.ended(state, report)
 
+    def fill(self, organization: str) -> None:
+        """Others have all slots of an organization."""
+        self.granted |= {f"other-{number}": organization for number in range(self._slots)}
+
     def vanish(self, uid: str) -> None:
         """Somebody deletes the Jobs of a dataflow."""
         self._jobs = {key: job for key, job in self._jobs.items() if key[0] != uid}

@@ -17,6 +17,7 @@ from crmflow.api.base import Transport
 from crmflow.api.zohosourceconnection import (
     BaseConnectionStatus,
     LandingZoneStatus,
+    ZohoOrganization,
     ZohoSourceConnectionSpec,
     ZohoSourceConnectionStatus,
 )
@@ -170,7 +171,12 @@ class Harness:
         view = self.lister.connections[NAMESPACE, CONNECTION_NAME]
         zone = LandingZoneStatus(container="dlz-user-container")
         status = view.status.model_copy(
-            update={"base_connection": None, "transport": Transport.LANDING_ZONE, "landing_zone": zone}
+            update={
+                "base_connection": None,
+                "transport": Transport.LANDING_ZONE,
+                "landing_zone": zone,
+                "zoho_organization": ZohoOrganization(id="org-1", edition="enterprise"),
+            }
         )
         self.lister.connections[NAMESPACE, CONNECTION_NAME] = replace(view, status=status)
 
@@ -199,6 +205,8 @@ class Resource:
     status: dict[str, Any] = field(default_factory=dict)
     streak: Streak = field(default_factory=Streak)
     checkpoints: list[dict[str, Any]] = field(default_factory=list)
+    requests: dict[str, str] = field(default_factory=dict)
+    """Our annotations, without the group."""
     interrupted: bool = False
     """True: the API server takes no checkpoint."""
 
@@ -266,6 +274,7 @@ class Resource:
             conditions=Conditions.from_status(self.status),
             observed_generation=self.status.get("observedGeneration"),
             journal=journal,
+            requests=self.requests,
             full=full,
         )
         return journal.pass_

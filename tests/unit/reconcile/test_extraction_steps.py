@@ -5,11 +5,16 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
+
+from crmflow.aep.models import Run, RunMetrics
+from crmflow.http.errors import ErrorClass
 from crmflow.reconcile.core.outcome import OutcomeClass
 from crmflow.transfer.report import ExitCode, Report, Result
+from tests.fakes.failing import remote_error
 from tests.unit.reconcile.harness import Harness, Resource
 
-WAITING = OutcomeClass.WAITING
+WAITING, STALLED = OutcomeClass.WAITING, OutcomeClass.STALLED
 
 
 def landing_zone(**changes: Any) -> tuple[Harness, Resource]:
@@ -111,3 +116,282 @@ async def test_a_window_is_read_before_its_tick_and_not_earlier() -> None:
     await resource.visit(full=False)
     assert resource.condition("Extracted")[1] == "Succeeded"
     assert not await harness.transfers.jobs(resource.uid)
+
+
+def fail(harness: Harness, code: ExitCode, reason: str = "Unavailable", **told: Any) -> None:
+    """The Job that runs fails."""
+    report = Report(exit_code=code, reason=reason, message="Zoho has said no", advice="Do this", **told)
+    harness.transfers.end(report)
+
+
+async def running(**changes: Any) -> tuple[Harness, Resource]:
+    """A dataflow whose first Job runs."""
+    harness, resource = landing_zone(**changes)
+    harness.zoho.crm.modify("Contacts", datetime(2020, 1, 1, tzinfo=UTC), 3)
+    await resource.visit()
+    return harness, resource
+
+
+async def test_a_job_that_may_work_later_is_tried_again_after_a_pause() -> None:
+    harness, resource = await running()
+    fail(harness, ExitCode.RETRY)
+    await resource.visit()
+    assert resource.condition("Extracted")[:2] == ("False", "Retrying")
+    assert "Zoho has said no. Do this. It is tried again." in resource.condition("Extracted")[2]
+    assert not harness.transfers.running
+    harness.clock.time += 31
+    await resource.visit()
+    assert [order.job.attempt for order in harness.transfers.orders] == [0, 1]
+    finish(harness)
+    await resource.until_done()
+
+
+@pytest.mark.parametrize(
+    ("code", "renewed"), [(ExitCode.ZOHO_TOKEN, "token"), (ExitCode.SAS, "sas")], ids=["token", "sas"]
+)
+async def test_a_credential_that_is_refused_is_renewed_once(code: ExitCode, renewed: str) -> None:
+    harness, resource = await running()
+    fail(harness, code, "TokenRejected")
+    await resource.visit()
+    await resource.visit()
+    assert (harness.zoho.renewals, len(harness.access.zone.rejected)) == (
+        (1, 0) if renewed == "token" else (0, 1)
+    )
+    assert len(harness.transfers.orders) == 2
+    fail(harness, code, "TokenRejected")
+    result = await resource.visit()
+    assert (result.outcome.outcome_class, result.outcome.reason) == (STALLED, "TokenRejected")
+    assert resource.condition("Extracted")[:2] == ("False", "TokenRejected")
+    assert harness.zoho.renewals + len(harness.access.zone.rejected) == 1
+
+
+async def test_what_only_a_person_can_cure_stalls_and_heals() -> None:
+    harness, resource = await running()
+    fail(harness, ExitCode.DECLARATION, "ColumnNotReadable")
+    result = await resource.visit()
+    assert (result.outcome.outcome_class, result.outcome.reason) == (STALLED, "ColumnNotReadable")
+    before = resource.condition("Extracted")
+    await resource.visit()
+    assert resource.condition("Extracted") == before
+    assert resource.condition("Stalled")[0] == "True"
+    harness.clock.time += 3601
+    await resource.visit()
+    finish(harness)
+    await resource.until_done()
+
+
+async def test_a_job_whose_pod_is_gone_is_made_again_unless_its_file_is_there() -> None:
+    harness, resource = await running()
+    harness.transfers.end_silently()
+    await resource.visit()
+    assert resource.condition("Extracted")[:2] == ("False", "Retrying")
+    harness.clock.time += 31
+    await resource.visit()
+    order = harness.transfers.orders[-1]
+    assert order.job.attempt == 1
+    numbers = dict.fromkeys(("rows", "deleted", "bytes", "countbefore", "countafter"), "3")
+    harness.access.zone.put(order.declaration.file, harness.clock.now(), **numbers)
+    harness.transfers.end_silently()
+    assert (await resource.until_done()).outcome.is_done
+
+
+async def test_a_dataflow_waits_for_a_slot() -> None:
+    harness, resource = landing_zone()
+    harness.transfers.fill("org-1.production")
+    harness.zoho.crm.modify("Contacts", datetime(2020, 1, 1, tzinfo=UTC), 3)
+    await resource.visit()
+    assert resource.condition("Extracted")[:2] == ("False", "WaitingForSlot")
+    assert resource.condition("Ready")[1] == "Extracting"
+
+
+async def test_a_dataflow_waits_for_credits() -> None:
+    harness, resource = landing_zone()
+    await harness.credit_ledgers.spend("org-1.production", 40_000)
+    harness.zoho.crm.modify("Contacts", datetime(2020, 1, 1, tzinfo=UTC), 3)
+    result = await resource.visit()
+    assert resource.condition("Extracted")[:2] == ("False", "CreditsSpent")
+    assert "are left until 2025-10-10T09:00:00Z" in resource.condition("Extracted")[2]
+    assert not harness.transfers.orders
+    assert result.outcome.reason == "Extracting"
+    harness.clock.time += 86_400 + 900
+    await resource.visit()
+    assert len(harness.transfers.orders) == 1
+
+
+async def test_what_was_spent_is_in_the_ledger() -> None:
+    harness, resource = await running()
+    finish(harness)
+    await resource.until_done()
+    ledger = await harness.credit_ledgers.ledger("org-1.production")
+    assert ledger.spent(datetime.fromtimestamp(harness.clock.now(), UTC)) == 1 + 9  # a count, and the Job's
+
+
+async def test_a_running_job_is_given_the_token_that_is_good_by_then() -> None:
+    harness, resource = await running()
+    harness.zoho.token = "1000.cccc.dddd"
+    await resource.visit()
+    [held] = harness.transfers.supplied.values()
+    assert held.access_token.get_secret_value() == "1000.cccc.dddd"
+
+
+async def test_a_file_that_no_transfer_wrote_is_told_once() -> None:
+    harness, resource = await running()
+    order = harness.transfers.orders[0]
+    harness.access.zone.put(f"{order.declaration.folder}/mine.csv", harness.clock.now())
+    result = await resource.visit()
+    assert [event.reason for event in result.events] == ["ForeignFiles"]
+    assert "mine.csv" in result.events[0].note
+
+
+async def test_observe_extracts_nothing_and_says_so() -> None:
+    _, resource = await ready()
+    flow = resource.status["flow"]["id"]
+    resource.edit(lambda spec: spec.update(managementPolicy="Observe", flowId=flow))
+    result = await resource.visit()
+    assert "ExtractionStopped" in [event.reason for event in result.events]
+    assert resource.condition("Extracted")[:2] == ("Unknown", "Observed")
+    assert "ExtractionStopped" not in [event.reason for event in (await resource.visit()).events]
+
+
+async def test_a_disabled_flow_extracts_nothing() -> None:
+    harness, resource = await ready()
+    resource.edit(lambda spec: spec["ingestion"].update(enabled=False))
+    await resource.until_done()
+    tick = start_of(resource)
+    harness.zoho.crm.modify("Contacts", tick - timedelta(hours=1), 2)
+    at(harness, tick - timedelta(minutes=5))
+    await resource.visit(full=False)
+    assert not harness.transfers.orders
+
+
+async def test_deletion_ends_jobs_first_and_takes_our_files() -> None:
+    harness, resource = await running()
+    order = harness.transfers.orders[0]
+    finish(harness)
+    await resource.until_done()
+    harness.access.zone.put(f"{order.declaration.folder}/mine.csv", harness.clock.now())
+    harness.transfers.lingers = True
+    result = await resource.visit(deleting=True)
+    assert (result.outcome.reason, len(harness.platform.flows)) == ("InUse", 1)
+    harness.transfers.lingers = False
+    assert (await resource.visit(deleting=True)).outcome.is_done
+    assert list(harness.access.zone.files) == [f"{order.declaration.folder}/mine.csv"]
+    assert not harness.platform.flows
+
+
+async def test_orphan_leaves_the_files_for_the_flow() -> None:
+    harness, resource = await running(deletionPolicy="Orphan")
+    finish(harness)
+    await resource.until_done()
+    assert (await resource.visit(deleting=True)).outcome.is_done
+    assert len(harness.access.zone.files) == 1
+
+
+async def test_the_cursor_is_set_by_an_annotation_once() -> None:
+    _, resource = await ready()
+    resource.requests["cursor"] = "2025-01-01T00:00:00Z"
+    await resource.visit()
+    assert resource.status["extraction"]["cursor"] == "2025-01-01T00:00:00Z"
+    assert resource.status["extraction"]["appliedCursor"] == "2025-01-01T00:00:00Z"
+    resource.requests["cursor"] = "yesterday"
+    result = await resource.visit()
+    assert (result.outcome.outcome_class, result.outcome.reason) == (STALLED, "CursorInvalid")
+    resource.requests["cursor"] = "backfill"
+    assert (await resource.visit()).outcome.is_done
+    assert resource.status["extraction"]["cursor"] == "1970-01-01T00:00:00Z"
+
+
+async def test_a_rebuilt_cluster_goes_on_from_the_newest_file() -> None:
+    harness, resource = await running()
+    finish(harness)
+    await resource.until_done()
+    end = resource.status["extraction"]["cursor"]
+    resource.status, resource.uid = {}, "another"
+    harness.clock.time += 5
+    result = await resource.until_done()
+    assert resource.status["extraction"]["cursor"] == end
+    assert len(harness.platform.flows) == 1
+    assert len(harness.transfers.orders) == 1
+    assert "CursorFound" in [event.reason for event in result.events]
+
+
+async def test_a_cursor_that_nothing_tells_is_for_a_person_to_set() -> None:
+    _, resource = await ready()
+    resource.status = {}
+    result = await resource.visit()
+    while result.outcome.reason in ("FlowSettling", "CreatePending"):
+        result = await resource.visit()
+    assert (result.outcome.outcome_class, result.outcome.reason) == (STALLED, "CursorUnknown")
+    resource.requests["cursor"] = "2025-10-09T00:00:00Z"
+    assert (await resource.visit()).outcome.is_done
+
+
+async def test_the_successor_of_a_lost_flow_takes_what_was_pending_from_a_folder_of_its_own() -> None:
+    harness, resource = await running()
+    finish(harness)
+    await resource.until_done()
+    first = resource.status["landingZone"]["path"]
+    harness.platform.flows.clear()
+    result = await resource.visit()
+    assert result.outcome.reason == "Extracting"
+    assert resource.status["landingZone"]["path"] == first.replace("/0-", "/1-")
+    assert "gap" not in resource.status
+    order = harness.transfers.orders[-1]
+    assert order.declaration.folder.partition("/")[2] in resource.status["landingZone"]["path"]
+    finish(harness)
+    await resource.until_done()
+    [flow] = harness.platform.flows.values()
+    assert flow.schedule.backfill
+
+
+async def test_a_change_of_transport_needs_another_flow() -> None:
+    _, resource = await ready()
+    resource.edit(lambda spec: spec.update(transport="PlatformSource"))
+    result = await resource.visit()
+    assert (result.outcome.outcome_class, result.outcome.reason) == (STALLED, "ReplacementRequired")
+    assert "spec.transport" in result.outcome.message
+
+
+async def test_where_a_flow_needs_a_file_the_first_change_is_waited_for() -> None:
+    """Whether a source connection may name an empty folder is unknown (landing-zone.md K.3)."""
+    harness, resource = landing_zone()
+    harness.platform.fail("sourceConnections.create", remote_error(ErrorClass.TERMINAL, "NotFound"), times=1)
+    result = await resource.visit()
+    assert (result.outcome.outcome_class, result.outcome.reason) == (WAITING, "FolderEmpty")
+    creates = harness.timeline.count("sourceConnections.create")
+    assert (await resource.visit()).outcome.reason == "FolderEmpty"
+    assert harness.timeline.count("sourceConnections.create") == creates
+    harness.zoho.crm.modify("Contacts", datetime.fromtimestamp(harness.clock.now(), UTC), 2)
+    harness.clock.time += 600
+    assert (await resource.visit()).outcome.reason == "Extracting"
+    finish(harness, 2)
+    await resource.until_done()
+    assert len(harness.platform.flows) == 1
+
+
+async def test_a_failed_run_is_done_again() -> None:
+    soon = {"frequency": "Hour", "interval": 1, "startTime": "2025-10-09T10:00:00Z"}
+    harness, resource = await running(schedule=soon)
+    finish(harness)
+    await resource.until_done()
+    tick = start_of(resource)
+    committed = next(iter(harness.access.zone.files.values())).committed
+    bounds = (committed.timestamp() - 60, tick.timestamp())
+
+    def run(number: int, state: str) -> None:
+        flow_id = resource.status["flow"]["id"]
+        begun = tick.timestamp() + number
+        harness.platform.runs[f"run-{number}"] = Run(
+            f"run-{number}", flow_id, state, begun, begun + 60, RunMetrics(3, 3, 0, 0), (), bounds
+        )
+        harness.inventory.runs[flow_id] = harness.platform.runs[f"run-{number}"]
+
+    at(harness, tick + timedelta(minutes=1))
+    run(0, "failed")
+    result = await resource.visit(full=False)
+    assert "runs.retry" in " ".join(result.calls)
+    run(1, "success")
+    at(harness, tick + timedelta(minutes=5))
+    await resource.visit(full=False)
+    assert "pendingWindows" not in resource.status
+    assert resource.condition("IngestionComplete")[:2] == ("True", "RowsMatch")

@@ -10,21 +10,24 @@ from collections.abc import Sequence
 
 from crmflow.aep.models import Column
 from crmflow.api.crmdataflow import LandingZoneFolder
+from crmflow.http.errors import RemoteError
 from crmflow.observability.events import EventType
 from crmflow.reconcile.core import creation
+from crmflow.reconcile.core.conditions import FALSE
 from crmflow.reconcile.core.engine import step
-from crmflow.reconcile.core.outcome import WaitingError
+from crmflow.reconcile.core.outcome import PassEndedError, WaitingError, explain, is_refusal
 from crmflow.reconcile.dataflow import extraction_report as report
 from crmflow.reconcile.dataflow.conditions import EXTRACTED
 from crmflow.reconcile.dataflow.extracting import Extracting
-from crmflow.reconcile.dataflow.extraction_due import rhythm_of, taking_since
+from crmflow.reconcile.dataflow.extraction_acts import folder_files
+from crmflow.reconcile.dataflow.extraction_due import rhythm_of, taking_since, waits_for_a_file
 from crmflow.reconcile.dataflow.extraction_status import pending_of
 from crmflow.reconcile.dataflow.state import DataflowPass, Upstream
 from crmflow.reconcile.external.flow import FLOW
 from crmflow.reconcile.external.source_connection import SOURCE_CONNECTION
 from crmflow.reconcile.extraction.names import folder
 
-JOB_LOOK_SECONDS = 30.0
+JOB_LOOK_SECONDS = 60.0
 """How often a Job that runs is looked at, beside its end: it is given the token that is good by then."""
 
 
@@ -60,13 +63,26 @@ async def find_folder(pass_: DataflowPass, upstream: Upstream) -> None:
 async def extract_first(pass_: DataflowPass, upstream: Upstream) -> None:
     """What a flow is to begin with is there before it is made. Raises PassEndedError until then."""
     await Extracting(pass_, upstream, rhythm_of(pass_), None).run()
-    waiting = [one for one in pending_of(pass_.status) if one.file is None]
-    if waiting:
+    pending = pending_of(pass_.status)
+    if not pending and waits_for_a_file(pass_):
+        raise _folder_empty(pass_, report.FOLDER_EMPTY)
+    if any(one.file is None for one in pending):
         raise WaitingError(
             "Extracting",
-            report.progress(pending_of(pass_.status), pass_.findings[EXTRACTED.name].message),
+            report.progress(pending, pass_.findings[EXTRACTED.name].message),
             retry_after=JOB_LOOK_SECONDS,
         )
+
+
+@step(EXTRACTED)
+async def check_folder(pass_: DataflowPass, upstream: Upstream, refused: RemoteError) -> None:
+    """A flow was ``refused``: whether for want of a file in its folder, which is not documented. Then the
+    first one is waited for. Raises PassEndedError if so, and RemoteError.
+    """
+    if refused.maybe_applied or not is_refusal(refused):
+        return
+    if not pending_of(pass_.status) and not await folder_files(pass_, upstream):
+        raise _folder_empty(pass_, f"{report.FOLDER_EMPTY} {explain(refused)}")
 
 
 @step(EXTRACTED)
@@ -86,3 +102,9 @@ async def stop_extraction(pass_: DataflowPass) -> None:
         text = "managementPolicy is Observe: no more windows are read, and the flow finds no new files."
         pass_.record_event("ExtractionStopped", "Observe", text, EventType.WARNING)
     pass_.findings[EXTRACTED.name] = report.OBSERVED
+    report.carry_over_comparison(pass_)
+
+
+def _folder_empty(pass_: DataflowPass, text: str) -> PassEndedError:
+    pass_.set_condition(EXTRACTED, FALSE, "FolderEmpty", text)
+    return WaitingError("FolderEmpty", text, retry_after=JOB_LOOK_SECONDS)

@@ -8,12 +8,12 @@ from datetime import datetime, timedelta
 
 from crmflow.aep.collection import OfFlow
 from crmflow.aep.flow_service import RUNS
-from crmflow.api.crmdataflow import Frequency
+from crmflow.api.crmdataflow import Extraction, Frequency
 from crmflow.observability.events import EventType
 from crmflow.reconcile.core.outcome import StalledError
 from crmflow.reconcile.dataflow import extraction_report as report
-from crmflow.reconcile.dataflow.extraction_acts import Acts
-from crmflow.reconcile.dataflow.extraction_due import full_reads, wanted_cursor
+from crmflow.reconcile.dataflow.extraction_acts import Acts, folder_files
+from crmflow.reconcile.dataflow.extraction_due import full_reads, waits_for_a_file, wanted_cursor
 from crmflow.reconcile.dataflow.extraction_status import cursor_of, moved, pending_of, to_status
 from crmflow.reconcile.dataflow.state import DataflowPass, Upstream
 from crmflow.reconcile.dataflow.transfer_orders import cursor_column, marks_deletions
@@ -22,12 +22,20 @@ from crmflow.reconcile.extraction.cutting import cut, cut_by
 from crmflow.reconcile.extraction.names import FileKey
 from crmflow.reconcile.extraction.observed import FileRun, StoredFile, file_run
 from crmflow.reconcile.extraction.pending import Observed, Rules, advance, record, room
-from crmflow.reconcile.extraction.rhythm import First, NotYet, Rhythm, first_window, next_window
+from crmflow.reconcile.extraction.rhythm import (
+    First,
+    NotYet,
+    Rhythm,
+    first_window,
+    next_window,
+    to_the_second,
+)
 from crmflow.transfer.declaration import Window
 from crmflow.zoho import coql, deleted
 
 RETRY_LIMIT = 3
 """How often Platform is asked to do a failed run again."""
+LOOK_FOR_ROWS_EVERY = timedelta(minutes=5)
 RUNS_MARGIN = timedelta(hours=1)
 """So long before the oldest file that waits, runs are listed from: clocks differ."""
 
@@ -69,7 +77,7 @@ class Extracting:
         pass_, now = self.pass_, self.pass_.utcnow
         jobs = await pass_.services.transfers.jobs(pass_.identity.uid)
         files, foreign = {}, []
-        for blob in await self.acts.files.list(self._folder):
+        for blob in await folder_files(pass_, self.upstream):
             stored = StoredFile.of_blob(blob.path, blob.committed, blob.metadata)
             if stored is None:
                 foreign.append(blob.path.rpartition("/")[2])
@@ -77,11 +85,6 @@ class Extracting:
                 files[stored.key] = stored
         report.note_foreign_files(pass_, foreign)
         return Observed(now, jobs, files, await self._runs(files), self.taking_since)
-
-    @property
-    def _folder(self) -> str:
-        zone = self.pass_.status.landing_zone
-        return zone.path.partition("/")[2] if zone else ""
 
     async def _runs(self, files: Mapping[FileKey, StoredFile]) -> Sequence[FileRun]:
         """The runs of the flow that may have taken what is pending, or that tell how far it has read."""
@@ -158,9 +161,11 @@ class Extracting:
     async def _plan_window(self, seen: Observed) -> bool:
         """Record the window that is due, if one is; True if there is something to read in it."""
         pass_, extraction = self.pass_, self.pass_.status.extraction
-        if extraction is None or pass_.recorded_id is None or not pass_.spec.ingestion.enabled:
+        if extraction is None or room(pending_of(pass_.status)) == 0:
             return False
-        if room(pending_of(pass_.status)) == 0:
+        if pass_.recorded_id is None:
+            return waits_for_a_file(pass_) and await self._look_for_rows(extraction, seen)
+        if not pass_.spec.ingestion.enabled:
             return False
         following = next_window(self.rhythm, extraction.cursor, seen.now, full_reads(pass_))
         if isinstance(following, NotYet):
@@ -170,6 +175,13 @@ class Extracting:
             update = {"full_read_time": following.window.end}
             pass_.record(extraction=extraction.model_copy(update=update))
         return await self._record_window(following.window, following.tick, seen.files)
+
+    async def _look_for_rows(self, extraction: Extraction, seen: Observed) -> bool:
+        """Without a flow there are no ticks: what has changed is looked for now and then."""
+        end = to_the_second(seen.now - self.rhythm.lag)
+        if end - extraction.cursor < LOOK_FOR_ROWS_EVERY:
+            return False
+        return await self._record_window(Window(begin=extraction.cursor, end=end), None, seen.files)
 
     async def _record_window(
         self, window: Window, tick: datetime | None, files: Mapping[FileKey, StoredFile]

@@ -32,15 +32,23 @@ from crmflow.reconcile.extraction.pending import (
 )
 from crmflow.reconcile.extraction.ports import TransferCredentials
 from crmflow.reconcile.extraction.slots import Waiting
+from crmflow.reconcile.ports import LandingZoneFile
 from crmflow.transfer.report import ExitCode
 from crmflow.zoho.api import CrmApi
 
-JOB_LOOK = timedelta(seconds=30)
+JOB_LOOK = timedelta(minutes=1)
 """How often a Job that runs is looked at, beside its end: it is given the token that is good by then."""
 CREDITS_LOOK = timedelta(minutes=5)
 """When to look again for credits that Jobs of others may leave over."""
 
 T = TypeVar("T")
+
+
+async def folder_files(pass_: DataflowPass, upstream: Upstream) -> Sequence[LandingZoneFile]:
+    """What is in the dataflow's folder. May raise RemoteError."""
+    zone = pass_.status.landing_zone
+    files = pass_.services.access.landing_zone(connection_key(pass_.identity.namespace, upstream.name))
+    return await files.list(zone.path.partition("/")[2]) if zone else ()
 
 
 @dataclass

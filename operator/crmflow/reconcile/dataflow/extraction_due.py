@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+from crmflow.reconcile.dataflow.conditions import EXTRACTED
 from crmflow.reconcile.dataflow.extraction_status import pending_of
 from crmflow.reconcile.dataflow.schedule import effective_start, period_seconds
 from crmflow.reconcile.dataflow.state import DataflowPass, Upstream
@@ -71,6 +72,12 @@ def full_reads(pass_: DataflowPass) -> FullReads | None:
         return None
     last = extraction.full_read_time or extraction.cursor_set_time
     return FullReads(timedelta(seconds=parse_duration(extract.full_read_every)), last)
+
+
+def waits_for_a_file(pass_: DataflowPass) -> bool:
+    """Whether Platform has refused to make the flow as long as its folder is empty."""
+    said = pass_.conditions.get(EXTRACTED.name)
+    return said is not None and said.reason == "FolderEmpty"
 
 
 def wanted_cursor(pass_: DataflowPass) -> str | None:

@@ -40,6 +40,9 @@ OBSERVED = Finding(UNKNOWN, "Observed", "managementPolicy is Observe: nothing is
 DISABLED = Finding(
     UNKNOWN, "Disabled", "spec.ingestion.enabled is false: nothing is read from Zoho CRM until it is true."
 )
+FOLDER_EMPTY = (
+    "Platform makes no flow for a folder without files; it is made once something has changed in Zoho CRM."
+)
 CURSOR_UNKNOWN = (
     "Neither status nor the files in the landing zone nor the runs of the flow tell up to when records have "
     "been read. Set the annotation crmflow.io/cursor to the time from which on changed records are to be "
@@ -222,7 +225,16 @@ def _compare(pass_: DataflowPass, ingested: Sequence[Ingested]) -> None:
         if status == FALSE:
             pass_.record_event(verdict.reason, "Compare", verdict.message, EventType.WARNING)
         pass_.set_condition(INGESTION_COMPLETE, status, verdict.reason, verdict.message)
-    elif INGESTION_COMPLETE.name not in pass_.conditions:
+    else:
+        carry_over_comparison(pass_)
+
+
+def carry_over_comparison(pass_: DataflowPass) -> None:
+    """What was found of the last run that took files goes on to hold."""
+    said = pass_.conditions.get(INGESTION_COMPLETE.name)
+    if said is not None and said.reason in set(Reason):
+        pass_.set_condition(INGESTION_COMPLETE, said.status, said.reason, said.message)
+    else:
         waiting = completeness.compare((), None)
         pass_.set_condition(INGESTION_COMPLETE, UNKNOWN, waiting.reason, waiting.message)
 

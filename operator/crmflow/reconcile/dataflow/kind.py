@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from crmflow.aep.models import Flow
+from crmflow.aep.models import Column, Flow
 from crmflow.api.base import Transport
 from crmflow.api.kinds import CRM_DATAFLOW
+from crmflow.http.errors import RemoteError
 from crmflow.reconcile.core.conditions import ConditionType
 from crmflow.reconcile.core.kind import ManagedKind
 from crmflow.reconcile.core.reading import text_at
@@ -28,7 +29,7 @@ from crmflow.reconcile.dataflow.conditions import (
 )
 from crmflow.reconcile.dataflow.create import create
 from crmflow.reconcile.dataflow.dataset import check_dataset, create_dataset, look_at_dataset
-from crmflow.reconcile.dataflow.extract import extract, fill_folder, stop_extraction
+from crmflow.reconcile.dataflow.extract import check_folder, extract, fill_folder, stop_extraction
 from crmflow.reconcile.dataflow.extraction_due import is_extraction_due
 from crmflow.reconcile.dataflow.flow_state import note_state, settle
 from crmflow.reconcile.dataflow.mapping_sets import check_mapping, check_moved_mapping, observe_mapping
@@ -109,7 +110,7 @@ async def _make(pass_: DataflowPass, upstream: Upstream) -> Flow | None:
     pass_.fulfill(TARGET_READY)
     if upstream.transport is Transport.LANDING_ZONE:
         await fill_folder(pass_, upstream, columns)
-    if await create(pass_, upstream, columns):
+    if await _create(pass_, upstream, columns):
         # now, so that no look before it has settled has news
         await record_runs(pass_, upstream.sandbox.inventory)
         pass_.checked = True
@@ -119,6 +120,15 @@ async def _make(pass_: DataflowPass, upstream: Upstream) -> Flow | None:
         return None
     declared = await recognize(pass_, upstream, existing)
     return await update(pass_, upstream, existing, declared, columns)
+
+
+async def _create(pass_: DataflowPass, upstream: Upstream, columns: tuple[Column, ...]) -> bool:
+    try:
+        return await create(pass_, upstream, columns)
+    except RemoteError as error:
+        if upstream.transport is Transport.LANDING_ZONE:
+            await check_folder(pass_, upstream, error)
+        raise
 
 
 async def _finalize(pass_: DataflowPass) -> None:
