@@ -44,9 +44,10 @@ class Jobs:
         where = path(*what.value, self.namespace)
         return self._rest.watch(where, version, seconds, connected, labelSelector=selector)
 
-    async def pod(self, name: str) -> Object | None:
-        """A pod by its name; None if there is none. That takes no more rights than listing does."""
-        _, found = await self._list(path("v1", "pods", self.namespace), fieldSelector=f"metadata.name={name}")
+    async def find(self, what: Listed, name: str) -> Object | None:
+        """The object of that name; None if there is none. It takes no other right than listing does."""
+        where = path(*what.value, self.namespace)
+        _, found = await self._list(where, fieldSelector=f"metadata.name={name}")
         return found[0] if found else None
 
     async def create(self, job: Mapping[str, Any]) -> Object:
@@ -57,14 +58,11 @@ class Jobs:
         query = {"fieldManager": FIELD_MANAGER, "fieldValidation": "Strict"}
         return await self._rest.write("POST", where, dict(job), **query)
 
-    async def read(self, name: str) -> Object:
-        """One Job. Raises NotFoundError."""
-        return await self._rest.get(self._job(name))
-
     async def delete(self, name: str) -> None:
         """Delete a Job, and its pods in the background. One that is gone is no error."""
         with suppress(NotFoundError):
-            await self._rest.write("DELETE", self._job(name), {"propagationPolicy": "Background"})
+            where = path("batch/v1", "jobs", self.namespace, name)
+            await self._rest.write("DELETE", where, {"propagationPolicy": "Background"})
 
     async def apply_secret(self, name: str, body: Mapping[str, Any]) -> None:
         """Make a Secret what ``body`` says, whether there is one or not."""
@@ -89,5 +87,3 @@ class Jobs:
             version = page["metadata"]["resourceVersion"]
         return version, items
 
-    def _job(self, name: str) -> str:
-        return path("batch/v1", "jobs", self.namespace, name)

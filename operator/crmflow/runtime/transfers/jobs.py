@@ -198,11 +198,11 @@ class TransferJobs:
         try:
             job = await self._api.create(job_of(order, template, own_image))
         except ExistsError:
-            job = await self._api.read(name)
-        self._jobs.see(job)
-        known = KnownJob.of(job)
+            job = await self._api.find(Listed.JOBS, name) or {}
+        known = KnownJob.of(job) if job else None
         if known is None:
-            raise KubernetesError(f'the Job "{name}" is none of a transfer')
+            raise KubernetesError(f'the Job "{name}" is none of a transfer, or was just deleted')
+        self._jobs.see(job)
         return known
 
     async def _image_for(self, template: PodTemplate) -> OwnImage | None:
@@ -211,7 +211,7 @@ class TransferJobs:
         if template.names_an_image or own_pod is None:
             return None
         if self._own_image is None:
-            pod = await self._api.pod(own_pod)
+            pod = await self._api.find(Listed.PODS, own_pod)
             if pod is None:
                 raise KubernetesError(f'the operator\'s own Pod "{own_pod}" is not to be found')
             self._own_image = OwnImage.of_pod(pod)

@@ -36,6 +36,9 @@ class StoreWatch:
 
     def __post_init__(self) -> None:
         self._version: str | None = None
+        self._refusal: KubernetesError | None = None
+        """Of the watch: that listing is allowed does not end it."""
+        self._pause = RECONNECT_SECONDS[0]
 
     async def list(self) -> None:
         """List everything. Raises KubernetesError if the API server can't be asked; that it refuses is only
@@ -49,35 +52,40 @@ class StoreWatch:
                 raise
             self.answered(self.what, error)
             return
-        self.answered(self.what, None)
+        self.answered(self.what, self._refusal)
         self.store.listed(version, objects)
         self._version = version
 
     async def run(self) -> None:
         """Follow for ever."""
-        first, longest = RECONNECT_SECONDS
-        pause = first
         while True:
             try:
                 if self._version is None:
                     await self.list()
                 if self._version is not None:
                     await self._watch(self._version)
-                    pause = first
+                    self._pause = RECONNECT_SECONDS[0]
             except KubernetesError as error:
-                if isinstance(error, ExpiredError) or error.status in _REFUSALS:
+                if error.status in _REFUSALS:
+                    self._version, self._refusal = None, error
+                    self.answered(self.what, error)
+                elif isinstance(error, ExpiredError):
                     self._version = None
                 else:
                     log.warning("The watch of %s of transfers was interrupted: %s", self.what.plural, error)
-            await self.clock.sleep(pause)
-            pause = first if self._version else min(longest, pause * 2)
+            await self.clock.sleep(self._pause)
+            self._pause = min(RECONNECT_SECONDS[1], self._pause * 2)
 
     async def _watch(self, version: str) -> None:
         """Take in what changes after ``version`` until the watch ends. Raises KubernetesError."""
-        connected = lambda: self.answered(self.what, None)  # noqa: E731
-        async for kind, obj in self.api.watch(self.what, self.selector, version, WATCH_SECONDS, connected):
-            self._version = obj["metadata"]["resourceVersion"]
+        watching = self.api.watch(self.what, self.selector, version, WATCH_SECONDS, self._connected)
+        async for kind, obj in watching:
+            self._version, self._pause = obj["metadata"]["resourceVersion"], RECONNECT_SECONDS[0]
             if kind == "DELETED":
                 self.store.gone(obj["metadata"]["name"])
             elif kind != "BOOKMARK":
                 self.store.see(obj)
+
+    def _connected(self) -> None:
+        self._refusal = None
+        self.answered(self.what, None)

@@ -18,7 +18,7 @@ from crmflow.reconcile.external.identity import Identity
 from crmflow.reconcile.extraction.names import FileKey, organization_label
 from crmflow.reconcile.extraction.pending import JobKey
 from crmflow.reconcile.extraction.ports import TransferCredentials, TransferOrder
-from crmflow.runtime.kubernetes.errors import ExistsError, NotFoundError
+from crmflow.runtime.kubernetes.errors import ExistsError
 from crmflow.runtime.kubernetes.jobs import Jobs, Listed
 from crmflow.runtime.transfers.jobs import TransferJobs
 from crmflow.runtime.transfers.template import TemplateFile
@@ -112,9 +112,9 @@ class FakeJobs:
                 raise event
             yield event
 
-    async def pod(self, name: str) -> dict[str, Any] | None:
-        self._call("read pod")
-        return self.pods.get(name)
+    async def find(self, what: Listed, name: str) -> dict[str, Any] | None:
+        self._call(f"find {what.plural}")
+        return copy.deepcopy(self.stored[what].get(name))
 
     async def create(self, job: Mapping[str, Any]) -> dict[str, Any]:
         self._call("create job")
@@ -123,12 +123,6 @@ class FakeJobs:
             raise ExistsError("409", 409)
         self.make_job(job)
         self.after("create job")
-        return copy.deepcopy(self.jobs[name])
-
-    async def read(self, name: str) -> dict[str, Any]:
-        self._call("read job")
-        if name not in self.jobs:
-            raise NotFoundError("404", 404)
         return copy.deepcopy(self.jobs[name])
 
     async def delete(self, name: str) -> None:

@@ -134,7 +134,7 @@ async def test_a_job_that_the_watch_has_not_told_of_is_the_same(tmp_path: Path) 
     other = await Harness.listed(tmp_path, api=harness.api)
     await other.transfers.start(order())
     await harness.transfers.start(order())
-    assert harness.take_calls()[-3:] == ["create job", "read job", "apply secret"]
+    assert harness.take_calls()[-3:] == ["create job", "find jobs", "apply secret"]
     assert len(harness.api.jobs) == 1
     assert KEY in await harness.transfers.jobs("uid-1")
 
@@ -381,7 +381,7 @@ async def test_the_operators_own_pod_is_read_once(tmp_path: Path) -> None:
     harness.api.pods["crmflow-0"] = {"spec": {"containers": [{"name": "operator", "image": "r/crmflow:7"}]}}
     await harness.transfers.start(order())
     await harness.transfers.start(order("uid-2"))
-    assert harness.take_calls().count("read pod") == 1
+    assert harness.take_calls().count("find pods") == 1
     for job in harness.api.jobs.values():
         assert job["spec"]["template"]["spec"]["containers"][0]["image"] == "r/crmflow:7"
 
