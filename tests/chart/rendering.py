@@ -17,6 +17,8 @@ from hack.kubectl import Kubectl
 Object = dict[str, Any]
 
 CHART = ROOT / "charts" / "crmflow"
+TRANSFER = "-transfer"
+"""At the end of the names of what is about transfers alone."""
 VALUES = {path.stem: path for path in sorted((Path(__file__).parent / "values").glob("*.yaml"))}
 """The sets of values that everything about the chart is tried with."""
 
@@ -60,9 +62,14 @@ def kustomized(folder: Path) -> list[Object]:
     return list(yaml.safe_load_all(kubectl("kustomize", str(folder))))
 
 
-def one(kind: str, rendered: list[Object]) -> Object:
-    """The only object of a kind."""
-    (found,) = of_kind(kind, rendered)
+def one(kind: str, rendered: list[Object], suffix: str = "") -> Object:
+    """The only object of a kind, or of those whose name ends so; transfers have some of their own."""
+    (found,) = [
+        obj
+        for obj in of_kind(kind, rendered)
+        if obj["metadata"]["name"].endswith(suffix)
+        and (suffix or not obj["metadata"]["name"].endswith(TRANSFER))
+    ]
     return found
 
 

@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 import yaml
 
+from crmflow.reconcile.extraction.names import APP, APP_LABEL
 from hack.install import ROOT
-from tests.chart.rendering import VALUES, Object, kustomized, objects, of_kind, one
+from tests.chart.rendering import TRANSFER, VALUES, Object, kustomized, objects, of_kind, one
 
 DEPLOY = ROOT / "deploy"
 
@@ -152,7 +153,8 @@ def test_it_can_be_renamed_and_moved(tmp_path: Path, components: tuple[str, ...]
     selector = deployment["spec"]["selector"]["matchLabels"]
     assert selector.items() <= template["metadata"]["labels"].items()
     assert one("Service", rendered)["spec"]["selector"].items() <= template["metadata"]["labels"].items()
-    volumes = {volume["name"]: volume["configMap"]["name"] for volume in template["spec"].get("volumes", [])}
+    volumes = {volume["name"]: volume["configMap"]["name"] for volume in template["spec"]["volumes"]}
+    assert ("ConfigMap", volumes["transfer"]) in names
     if components:
         assert ("ConfigMap", volumes["tenancy"]) in names
         assert volumes["ca"] == "crmflow-ca"  # somebody else's
@@ -171,6 +173,9 @@ def test_metrics_are_found_whatever_labels_a_build_sets(tmp_path: Path, label: s
     assert service["spec"]["selector"].items() <= pods.items()
     policy = one("NetworkPolicy", rendered)["spec"]["podSelector"]["matchLabels"]
     assert policy.items() <= pods.items()
+    assert one("NetworkPolicy", rendered, TRANSFER)["spec"]["podSelector"] == {
+        "matchExpressions": [{"key": APP_LABEL, "operator": "In", "values": [APP]}]
+    }
 
 
 @pytest.mark.parametrize("name", COMPONENTS)

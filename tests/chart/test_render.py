@@ -16,11 +16,22 @@ from crmflow import __version__
 from crmflow.aep.egress import IpAllowList
 from crmflow.reconcile.core.tenancy import TenancyList, Tenant
 from crmflow.reloading import read_model
+from crmflow.runtime.transfers.template import PodTemplate
 from crmflow.settings import PREFIX, Settings
 from hack.console import ToolError
 from hack.generators.values import BY_OTHER_VALUES
 from hack.install import ROOT
-from tests.chart.rendering import CHART, VALUES, environment, local_helm, manifest, objects, of_kind, one
+from tests.chart.rendering import (
+    CHART,
+    TRANSFER,
+    VALUES,
+    environment,
+    local_helm,
+    manifest,
+    objects,
+    of_kind,
+    one,
+)
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
 
@@ -241,7 +252,13 @@ def test_what_is_mounted_is_where_the_environment_says() -> None:
     assert variables["CRMFLOW_IP_ALLOW_LIST"] == f"{mounted['ip-allow-list']}/list.json"
     assert variables["SSL_CERT_FILE"] == f"{mounted['ca']}/bundle.pem"
     assert variables["CRMFLOW_TENANCY"] == f"{mounted['tenancy']}/list.json"
-    assert volumes == {"ip-allow-list": "addresses", "ca": "ca", "tenancy": "tenants"}
+    assert variables["CRMFLOW_TRANSFER_TEMPLATE"] == f"{mounted['transfer']}/template.json"
+    assert volumes == {
+        "ip-allow-list": "addresses",
+        "ca": "ca",
+        "tenancy": "tenants",
+        "transfer": "crmflow-transfer",
+    }
 
 
 def test_labels_never_change_what_pods_are_found_by() -> None:
@@ -256,3 +273,96 @@ def test_labels_never_change_what_pods_are_found_by() -> None:
         )
     ]
     assert all(selector == selectors[0] for selector in selectors)
+
+
+def _transfer_template(tmp_path: Path, **values: Any) -> dict[str, Any]:
+    """As the operator reads it."""
+    ((name, content),) = one("ConfigMap", objects(**values), TRANSFER)["data"].items()
+    (tmp_path / name).write_text(content)
+    template = read_model(tmp_path / name, PodTemplate)
+    return template.model_dump(exclude_unset=True)
+
+
+def test_the_template_of_transfers_is_one_that_the_operator_reads(tmp_path: Path) -> None:
+    template = _transfer_template(tmp_path)
+    (container,) = template["spec"]["containers"]
+    assert container == {"name": "transfer", "resources": container["resources"]}
+    assert "metadata" not in template
+
+
+def test_transfers_take_the_operators_way_out(tmp_path: Path) -> None:
+    template = _transfer_template(
+        tmp_path,
+        proxy={"existingSecret": "proxy", "noProxy": [".internal"]},
+        caBundle={"existingConfigMap": "company-ca", "key": "bundle.pem"},
+        imagePullSecrets=[{"name": "registry"}],
+        settings={"logLevel": "WARNING", "workers": 3},
+        podSecurityContext={"runAsUser": None, "runAsGroup": None},
+    )
+    (container,) = template["spec"]["containers"]
+    variables = {entry["name"]: entry.get("value", entry.get("valueFrom")) for entry in container["env"]}
+    (mount,) = container["volumeMounts"]
+    (volume,) = template["spec"]["volumes"]
+    assert variables.pop("SSL_CERT_FILE") == f"{mount['mountPath']}/bundle.pem"
+    assert (mount["name"], volume["configMap"]["name"]) == (volume["name"], "company-ca")
+    assert variables.pop("HTTPS_PROXY")["secretKeyRef"]["name"] == "proxy"
+    assert variables.pop("HTTP_PROXY")["secretKeyRef"]["name"] == "proxy"
+    assert variables == {"NO_PROXY": ".internal", "CRMFLOW_LOG_LEVEL": "WARNING"}
+    assert template["spec"]["imagePullSecrets"] == [{"name": "registry"}]
+    assert "runAsUser" not in template["spec"]["securityContext"]
+
+
+def test_transfers_run_where_and_as_the_values_say(tmp_path: Path) -> None:
+    given: dict[str, Any] = {
+        "nodeSelector": {"pool": "batch"},
+        "tolerations": [{"key": "batch", "operator": "Exists"}],
+        "affinity": {"nodeAffinity": {}},
+        "priorityClassName": "low",
+    }
+    template = _transfer_template(
+        tmp_path,
+        commonLabels={"team": "data", "cost": "1"},
+        transfer={
+            **given,
+            "image": "mirror/crmflow:1",
+            "podLabels": {"team": "crm"},
+            "podAnnotations": {"a": "b"},
+            "resources": {"limits": {"memory": "1Gi"}},
+            "extraEnv": [{"name": "TZ", "value": "UTC"}],
+        },
+    )
+    (container,) = template["spec"]["containers"]
+    assert {name: template["spec"][name] for name in given} == given
+    assert template["metadata"] == {"labels": {"team": "crm", "cost": "1"}, "annotations": {"a": "b"}}
+    assert container["image"] == "mirror/crmflow:1"
+    assert container["resources"]["limits"] == {"memory": "1Gi"}
+    assert container["env"] == [{"name": "TZ", "value": "UTC"}]
+
+
+def test_without_transfers_nothing_of_them_is_installed() -> None:
+    rendered = objects(transfer={"enabled": False}, networkPolicy={"enabled": True})
+    assert not [obj for obj in rendered if obj["metadata"]["name"].endswith(TRANSFER)]
+    assert not [name for name in environment(one("Deployment", rendered)) if "TRANSFER" in name]
+    rules = [rule for role in of_kind("Role", rendered) for rule in role["rules"]]
+    assert not {"jobs", "pods"} & {resource for rule in rules for resource in rule["resources"]}
+
+
+def test_transfers_reach_dns_zoho_and_the_landing_zone_and_not_the_api_server() -> None:
+    rendered = objects(
+        networkPolicy={
+            "enabled": True,
+            "apiServer": {"cidrs": ["10.0.0.1/32", "fd00::1/128"]},
+            "remoteCidrs": ["0.0.0.0/0", "::/0", "10.20.0.0/16"],
+        }
+    )
+    spec = one("NetworkPolicy", rendered, TRANSFER)["spec"]
+    dns, remote = spec["egress"]
+    assert "ingress" not in spec
+    assert spec["policyTypes"] == ["Ingress", "Egress"]
+    assert {entry["port"] for entry in dns["ports"]} == {53}
+    assert [entry["port"] for entry in remote["ports"]] == [443]
+    assert [block["ipBlock"] for block in remote["to"]] == [
+        {"cidr": "0.0.0.0/0", "except": ["10.0.0.1/32"]},
+        {"cidr": "::/0", "except": ["fd00::1/128"]},
+        {"cidr": "10.20.0.0/16"},
+    ]

@@ -80,3 +80,16 @@ def test_the_operator_holds_its_lease_and_reads_those_of_others(operator_client:
     assert operator_client.may("update", "coordination.k8s.io", "leases", "crmflow", NAMESPACE)
     assert not operator_client.may("update", "coordination.k8s.io", "leases", "other", NAMESPACE)
     assert operator_client.may("create", "coordination.k8s.io", "leases", "", NAMESPACE)
+
+
+def test_it_runs_jobs_in_its_own_namespace_alone(operator_client: Cluster) -> None:
+    """Of pods it sees how they are; a Job's pods are the Job controller's to make and to delete."""
+    jobs = {"list", "watch", "create", "delete"}
+    pods = {"list", "watch"}
+    for verb in jobs | {"get", "update", "patch", "deletecollection"}:
+        assert operator_client.may(verb, "batch", "jobs", "", NAMESPACE) == (verb in jobs)
+        assert operator_client.may(verb, "", "pods", "", NAMESPACE) == (verb in pods)
+        assert not operator_client.may(verb, "batch", "jobs", "")
+        assert not operator_client.may(verb, "", "pods", "")
+    for resource in ("pods/exec", "pods/log", "pods/ephemeralcontainers"):
+        assert not operator_client.may("create", "", resource, "", NAMESPACE)

@@ -33,6 +33,18 @@ proxy:
 caBundle:
   existingConfigMap: ''
   key: ca.crt
+transfer:
+  enabled: true
+  slots: 4
+  image: ''
+  resources: {}
+  podAnnotations: {}
+  podLabels: {}
+  extraEnv: []
+  nodeSelector: {}
+  tolerations: []
+  affinity: {}
+  priorityClassName: ''
 replicas: 2
 strategy: {}
 revisionHistoryLimit: 3

@@ -194,6 +194,15 @@ rbac.authorization.k8s.io/aggregate-to-{{ . }}: "true"
 - apiGroups: [""]
   resources: [secrets]
   verbs: [{{ if .Values.watchNamespaces }}get, list, {{ end }}create, patch, delete]
+{{- if .Values.transfer.enabled }}
+# The Jobs of transfers, and their Pods, which say what came of them.
+- apiGroups: [batch]
+  resources: [jobs]
+  verbs: [list, watch, create, delete]
+- apiGroups: [""]
+  resources: [pods]
+  verbs: [list, watch]
+{{- end }}
 {{- end -}}
 
 {{/* The rule for the UID of kube-system, the installation's name where no other is given. */}}
@@ -215,10 +224,14 @@ rbac.authorization.k8s.io/aggregate-to-{{ . }}: "true"
 
 {{/* The container's environment. What extraEnv repeats takes the place of ours: a name may stand there once. */}}
 {{- define "crmflow.env" -}}
-{{- $all := concat (include "crmflow.ownEnv" . | fromYamlArray) .Values.extraEnv -}}
+{{- include "crmflow.eachOnce" (concat (include "crmflow.ownEnv" . | fromYamlArray) .Values.extraEnv) -}}
+{{- end -}}
+
+{{/* Of the entries of a list that have the same name the last one. */}}
+{{- define "crmflow.eachOnce" -}}
 {{- $last := dict -}}
-{{- range $position, $entry := $all }}{{ $_ := set $last $entry.name $position }}{{ end -}}
-{{- range $position, $entry := $all }}
+{{- range $position, $entry := . }}{{ $_ := set $last $entry.name $position }}{{ end -}}
+{{- range $position, $entry := . }}
 {{- if eq $position (get $last $entry.name) }}
 {{ toYaml (list $entry) }}
 {{- end }}
@@ -266,21 +279,40 @@ rbac.authorization.k8s.io/aggregate-to-{{ . }}: "true"
 - name: CRMFLOW_TENANCY
   value: /etc/crmflow/tenancy/{{ .Values.tenancy.key }}
 {{- end }}
+{{- if .Values.transfer.enabled }}
+- name: CRMFLOW_TRANSFER_TEMPLATE
+  value: /etc/crmflow/transfer/template.json
+- name: CRMFLOW_TRANSFER_SLOTS
+  value: {{ .Values.transfer.slots | quote }}
+{{- end }}
 {{- range $name, $value := .Values.settings }}
 - name: CRMFLOW_{{ $name | snakecase | upper }}
   value: {{ $value | toString | quote }}
 {{- end }}
+{{- include "crmflow.caEnv" . }}
+{{- include "crmflow.proxyEnv" . }}
+{{- if include "crmflow.hasProxy" . }}
+- name: NO_PROXY
+  value: {{ concat (list "$(KUBERNETES_SERVICE_HOST)" "kubernetes.default.svc") .Values.proxy.noProxy | join "," | quote }}
+{{- end }}
+{{- end -}}
+
+{{- define "crmflow.caEnv" -}}
 {{- if .Values.caBundle.existingConfigMap }}
 - name: SSL_CERT_FILE
   value: /etc/crmflow/ca/{{ .Values.caBundle.key }}
 {{- end }}
-{{- include "crmflow.proxyEnv" . }}
 {{- end -}}
 
-{{/* The kubelet puts the API server's address in place of $(KUBERNETES_SERVICE_HOST). */}}
+{{- define "crmflow.hasProxy" -}}
+{{- with .Values.proxy }}{{ if or .httpsProxy .httpProxy .existingSecret }}true{{ end }}{{ end -}}
+{{- end -}}
+
+{{/* Which proxy. What is reached without it differs: the kubelet puts the API server's address in place of
+     $(KUBERNETES_SERVICE_HOST), and transfers do not talk to it. */}}
 {{- define "crmflow.proxyEnv" -}}
 {{- $proxy := .Values.proxy -}}
-{{- if or $proxy.httpsProxy $proxy.httpProxy $proxy.existingSecret }}
+{{- if include "crmflow.hasProxy" . }}
 {{- range $variable, $key := dict "HTTPS_PROXY" "httpsProxy" "HTTP_PROXY" "httpProxy" }}
 {{- if $proxy.existingSecret }}
 - name: {{ $variable }}
@@ -294,9 +326,59 @@ rbac.authorization.k8s.io/aggregate-to-{{ . }}: "true"
   value: {{ index $proxy $key | quote }}
 {{- end }}
 {{- end }}
-- name: NO_PROXY
-  value: {{ concat (list "$(KUBERNETES_SERVICE_HOST)" "kubernetes.default.svc") $proxy.noProxy | join "," | quote }}
 {{- end }}
+{{- end -}}
+
+{{/* The Pod template of transfers, as JSON. The operator adds what makes a transfer of it, and what a transfer must not
+     be able to do. */}}
+{{- define "crmflow.transferTemplate" -}}
+{{- $values := .Values.transfer -}}
+{{- $container := dict "name" "transfer" "resources" (default (include "crmflow.transferResources" . | fromYaml) $values.resources) -}}
+{{- if $values.image }}{{ $_ := set $container "image" $values.image }}{{ end -}}
+{{- with concat (include "crmflow.transferEnv" . | fromYamlArray) $values.extraEnv -}}
+{{- $_ := set $container "env" (include "crmflow.eachOnce" . | fromYamlArray) -}}
+{{- end -}}
+{{- $spec := dict "containers" (list $container) "securityContext" .Values.podSecurityContext -}}
+{{- range $name, $value := dict "imagePullSecrets" .Values.imagePullSecrets "nodeSelector" $values.nodeSelector "tolerations" $values.tolerations "affinity" $values.affinity "priorityClassName" $values.priorityClassName }}
+{{- if $value }}{{ $_ := set $spec $name $value }}{{ end -}}
+{{- end -}}
+{{- with .Values.caBundle.existingConfigMap -}}
+{{- $_ := set $spec "volumes" (list (dict "name" "ca" "configMap" (dict "name" .))) -}}
+{{- $_ := set $container "volumeMounts" (list (dict "name" "ca" "mountPath" "/etc/crmflow/ca" "readOnly" true)) -}}
+{{- end -}}
+{{- $metadata := dict -}}
+{{- with mergeOverwrite (deepCopy .Values.commonLabels) $values.podLabels }}{{ $_ := set $metadata "labels" . }}{{ end -}}
+{{- with $values.podAnnotations }}{{ $_ := set $metadata "annotations" . }}{{ end -}}
+{{- $template := dict "spec" $spec -}}
+{{- with $metadata }}{{ $_ := set $template "metadata" . }}{{ end -}}
+{{- toPrettyJson $template -}}
+{{- end -}}
+
+{{- define "crmflow.transferResources" -}}
+requests: {cpu: 100m, memory: 128Mi}
+limits: {memory: 256Mi}
+{{- end -}}
+
+{{- define "crmflow.transferEnv" -}}
+{{- range $name, $value := pick .Values.settings "logFormat" "logLevel" }}
+- name: CRMFLOW_{{ $name | snakecase | upper }}
+  value: {{ $value | toString | quote }}
+{{- end }}
+{{- include "crmflow.caEnv" . }}
+{{- include "crmflow.proxyEnv" . }}
+{{- if and .Values.proxy.noProxy (include "crmflow.hasProxy" .) }}
+- name: NO_PROXY
+  value: {{ .Values.proxy.noProxy | join "," | quote }}
+{{- end }}
+{{- end -}}
+
+{{/* Networks to leave out of one that is the whole world: a list of it and them, of which those count that are of its
+     family. An exception has to lie within what it is one of, so a narrower network has none. */}}
+{{- define "crmflow.without" -}}
+{{- $mark := get (dict "0.0.0.0/0" "." "::/0" ":") (first .) -}}
+{{- range last . }}{{ if and $mark (contains $mark .) }}
+- {{ . | quote }}
+{{- end }}{{ end -}}
 {{- end -}}
 
 {{/* The volumes, ours and further ones. */}}
@@ -336,6 +418,11 @@ rbac.authorization.k8s.io/aggregate-to-{{ . }}: "true"
   configMap:
     name: {{ . | quote }}
 {{- end }}
+{{- if .Values.transfer.enabled }}
+- name: transfer
+  configMap:
+    name: {{ include "crmflow.fullname" . }}-transfer
+{{- end }}
 {{- with .Values.caBundle.existingConfigMap }}
 - name: ca
   configMap:
@@ -352,6 +439,11 @@ rbac.authorization.k8s.io/aggregate-to-{{ . }}: "true"
 {{- if include "crmflow.tenancyConfigMap" . }}
 - name: tenancy
   mountPath: /etc/crmflow/tenancy
+  readOnly: true
+{{- end }}
+{{- if .Values.transfer.enabled }}
+- name: transfer
+  mountPath: /etc/crmflow/transfer
   readOnly: true
 {{- end }}
 {{- if .Values.caBundle.existingConfigMap }}

@@ -86,4 +86,3 @@ class Jobs:
             items += page["items"] or ()
             version = page["metadata"]["resourceVersion"]
         return version, items
-
