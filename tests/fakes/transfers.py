@@ -26,8 +26,8 @@ class FakeTransfers(Failing):
         """What the Secret of each Job holds."""
         self.waiting: dict[str, tuple[str, Waiting]] = {}
         """Who wants a slot, by uid, and of which organization."""
-        self.granted: dict[str, str] = {}
-        """Who may start a Job and has not yet, likewise."""
+        self.granted: dict[str, tuple[str, int]] = {}
+        """Who may start a Job and has not yet: the organization, and what it is expected to cost."""
         self.lingers = False
         """Whether pods take their time to end once their Jobs are deleted."""
         self._slots = slots
@@ -47,7 +47,7 @@ class FakeTransfers(Failing):
 
     def fill(self, organization: str) -> None:
         """Others have all slots of an organization."""
-        self.granted |= {f"other-{number}": organization for number in range(self._slots)}
+        self.granted |= {f"other-{number}": (organization, 0) for number in range(self._slots)}
 
     def vanish(self, uid: str) -> None:
         """Somebody deletes the Jobs of a dataflow."""
@@ -62,8 +62,10 @@ class FakeTransfers(Failing):
     async def jobs(self, uid: str) -> Mapping[JobKey, TransferJob]:
         return {key: job for (owner, key), job in self._jobs.items() if owner == uid}
 
-    def may_start(self, organization: str, waiting: Waiting) -> bool:
-        if self.granted.get(waiting.uid) == organization:
+    def may_start(self, organization: str, waiting: Waiting, credits: int = 0) -> bool:
+        held, _ = self.granted.get(waiting.uid, (None, 0))
+        if held == organization:
+            self.granted[waiting.uid] = (organization, credits)
             return True
         self.waits_no_more(waiting.uid)
         self.waiting[waiting.uid] = (organization, waiting)
@@ -71,15 +73,17 @@ class FakeTransfers(Failing):
         if waiting not in served(others, self._occupied(organization), self._slots):
             return False
         del self.waiting[waiting.uid]
-        self.granted[waiting.uid] = organization
+        self.granted[waiting.uid] = (organization, credits)
         return True
 
     def waits_no_more(self, uid: str) -> None:
         self.waiting.pop(uid, None)
         self.granted.pop(uid, None)
 
-    def reserved_credits(self, organization: str) -> int:
-        return sum(order.credits for order in self._running_orders(organization))
+    def reserved_credits(self, organization: str, besides: str = "") -> int:
+        granted = self.granted.items()
+        held = sum(cost for uid, (where, cost) in granted if where == organization and uid != besides)
+        return held + sum(order.credits for order in self._running_orders(organization))
 
     @remote
     async def start(self, order: TransferOrder) -> None:
@@ -112,7 +116,7 @@ class FakeTransfers(Failing):
         await self.run("supply", (key[0], credentials), write)
 
     def _occupied(self, organization: str) -> int:
-        granted = sum(where == organization for where in self.granted.values())
+        granted = sum(where == organization for where, _ in self.granted.values())
         return granted + len(self._running_orders(organization))
 
     def _running_orders(self, organization: str) -> list[TransferOrder]:

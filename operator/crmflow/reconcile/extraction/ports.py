@@ -55,10 +55,11 @@ class Transfers(Protocol):
         """The Jobs of a dataflow, with what their pods have said at their end."""
         ...
 
-    def may_start(self, organization: str, waiting: Waiting) -> bool:
+    def may_start(self, organization: str, waiting: Waiting, credits: int = 0) -> bool:
         """Whether a slot of the organization is free, and nobody waits who is to be served before. Who is
-        allowed holds the slot, and who is not counts as waiting, until it starts a Job or says that it wants
-        none. Once a slot is free, the dataflow that is to have it is reconciled.
+        allowed holds the slot and the ``credits`` that it is expected to cost, and who is not counts as
+        waiting, until it starts a Job or says that it wants none. Once a slot is free, the dataflow that is
+        to have it is reconciled.
         """
         ...
 
@@ -66,8 +67,10 @@ class Transfers(Protocol):
         """The dataflow wants no slot now: nothing is due, it is paused, credits are spent."""
         ...
 
-    def reserved_credits(self, organization: str) -> int:
-        """What the Jobs that run are expected to cost."""
+    def reserved_credits(self, organization: str, besides: str = "") -> int:
+        """What the Jobs that run are expected to cost, and those that may be started by now; without what is
+        held by the dataflow ``besides``, by its uid, which asks for itself.
+        """
         ...
 
     async def start(self, order: TransferOrder) -> None:

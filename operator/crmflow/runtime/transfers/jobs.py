@@ -106,9 +106,9 @@ class TransferJobs:
                     self._pods.see(pod)
         return {job.key: transfer_job(job, self._pods_of(job)) for job in found}
 
-    def may_start(self, organization: str, waiting: Waiting) -> bool:
+    def may_start(self, organization: str, waiting: Waiting, credits: int = 0) -> bool:
         """Whether the dataflow holds a slot of the organization now."""
-        return self._slots.ask(organization, waiting, self._taken(organization))
+        return self._slots.ask(organization, waiting, credits, self._taken(organization))
 
     def waits_no_more(self, uid: str) -> None:
         """The dataflow wants no slot now."""
@@ -116,11 +116,11 @@ class TransferJobs:
         if organization is not None:
             self._wake_next(organization)
 
-    def reserved_credits(self, organization: str) -> int:
-        """What the Jobs that run are expected to cost, and those that are being made."""
+    def reserved_credits(self, organization: str, besides: str = "") -> int:
+        """What the Jobs that run are expected to cost, those that are being made, and those that may be."""
         running = {job.name: job.credits for job in self._running(organization)}
         being_made = {name: order.credits for name, order in self._made_for(organization).items()}
-        return sum({**being_made, **running}.values())
+        return sum({**being_made, **running}.values()) + self._slots.credits(organization, besides)
 
     async def start(self, order: TransferOrder) -> None:
         """Make the Secret, then the Job, then have the Secret go with the Job. Raises RemoteError."""

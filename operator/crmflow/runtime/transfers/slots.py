@@ -15,32 +15,41 @@ class SlotQueue:
     def __init__(self, slots: int) -> None:
         self._slots = slots
         self._waiting: dict[str, tuple[str, Waiting]] = {}
-        self._holding: dict[str, str] = {}
+        self._holding: dict[str, tuple[str, int]] = {}
+        """Organization and expected credits, by uid."""
 
-    def ask(self, organization: str, waiting: Waiting, running: int) -> bool:
+    def ask(self, organization: str, waiting: Waiting, credits: int, running: int) -> bool:
         """Whether the dataflow holds a slot from now on, while ``running`` are taken by Jobs; it waits
         otherwise.
         """
-        if self._holding.get(waiting.uid) == organization:
+        held, _ = self._holding.get(waiting.uid, (None, 0))
+        if held == organization:
+            self._holding[waiting.uid] = (organization, credits)
             return True
         self.leave(waiting.uid)
         self._waiting[waiting.uid] = (organization, waiting)
         if waiting not in self.next(organization, running):
             return False
         del self._waiting[waiting.uid]
-        self._holding[waiting.uid] = organization
+        self._holding[waiting.uid] = (organization, credits)
         return True
 
     def leave(self, uid: str) -> str | None:
         """The dataflow neither waits nor holds a slot; the organization where it did either."""
-        organization, _ = self._waiting.pop(uid, (None, None))
-        return self._holding.pop(uid, organization)
+        waited, _ = self._waiting.pop(uid, (None, None))
+        held, _ = self._holding.pop(uid, (waited, 0))
+        return held
 
     def next(self, organization: str, running: int) -> Sequence[Waiting]:
         """Those that would be given a slot now, while ``running`` are taken by Jobs."""
         waiting = [one for where, one in self._waiting.values() if where == organization]
-        holding = sum(where == organization for where in self._holding.values())
+        holding = sum(where == organization for where, _ in self._holding.values())
         return served(waiting, running + holding, self._slots)
+
+    def credits(self, organization: str, besides: str) -> int:
+        """What those who hold a slot are expected to spend, without the dataflow ``besides``."""
+        holding = self._holding.items()
+        return sum(cost for uid, (where, cost) in holding if where == organization and uid != besides)
 
     def uids(self) -> set[str]:
         """Of all who wait or hold one."""

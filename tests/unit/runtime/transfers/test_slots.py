@@ -66,6 +66,21 @@ async def test_who_may_start_holds_the_slot(transfers: Transfers) -> None:
     assert not transfers.may_start(ORGANIZATION, waiting("c", -60))
 
 
+async def test_who_may_start_holds_the_credits_too(transfers: Transfers) -> None:
+    """Between the answer and the Job others ask whether they can afford theirs."""
+    assert transfers.may_start(ORGANIZATION, waiting("a"), 60)
+    assert transfers.reserved_credits(ORGANIZATION) == 60
+    assert transfers.reserved_credits(ORGANIZATION, besides="a") == 0
+    assert transfers.reserved_credits(OTHER_ORGANIZATION) == 0
+    assert transfers.may_start(ORGANIZATION, waiting("a"), 50)
+    assert transfers.reserved_credits(ORGANIZATION, besides="b") == 50
+    await transfers.start(order("a", credits=50))
+    assert transfers.reserved_credits(ORGANIZATION) == 50
+    assert transfers.may_start(ORGANIZATION, waiting("b"), 7)
+    transfers.waits_no_more("b")
+    assert transfers.reserved_credits(ORGANIZATION) == 50
+
+
 async def test_who_wants_no_slot_leaves_it_to_others(transfers: Transfers) -> None:
     for uid in ("a", "b"):
         assert transfers.may_start(ORGANIZATION, waiting(uid))
