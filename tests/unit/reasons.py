@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -29,39 +30,73 @@ POSITIONS = {
     "_refused": 0,
     "_spent": 0,
     "RemoteError": 3,
+    "remote_error": 2,
+    "_error": 1,
 }
+EVENTS = {"record_event": 0}
+"""The same of what writes an event."""
+ENUM = "Reason"
+"""The name of an enum whose values are reasons."""
+VARIABLE = "reason"
+"""The name of a variable that holds one."""
 REASON = re.compile(r"[A-Z][A-Za-z]+")
 
 
-def reasons_in(source: str) -> set[str]:
-    """The literal reasons of a module."""
-    found = set()
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Call):
-            name = getattr(node.func, "id", getattr(node.func, "attr", ""))
-            position = POSITIONS.get(name)
-            if position is not None and len(node.args) > position:
-                found |= _texts(node.args[position])
-        elif isinstance(node, ast.Return) and isinstance(node.value, ast.Tuple) and node.value.elts:
-            first = node.value.elts[0]  # of (reason, message)
-            if isinstance(first, ast.Constant):
-                found.add(str(first.value))
+def reasons_in(source: str, positions: Mapping[str, int] = POSITIONS) -> set[str]:
+    """The reasons that stand in a module, as literals or as constants of it."""
+    module = ast.parse(source)
+    constants = _constants(module)
+    found = {
+        text
+        for node in ast.walk(module)
+        for expression in _expressions(node, positions)
+        for text in _texts(expression, constants)
+    }
     return {reason for reason in found if REASON.fullmatch(reason)}
 
 
-def _texts(argument: ast.expr) -> set[str]:
-    """The literal, or both of ``a if … else b``."""
-    if isinstance(argument, ast.IfExp):
-        return _texts(argument.body) | _texts(argument.orelse)
-    return (
-        {argument.value} if isinstance(argument, ast.Constant) and isinstance(argument.value, str) else set()
-    )
+def _expressions(node: ast.AST, positions: Mapping[str, int]) -> Sequence[ast.expr]:
+    """Where a reason may stand in a node."""
+    match node:
+        case ast.Call(func=ast.Name(id=name) | ast.Attribute(attr=name), args=arguments) if name in positions:
+            return arguments[positions[name] : positions[name] + 1]
+        case ast.Return(value=ast.Tuple(elts=[first, *_])):  # (reason, message)
+            return [first]
+        case ast.Assign(targets=[ast.Name(id=name)], value=value) if name == VARIABLE:
+            return [value]
+        case ast.ClassDef(name=name, body=body) if name == ENUM:
+            return [statement.value for statement in body if isinstance(statement, ast.Assign)]
+    return ()
 
 
-def reasons_below(*paths: str) -> set[str]:
+def _constants(module: ast.Module) -> Mapping[str, str]:
+    """The texts that a module gives names to."""
+    return {
+        statement.targets[0].id: statement.value.value
+        for statement in module.body
+        if isinstance(statement, ast.Assign)
+        and isinstance(statement.targets[0], ast.Name)
+        and isinstance(statement.value, ast.Constant)
+        and isinstance(statement.value.value, str)
+    }
+
+
+def _texts(argument: ast.expr, constants: Mapping[str, str]) -> set[str]:
+    """The literal or the constant, or both of ``a if … else b``."""
+    match argument:
+        case ast.IfExp(body=body, orelse=orelse):
+            return _texts(body, constants) | _texts(orelse, constants)
+        case ast.Name(id=name) if name in constants:
+            return {constants[name]}
+        case ast.Constant(value=str() as text):
+            return {text}
+    return set()
+
+
+def reasons_below(*paths: str, positions: Mapping[str, int] = POSITIONS) -> set[str]:
     """The reasons of modules, and of all modules of packages, below the operator's package."""
     files = [file for path in paths for file in _files(PACKAGE / path)]
-    return {reason for file in files for reason in reasons_in(file.read_text())}
+    return {reason for file in files for reason in reasons_in(file.read_text(), positions)}
 
 
 def _files(path: Path) -> list[Path]:

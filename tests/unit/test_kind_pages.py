@@ -44,16 +44,32 @@ class KindPage:
 
 SHARED = tuple(
     f"reconcile/core/{name}.py"
-    for name in ("platform_access", "creation", "sandbox", "adoption", "drift", "outcome", "reading")
+    for name in (
+        "platform_access",
+        "creation",
+        "sandbox",
+        "adoption",
+        "drift",
+        "outcome",
+        "reading",
+        "transport",
+    )
 )
+OFFERS = ("reconcile/sources/offer.py", "reconcile/sources/landing_zone_offer.py")
 PAGES = [
     KindPage(
         CONNECTION,
-        ("reconcile/connection", "reconcile/sources/offer.py", "reconcile/sources/sign_in.py", *SHARED),
+        ("reconcile/connection", "reconcile/sources/sign_in.py", *OFFERS, *SHARED),
     ),
     KindPage(
         DATAFLOW,
-        ("reconcile/dataflow", "reconcile/core/named_objects.py", "reconcile/sources/offer.py", *SHARED),
+        (
+            "reconcile/dataflow",
+            "reconcile/extraction/completeness.py",
+            "reconcile/core/named_objects.py",
+            *OFFERS,
+            *SHARED,
+        ),
     ),
 ]
 

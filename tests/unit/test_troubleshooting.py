@@ -4,7 +4,7 @@ a reason that is gone.
 
 from __future__ import annotations
 
-from tests.unit.reasons import PACKAGE, ROOT, documented_in, reasons_below
+from tests.unit.reasons import EVENTS, PACKAGE, ROOT, documented_in, reasons_below
 
 PAGE = ROOT / "docs" / "guides" / "troubleshooting.md"
 
@@ -15,8 +15,8 @@ def documented() -> set[str]:
 
 
 def declared() -> set[str]:
-    """Every reason in the package."""
-    return reasons_below(".")
+    """Every reason in the package, of conditions and of events."""
+    return reasons_below(".") | reasons_below(".", positions=EVENTS)
 
 
 def test_each_reason_is_explained() -> None:
@@ -36,4 +36,9 @@ def test_the_search_finds_reasons() -> None:
         "SourceWithdrawn",
         "AddressBlocked",
         "Unreachable",
+        "LandingZoneRefused",  # by a constant
+        "RowsDiffer",  # of an enum
+        "Throttled",  # by a variable
+        "TransferForbidden",
+        "CursorFound",  # of an event
     } <= declared()
