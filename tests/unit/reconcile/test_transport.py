@@ -23,7 +23,7 @@ PLATFORM_SOURCE, LANDING_ZONE = Transport.PLATFORM_SOURCE, Transport.LANDING_ZON
 
 
 def withdraw(harness: Harness) -> None:
-    """Adobe has taken its Zoho source out of the catalogue."""
+    """Adobe has taken its Zoho source out of the catalog."""
     spec = harness.platform.flow_specs[FLOW_SPEC_NAME]
     harness.platform.flow_specs[FLOW_SPEC_NAME] = replace(spec, source_connection_spec_ids=())
 
