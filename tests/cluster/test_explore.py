@@ -119,3 +119,65 @@ def test_which_connection(tenant: Tenant, plugin: Plugin) -> None:
     tenant.cluster.apply(manifests.connection(tenant.namespace, "zoho-us"))
     several = plugin("allowlist")
     assert (several.status, "holds zoho-eu, zoho-us" in several.stderr) == (1, True)
+
+
+@pytest.fixture
+def landing(tenant: Tenant) -> Tenant:
+    """The tenant with a connection whose records get into Platform through the landing zone."""
+    tenant.apply_secrets()
+    tenant.apply_connection(transport="LandingZone")
+    return tenant
+
+
+def test_modules_and_fields_of_zoho_itself(landing: Tenant, plugin: Plugin) -> None:
+    tables = plugin("explore", NAME)
+    assert tables.status == 0, tables.stderr
+    assert tables.lines[0] == ["TABLE", "LABEL"]
+    assert ["Contacts", "Contacts"] in tables.lines
+    assert "does not deliver the records of" in tables.stderr
+    assert "Notes" in tables.stderr
+    assert {"name": "Contacts", "label": "Contacts"} in plugin("explore", NAME, "-o", "json").json()
+
+    columns = plugin("explore", NAME, "Contacts", "-o", "json").json()["columns"]
+    by_name = {column["name"]: column for column in columns}
+    assert columns[0]["name"] == "id"
+    assert by_name["Modified_Time"]["deltaColumn"]
+    assert by_name["Owner"] == {
+        "name": "Owner",
+        "type": "ownerlookup",
+        "deltaColumn": False,
+        "delivered": True,
+        "inFiles": "the id",
+    }
+    left_out = [column["name"] for column in columns if not column["delivered"]]
+    assert left_out
+    shown = {line[0]: " ".join(line[1:]) for line in plugin("explore", NAME, "Contacts").lines}
+    assert shown["Modified_Time"] == "date-time candidate in UTC"
+    assert shown[left_out[0]].endswith("not at all: no file has this type")
+
+
+def test_rows_as_they_stand_in_files(landing: Tenant, plugin: Plugin) -> None:
+    found = plugin("explore", NAME, "Contacts", "--preview", "--rows=3", "-o", "json")
+    assert found.status == 0, found.stderr
+    rows = found.json()["rows"]
+    assert len(rows) == 3
+    for row in rows:
+        assert row["Owner"].isdecimal()
+        assert row["Modified_Time"].endswith("Z")
+    table = plugin("explore", NAME, "Contacts", "--preview", "--rows=2", "--columns=Email,Last_Name")
+    assert [line[0] for line in table.lines] == ["Email", *(row["Email"] for row in rows[:2])]
+    assert "@" not in table.stderr
+
+
+def test_what_zoho_does_not_show(landing: Tenant, plugin: Plugin) -> None:
+    misspelled = plugin("explore", NAME, "contact")
+    assert (misspelled.status, misspelled.stdout) == (1, "")
+    assert 'no module "contact"' in misspelled.stderr
+    assert "Did you mean Contacts?" in misspelled.stderr
+    assert "does not deliver the records of Notes" in plugin("explore", NAME, "Notes").stderr
+    landing.apply_secrets(
+        refreshToken="1000.00000000000000000000000000000000.00000000000000000000000000000000"
+    )
+    refused = plugin("explore", NAME)
+    assert (refused.status, refused.stdout) == (1, "")
+    assert f"kubectl crmflow authorize {NAME} -n {landing.namespace}" in refused.stderr

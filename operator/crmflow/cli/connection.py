@@ -71,9 +71,15 @@ class Connection:
         )
 
     @property
+    def transport(self) -> Transport:
+        """The way of dataflows that name none; Auto until it is decided."""
+        declared = self.spec.transport
+        return (self.status.transport or declared) if declared is Transport.AUTO else declared
+
+    @property
     def uses_landing_zone(self) -> bool:
-        """Whether records get into Platform through the landing zone, as far as that is decided."""
-        return Transport.LANDING_ZONE in (self.spec.transport, self.status.transport)
+        """Whether dataflows go through the landing zone: those that name no way, or some that do."""
+        return self.transport is Transport.LANDING_ZONE or self.status.landing_zone is not None
 
     @property
     def data_center(self) -> DataCenter:

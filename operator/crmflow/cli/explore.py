@@ -1,29 +1,26 @@
-"""``kubectl crmflow explore``: what Platform sees of Zoho CRM through a connection.
-
-Rows go to standard output only, when they are asked for; no message, log or report ever holds one.
+"""``kubectl crmflow explore``: what there is in Zoho CRM, as those see it who read it through a connection:
+Platform, or the operator itself where it writes files into the landing zone.
 """
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from typing import Any
 
 from crmflow.aep.client import PlatformClient
 from crmflow.aep.models import Column, Preview, Table
+from crmflow.api.base import Transport
 from crmflow.cli.cluster import Cluster
 from crmflow.cli.connection import Connection
+from crmflow.cli.explore_modules import explore_modules
 from crmflow.cli.options import ExploreOptions
 from crmflow.cli.output import write_data, write_table
 from crmflow.cli.platform import sandbox_of
+from crmflow.cli.preview import chosen, did_you_mean, show_rows
 from crmflow.cli.problem import Problem
-from crmflow.cli.terminal import say
+from crmflow.cli.zoho import organization_of
+from crmflow.clock import Clock
 from crmflow.http.errors import ErrorClass, RemoteError
 from crmflow.reconcile.sources import causes
-from crmflow.sentences import some
-
-COLUMNS_SHOWN = 6
-"""Columns of a preview when none are named: what fits on most terminals."""
-NAMES_SHOWN = 5
 
 
 async def explore(options: ExploreOptions) -> None:
@@ -31,19 +28,34 @@ async def explore(options: ExploreOptions) -> None:
     cluster = await Cluster.connect(options.cluster)
     try:
         connection = await cluster.connection(options.name)
-        connection_id = _base_connection(connection)
-        try:
-            async with sandbox_of(cluster, connection) as platform:
-                await _explore(platform, connection_id, options)
-        except RemoteError as error:
-            if error.error_class is ErrorClass.NOT_FOUND or not causes.concerns_source(error):
-                raise
-            raise Problem(
-                f"Platform could not use Zoho CRM: {causes.quoted(error)}",
-                causes.of_a_test(connection.evidence(), error.message),
-            ) from error
+        if connection.transport is Transport.LANDING_ZONE:
+            await _at_zoho(cluster, connection, options)
+        else:
+            await _at_platform(cluster, connection, options)
     finally:
         await cluster.close()
+
+
+async def _at_zoho(cluster: Cluster, connection: Connection, options: ExploreOptions) -> None:
+    try:
+        async with organization_of(cluster, connection) as api:
+            await explore_modules(api, Clock.from_environment(), options)
+    except RemoteError as error:
+        raise connection.advisor.advised(error) from error
+
+
+async def _at_platform(cluster: Cluster, connection: Connection, options: ExploreOptions) -> None:
+    connection_id = _base_connection(connection)
+    try:
+        async with sandbox_of(cluster, connection) as platform:
+            await _explore(platform, connection_id, options)
+    except RemoteError as error:
+        if error.error_class is ErrorClass.NOT_FOUND or not causes.concerns_source(error):
+            raise
+        raise Problem(
+            f"Platform could not use Zoho CRM: {causes.quoted(error)}",
+            causes.of_a_test(connection.evidence(), error.message),
+        ) from error
 
 
 async def _explore(platform: PlatformClient, connection_id: str, options: ExploreOptions) -> None:
@@ -73,19 +85,10 @@ def _find(name: str, tables: tuple[Table, ...]) -> Table:
     found = next((table for table in tables if name in (table.name, table.path)), None)
     if found is not None:
         return found
-    names = [table.name for table in tables]
-    by_lower = {known.lower(): known for known in names}
-    close = [by_lower[match] for match in get_close_matches(name.lower(), by_lower, NAMES_SHOWN)]
+    advice = did_you_mean(name, [table.name for table in tables])
     raise Problem(
-        f'Platform sees no table "{name}" in Zoho CRM',
-        f"Tables go by the API names of modules. {_did_you_mean(close)}",
+        f'Platform sees no table "{name}" in Zoho CRM', f"Tables go by the API names of modules. {advice}"
     )
-
-
-def _did_you_mean(close: list[str]) -> str:
-    if not close:
-        return "Leave the table out to see all"
-    return f"Did you mean {' or '.join(close)}?"
 
 
 def _show_tables(tables: tuple[Table, ...], options: ExploreOptions) -> None:
@@ -106,29 +109,8 @@ def _show_columns(table: Table, columns: tuple[Column, ...], options: ExploreOpt
 
 
 def _show_preview(table: Table, preview: Preview, options: ExploreOptions) -> None:
-    rows = preview.rows[: options.rows]
-    names = _chosen(table, preview.columns, options)
-    if options.output is not None:
-        shown = [{name: row.get(name) for name in names} for row in rows]
-        write_data({**_described(table), "rows": shown}, options.output)
-        return
-    if not options.columns and len(names) > COLUMNS_SHOWN:
-        say(f"{COLUMNS_SHOWN} of {len(names)} columns; --columns chooses others, -o json shows all.")
-        names = names[:COLUMNS_SHOWN]
-    write_table(names, [[row.get(name) for name in names] for row in rows])
-    if not rows:
-        say("The table has no rows that this grant may read.")
-
-
-def _chosen(table: Table, columns: tuple[Column, ...], options: ExploreOptions) -> list[str]:
-    names = [column.name for column in columns]
-    unknown = [name for name in options.columns if name not in names]
-    if unknown:
-        raise Problem(
-            f'table "{table.name}" has no column {some(unknown)}',
-            f"Without --preview, `explore {options.name} {table.name}` lists its columns",
-        )
-    return list(options.columns) or names
+    names = chosen(table.name, [column.name for column in preview.columns], options)
+    show_rows(_described(table), names, preview.rows[: options.rows], options)
 
 
 def _described(table: Table) -> dict[str, Any]:

@@ -49,10 +49,11 @@ def _utc(cell: bytes) -> bytes:
 
 def cell_of(value: Any) -> bytes:
     """A value of COQL's JSON as Bulk Read would write it: a look-up is its id, a list has semicolons."""
-    return encoded(_text(value).encode(errors="replace"))
+    return encoded(text_of(value).encode(errors="replace"))
 
 
-def _text(value: Any) -> str:
+def text_of(value: Any) -> str:
+    """The same before it is made fit for CSV."""
     match value:
         case None:
             return ""
@@ -63,13 +64,13 @@ def _text(value: Any) -> str:
         case float():
             return format(Decimal(repr(value)), "f")  # no exponent
         case dict() if "id" in value:
-            return _text(value["id"])
+            return text_of(value["id"])
         case dict() if "name" in value:
-            return _text(value["name"])
+            return text_of(value["name"])
         case dict():
             return orjson.dumps(value).decode()
         case list():
-            return ";".join(map(_text, value))
+            return ";".join(map(text_of, value))
         case _:
             return str(value)
 
