@@ -163,7 +163,7 @@ def explore(
     *,
     cluster: ClusterOptions = HERE,
 ) -> None:
-    """List the tables and columns that Adobe Experience Platform sees in Zoho CRM.
+    """List the tables and columns of Zoho CRM that dataflows of a connection can read.
 
     \b
     Examples:

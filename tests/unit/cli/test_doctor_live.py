@@ -10,6 +10,7 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
+from crmflow.aep.landing_zone import CONNECTION_SPEC_ID
 from crmflow.cli.connection import Connection
 from crmflow.cli.doctor.checks import Check, Level
 from crmflow.cli.doctor.hosts import Hosts
@@ -60,8 +61,22 @@ FINE: dict[str, Any] = {
     "/sandboxes": {"sandboxes": [{"name": "prod", "state": "active", "region": "NLD2"}]},
     "/connectionSpecs": {"items": [{"id": ZOHO_CONNECTION_SPEC_ID, "version": "1.0"}]},
     "/flowSpecs": {
-        "items": [{"id": "fs", "name": FLOW_SPEC_NAME, "sourceConnectionSpecIds": [ZOHO_CONNECTION_SPEC_ID]}]
+        "items": [
+            {"id": "fs", "name": FLOW_SPEC_NAME, "sourceConnectionSpecIds": [ZOHO_CONNECTION_SPEC_ID]},
+            {"id": "cs", "name": "CloudStorageToAEP", "sourceConnectionSpecIds": [CONNECTION_SPEC_ID]},
+        ]
     },
+    "/landingzone/credentials": {
+        "containerName": "dlz-user-container",
+        "SASToken": "sv=1&sig=s1gnature",
+        "storageAccountName": "account",
+        "SASUri": "https://account.blob.core.windows.net/dlz-user-container?sv=1&sig=s1gnature",
+        "expiryDate": "2026-11-06",
+    },
+    "/connectors/landingzone": {"containerName": "dlz-user-container", "containerTTL": "7"},
+    "/dlz-user-container": httpx.Response(
+        200, text="<EnumerationResults><Blobs/><NextMarker/></EnumerationResults>"
+    ),
     "/tenant/schemas": {"results": []},
     "/dataSets": {},
     "/test": {"result": True},
@@ -108,6 +123,8 @@ class Services:
             answer = self._answers[known[0]]
         if isinstance(answer, Exception):
             raise answer
+        if isinstance(answer, httpx.Response):
+            return answer
         if isinstance(answer, tuple):
             return httpx.Response(answer[0], json=answer[1])
         return httpx.Response(answer) if isinstance(answer, int) else httpx.Response(200, json=answer)
@@ -296,6 +313,54 @@ async def test_all_is_well_at_adobe() -> None:
         "connection test",
     ]
     assert "NLD2" in found["sandbox"].message
+
+
+LANDING = {"transport": "LandingZone"}
+LANDING_CHECKS = ["landing zone", "landing zone SAS", "landing zone files"]
+
+
+async def test_what_a_connection_through_the_landing_zone_needs() -> None:
+    found = await Services().at_adobe(connection(LANDING))
+    assert {check.level for check in found.values()} == {Level.OK}
+    assert list(found)[-4:] == ["permissions", *LANDING_CHECKS], "no source, and no base connection"
+    assert found["landing zone SAS"].message.endswith("dlz-user-container, good until 2026-11-06.")
+    assert "s1gnature" not in str(found)
+
+
+async def test_some_dataflows_may_go_through_the_landing_zone() -> None:
+    both = {**CONNECTED, "transport": "PlatformSource", "landingZone": {"container": "c"}}
+    found = await Services().at_adobe(connection(both))
+    assert list(found)[5:] == [*LANDING_CHECKS, "source offered", "base connection", "connection test"]
+
+
+@pytest.mark.parametrize(
+    ("changed", "subject", "level", "reason"),
+    [
+        ({"connectors__landingzone": 404}, "landing zone", Level.FAILED, "LandingZoneNotOffered"),
+        (
+            {"connectors__landingzone": {"dlzProvider": "Amazon S3", "dlzPath": {"bucketName": "b"}}},
+            "landing zone",
+            Level.FAILED,
+            "LandingZoneProviderUnsupported",
+        ),
+        ({"landingzone__credentials": 403}, "landing zone SAS", Level.FAILED, "PermissionDenied"),
+        ({"dlz-user-container": 403}, "landing zone files", Level.FAILED, "LandingZoneRefused"),
+        ({"dlz-user-container": 503}, "landing zone files", Level.WARNING, "Unavailable"),
+        (
+            {"dlz-user-container": httpx.ConnectError("no route")},
+            "landing zone files",
+            Level.WARNING,
+            "Unreachable",
+        ),
+    ],
+)
+async def test_what_is_wrong_with_the_landing_zone(
+    changed: dict[str, Any], subject: str, level: Level, reason: str
+) -> None:
+    found = await Services(**changed).at_adobe(connection(LANDING))
+    assert (found[subject].level, found[subject].reason) == (level, reason)
+    assert found[subject].fix
+    assert list(found)[-1] == subject
 
 
 @pytest.mark.parametrize(

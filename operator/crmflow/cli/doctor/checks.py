@@ -44,6 +44,9 @@ class Subject(StrEnum):
     SANDBOX = "sandbox"
     PERMISSIONS = "permissions"
     SOURCE_OFFERED = "source offered"
+    LANDING_ZONE = "landing zone"
+    LANDING_ZONE_CREDENTIALS = "landing zone SAS"
+    LANDING_ZONE_FILES = "landing zone files"
     BASE_CONNECTION = "base connection"
     CONNECTION_TEST = "connection test"
 

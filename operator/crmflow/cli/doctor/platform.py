@@ -14,9 +14,11 @@ from crmflow.aep.flow_service import CONNECTIONS
 from crmflow.aep.models import Sandbox
 from crmflow.aep.sandboxes import SANDBOXES
 from crmflow.aep.schema_registry import SCHEMAS
+from crmflow.api.base import Transport
 from crmflow.cli.connection import Connection
 from crmflow.cli.doctor.checks import Check, Level, Subject, failed, failed_by, ok, warning
 from crmflow.cli.doctor.hosts import Hosts
+from crmflow.cli.doctor.landing_zone import check_landing_zone
 from crmflow.cli.platform import Adobe
 from crmflow.http.errors import RemoteError
 from crmflow.reconcile.core.refusals import OPTIONAL_REFUSALS
@@ -41,8 +43,9 @@ class LivePlatform:
         credentials: PlatformCredentials | None,
         own_call: RemoteError | bool = False,
     ) -> AsyncIterator[Check]:
-        """Hosts, token, sandbox, permissions, source, base connection and its test. ``own_call`` is what came
-        of the grant at Zoho, see :class:`causes.Evidence`.
+        """Hosts, token, sandbox, permissions, and what the connection's way needs: source, base connection
+        and its test, or the landing zone. ``own_call`` is what came of the grant at Zoho, see
+        :class:`causes.Evidence`.
         """
         ims = await self._hosts.check(Subject.IMS_HOST, self._adobe.ims_url)
         gateway = await self._hosts.check(Subject.PLATFORM_HOST, self._adobe.platform_url)
@@ -71,6 +74,11 @@ class LivePlatform:
                 "the technical account has View Sources, View Schemas and View Datasets; Manage Sources only "
                 "shows when it writes",
             )
+            if connection.uses_landing_zone:
+                async for check in check_landing_zone(self._adobe.http, platform, connection):
+                    yield check
+            if connection.transport is Transport.LANDING_ZONE:
+                return
             yield _check_offer(offer)
             subject = Subject.BASE_CONNECTION
             if connection.base_connection_id is None:
