@@ -408,6 +408,8 @@ class Schema:
     description: str = ""
     profile_enabled: bool = False
     """Whether it is part of the union schema, which can't be undone."""
+    is_time_series: bool = False
+    """Whether its records are events: none takes another's place."""
 
     @property
     def major_version(self) -> int:

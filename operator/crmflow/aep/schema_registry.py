@@ -15,6 +15,10 @@ IDENTITY = "xdm:descriptorIdentity"
 """The type of a descriptor that makes a field an identity."""
 _LISTED_AT_MOST = "300"
 _UNION = "union"
+_TIME_SERIES = frozenset(
+    {"https://ns.adobe.com/xdm/context/experienceevent", "https://ns.adobe.com/xdm/data/time-series"}
+)
+"""Class and behavior of events."""
 _SERVICE = "SchemaRegistry"
 _BASE_PATH = "/data/foundation/schemaregistry/tenant"
 
@@ -85,6 +89,9 @@ def _schema(raw: Raw) -> Schema:
         version=fields.text(raw, "version"),
         description=fields.text(raw, "description"),
         profile_enabled=_UNION in fields.texts(raw.get("meta:immutableTags")),
+        is_time_series=not _TIME_SERIES.isdisjoint(
+            (fields.text(raw, "meta:class"), *fields.texts(raw.get("meta:extends")))
+        ),
     )
 
 

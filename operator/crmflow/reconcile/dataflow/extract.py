@@ -21,12 +21,13 @@ from crmflow.reconcile.dataflow.conditions import EXTRACTED
 from crmflow.reconcile.dataflow.extracting import Extracting
 from crmflow.reconcile.dataflow.extraction_acts import folder_files
 from crmflow.reconcile.dataflow.extraction_due import rhythm_of, taking_since, waits_for_a_file
-from crmflow.reconcile.dataflow.extraction_status import pending_of
+from crmflow.reconcile.dataflow.extraction_status import pending_of, start_over
 from crmflow.reconcile.dataflow.state import DataflowPass, Upstream
 from crmflow.reconcile.external.flow import FLOW
 from crmflow.reconcile.external.source_connection import SOURCE_CONNECTION
 from crmflow.reconcile.extraction.names import folder
 
+JOB_END_SECONDS = 2.0
 JOB_LOOK_SECONDS = 60.0
 """How often a Job that runs is looked at, beside its end: it is given the token that is good by then."""
 
@@ -39,8 +40,25 @@ async def fill_folder(pass_: DataflowPass, upstream: Upstream, columns: Sequence
         return
     await find_folder(pass_, upstream)
     if await creation.find_predecessor(pass_, upstream.sandbox, FLOW) is None:
-        pass_.record(columns=tuple(upstream.connector.read_columns(columns)))
+        await _declare_files(pass_, upstream, tuple(upstream.connector.read_columns(columns)))
         await extract_first(pass_, upstream)
+
+
+@step(EXTRACTED)
+async def _declare_files(pass_: DataflowPass, upstream: Upstream, columns: tuple[str, ...]) -> None:
+    """What the files of a flow that is still to be made are about. When that is edited meanwhile, they are
+    begun anew in another folder: all files of one have the same columns.
+    """
+    source = upstream.connector.source_status(pass_.spec, upstream.origin(pass_))
+    status = pass_.status
+    was = status.source
+    is_other = was is not None and (was, set(status.columns)) != (source, set(columns))
+    if status.extraction is not None and is_other:
+        if not await pass_.services.transfers.delete_all(pass_.identity.uid):
+            text = "Waiting until the Job ends that reads what was declared before."
+            raise WaitingError("Extracting", text, retry_after=JOB_END_SECONDS)
+        start_over(pass_)
+    pass_.record(source=source, columns=columns)
 
 
 @step(EXTRACTED)

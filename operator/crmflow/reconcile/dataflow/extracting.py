@@ -23,6 +23,7 @@ from crmflow.reconcile.extraction.names import FileKey
 from crmflow.reconcile.extraction.observed import FileRun, StoredFile, file_run
 from crmflow.reconcile.extraction.pending import Observed, Rules, advance, record, room
 from crmflow.reconcile.extraction.rhythm import (
+    Due,
     First,
     NotYet,
     Rhythm,
@@ -151,10 +152,10 @@ class Extracting:
         first = first_window(backfill=backfill, now=self.pass_.utcnow, lag=self.rhythm.lag)
         if gap is not None and gap.since is not None:
             first = First(None, gap.since)  # the successor of a lost flow reads on where that one ended
-        extraction = moved(None, first.cursor, self.pass_.utcnow)
-        self.pass_.record(extraction=extraction)
-        if first.window is not None:
-            await self._record_window(first.window, None, {})
+        if first.window is None:
+            self.pass_.record(extraction=moved(None, first.cursor, self.pass_.utcnow))
+        else:
+            await self._record_window(Due(first.window, None), {})
 
     # What is next
 
@@ -171,29 +172,28 @@ class Extracting:
         if isinstance(following, NotYet):
             pass_.look_again(following.at)
             return False
-        if following.is_full:
-            update = {"full_read_time": following.window.end}
-            pass_.record(extraction=extraction.model_copy(update=update))
-        return await self._record_window(following.window, following.tick, seen.files)
+        return await self._record_window(following, seen.files)
 
     async def _look_for_rows(self, extraction: Extraction, seen: Observed) -> bool:
         """Without a flow there are no ticks: what has changed is looked for now and then."""
         end = to_the_second(seen.now - self.rhythm.lag)
         if end - extraction.cursor < LOOK_FOR_ROWS_EVERY:
             return False
-        return await self._record_window(Window(begin=extraction.cursor, end=end), None, seen.files)
+        return await self._record_window(Due(Window(begin=extraction.cursor, end=end), None), seen.files)
 
-    async def _record_window(
-        self, window: Window, tick: datetime | None, files: Mapping[FileKey, StoredFile]
-    ) -> bool:
-        """The parts of a window that have rows are pending, and the cursor stands behind them."""
+    async def _record_window(self, due: Due, files: Mapping[FileKey, StoredFile]) -> bool:
+        """The parts of a window that have rows are pending, and the cursor stands behind them. Nothing of it
+        is recorded before all is counted.
+        """
         pass_ = self.pass_
         pending = pending_of(pass_.status)
-        parts = await cut_by(self._count, cut(window, room(pending)))
+        parts = await cut_by(self._count, cut(due.window, room(pending)))
         known = len(pending)
-        pending = record(parts, tick, files, pending)
+        pending = record(parts, due.tick, files, pending)
         end = parts[-1].window.end
         extraction = moved(pass_.status.extraction, end, pass_.utcnow)
+        if due.is_full:
+            extraction = extraction.model_copy(update={"full_read_time": due.window.end})
         if len(pending) == known:
             empty = report.empty_window(parts, pass_.utcnow)
             extraction = extraction.model_copy(update={"last_window": empty})

@@ -44,6 +44,13 @@ def begin_anew(pass_: DataflowPass) -> None:
     pass_.record(landing_zone=None, extraction=None, pending_windows=None)
 
 
+def start_over(pass_: DataflowPass) -> None:
+    """Everything is read again, into another folder."""
+    zone = pass_.status.landing_zone
+    begin_anew(pass_)
+    pass_.record(landing_zone=LandingZoneFolder(path=next_folder(zone.path)) if zone else None)
+
+
 def write_anew(pass_: DataflowPass) -> None:
     """Another flow takes what is pending, from a folder of its own: it takes every file that it finds, and
     those of the old folder that were ingested must not be among them.

@@ -37,7 +37,7 @@ from crmflow.reconcile.dataflow.observe import Lost, give_up, observe, recognize
 from crmflow.reconcile.dataflow.plan import Existing, unpatchable, wanted_state
 from crmflow.reconcile.dataflow.runs import RunRecord, record_runs
 from crmflow.reconcile.dataflow.schedule import profile_runs_per_day
-from crmflow.reconcile.dataflow.schema import check_schema
+from crmflow.reconcile.dataflow.schema import check_full_reads, check_schema
 from crmflow.reconcile.dataflow.source import check_source, look_at_source
 from crmflow.reconcile.dataflow.state import OBJECTS, DataflowPass, Upstream
 from crmflow.reconcile.dataflow.update import update
@@ -92,6 +92,7 @@ async def _keep(pass_: DataflowPass, upstream: Upstream, existing: Existing) -> 
     else:
         await check_moved_mapping(pass_, upstream)
     pass_.fulfill(MAPPING_VALID)
+    await check_full_reads(pass_, upstream)
     pass_.fulfill(TARGET_READY)
     return await update(pass_, upstream, existing, declared, columns)
 
@@ -108,6 +109,7 @@ async def _make(pass_: DataflowPass, upstream: Upstream) -> Flow | None:
     if not is_there:
         await create_dataset(pass_, upstream, schema)
     pass_.fulfill(TARGET_READY)
+    await check_full_reads(pass_, upstream)
     if upstream.transport is Transport.LANDING_ZONE:
         await fill_folder(pass_, upstream, columns)
     if await _create(pass_, upstream, columns):

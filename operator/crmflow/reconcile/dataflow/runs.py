@@ -14,6 +14,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from crmflow.aep.models import Flow, Run, RunError, RunMetrics, RunState
+from crmflow.api.base import Transport
 from crmflow.api.crmdataflow import (
     CRMDataflowStatus,
     Ingestion,
@@ -60,6 +61,10 @@ class RunRecord:
     """None while the resource is not Ready: then nothing is expected of the flow."""
     last: LastRun | None
     said: Finding | None
+    takes_files: bool = False
+    """Whether the flow runs only if there is a new file."""
+    oldest_file: datetime | None = None
+    """When the first file was written that no run has taken yet."""
 
     @classmethod
     def of_object(cls, spec: Mapping[str, Any], status: Mapping[str, Any]) -> RunRecord | None:
@@ -75,6 +80,8 @@ class RunRecord:
                 ready_since=_ready_since(conditions),
                 last=LastRun.model_validate(last) if last else None,
                 said=_said(conditions),
+                takes_files=text_at(status, "transport") == Transport.LANDING_ZONE,
+                oldest_file=_oldest(status.get("pendingWindows")),
             )
         except ValidationError:
             return None
@@ -90,6 +97,10 @@ class RunRecord:
             ready_since=_ready_since(pass_.conditions),
             last=status.last_run,
             said=_said(pass_.conditions),
+            takes_files=status.transport is Transport.LANDING_ZONE,
+            oldest_file=min(
+                (one.file.completion_time for one in status.pending_windows or () if one.file), default=None
+            ),
         )
 
     def is_news(self, run: Run | None, now: datetime, unread: RemoteError | None = None) -> bool:
@@ -122,6 +133,8 @@ class RunRecord:
         """
         if self.ready_since is None or not self.enabled:
             return None
+        if self.takes_files:
+            return self._due_for_files()
         period = timedelta(seconds=period_seconds(self.schedule) or 0.0)
         if last is None:
             if self.first_start is None:
@@ -131,6 +144,19 @@ class RunRecord:
             return None
         begun = last.start_time or last.completion_time or self.ready_since
         return max(begun, self.ready_since) + period
+
+    def _due_for_files(self) -> datetime | None:
+        """When a run was to take the oldest file. Whether a flow without new files runs at all is not
+        documented (landing-zone.md E.3), so none is expected.
+        """
+        seconds = period_seconds(self.schedule)
+        if self.oldest_file is None or self.first_start is None or self.ready_since is None:
+            return None
+        since = max(self.oldest_file, self.ready_since)
+        if since <= self.first_start or seconds is None:
+            return self.first_start
+        period = timedelta(seconds=seconds)
+        return self.first_start + -((self.first_start - since) // period) * period
 
     def _tolerance(self) -> timedelta:
         share = LATE_SHARE * (period_seconds(self.schedule) or 0.0)
@@ -286,6 +312,12 @@ def _records(count: int | None) -> str:
 def _said(conditions: Conditions) -> Finding | None:
     condition = conditions.get(RUNS_HEALTHY.name)
     return Finding(condition.status, condition.reason, condition.message) if condition else None
+
+
+def _oldest(pending: object) -> datetime | None:
+    windows = pending if isinstance(pending, list) else []
+    times = (instant(text_at(window, "file", "completionTime")) for window in windows)
+    return min((time for time in times if time is not None), default=None)
 
 
 def _ready_since(conditions: Conditions) -> datetime | None:

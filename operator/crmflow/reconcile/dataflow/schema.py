@@ -12,6 +12,7 @@ from crmflow.aep.collection import Named
 from crmflow.aep.errors import found
 from crmflow.aep.models import Schema
 from crmflow.aep.schema_registry import DESCRIPTORS, SCHEMAS
+from crmflow.api.base import Transport
 from crmflow.api.crmdataflow import SchemaCreation, SchemaStatus
 from crmflow.reconcile.core import creation, named_objects
 from crmflow.reconcile.core.engine import step
@@ -60,6 +61,25 @@ async def check_schema(
     status = SchemaStatus(id=schema.id, version=content_type(schema), title=wanted.title)
     pass_.record(schema_=status)
     return schema, status
+
+
+@step(TARGET_READY)
+async def check_full_reads(pass_: DataflowPass, upstream: Upstream) -> None:
+    """Reading all records again takes the place of what was read before: not of events, of which each is one
+    more.
+    """
+    extract, used = pass_.spec.extract, pass_.status.schema_
+    if extract is None or extract.full_read_every is None or used is None:
+        return
+    if upstream.transport is not Transport.LANDING_ZONE:
+        return
+    schema = await found(upstream.sandbox.platform.get(SCHEMAS, used.id))
+    if schema is not None and schema.is_time_series:
+        raise StalledError(
+            "FullReadNotAllowed",
+            f"extract.fullReadEvery reads all records again, and schema {schema.id} holds events: each would "
+            "be ingested once more. Remove it.",
+        )
 
 
 async def resolve(pass_: DataflowPass, upstream: Upstream) -> str | None:

@@ -117,7 +117,8 @@ class Due:
     """A window to be extracted now, for Platform to take at ``tick``."""
 
     window: Window
-    tick: datetime
+    tick: datetime | None
+    """None while there is no flow that has any."""
     is_full: bool = False
     """Reads the whole table in place of what changed."""
 
