@@ -80,7 +80,7 @@ MAXIMAL: dict[str, Resource] = {
             "displayName": "Contacts",
             "description": "Contacts of the sales organization",
             "connectionRef": {"name": "zoho-eu"},
-            "source": {"table": "Contacts", "columns": ["Email", "First_Name", "Last_Name"]},
+            "source": {"table": "Contacts", "columns": ["id", "Email", "First_Name", "Last_Name"]},
             "target": {
                 "schema": {
                     "title": "Contacts",
