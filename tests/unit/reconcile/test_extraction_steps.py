@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,6 +13,7 @@ from crmflow.http.errors import ErrorClass
 from crmflow.reconcile.core.outcome import OutcomeClass
 from crmflow.transfer.report import ExitCode, Report, Result
 from tests.fakes.failing import remote_error
+from tests.fakes.platform import SCHEMA_ID
 from tests.unit.reconcile.harness import Harness, Resource
 
 WAITING, STALLED = OutcomeClass.WAITING, OutcomeClass.STALLED
@@ -395,3 +397,102 @@ async def test_a_failed_run_is_done_again() -> None:
     await resource.visit(full=False)
     assert "pendingWindows" not in resource.status
     assert resource.condition("IngestionComplete")[:2] == ("True", "RowsMatch")
+
+
+async def test_a_count_that_fails_loses_no_window() -> None:
+    harness, resource = landing_zone()
+    harness.zoho.crm.modify("Contacts", datetime(2020, 1, 1, tzinfo=UTC), 3)
+    harness.zoho.crm.fail("coqlCount", remote_error(ErrorClass.TRANSIENT, "Unavailable"), times=1)
+    await resource.visit()
+    assert "extraction" not in resource.status
+    await resource.visit()
+    assert len(harness.transfers.orders) == 1
+
+
+async def test_what_is_edited_before_its_flow_is_made_begins_anew_in_another_folder() -> None:
+    harness, resource = await running()
+    first = resource.status["landingZone"]["path"]
+    finish(harness)
+    resource.edit(
+        lambda spec: spec["source"].update(columns=["Email", "First_Name", "Owner", "Modified_Time"])
+    )
+    result = await resource.visit()
+    assert result.outcome.reason == "Extracting"
+    assert resource.status["landingZone"]["path"] == first.replace("/0-", "/1-")
+    assert "Owner" in harness.transfers.orders[-1].declaration.columns
+    finish(harness)
+    await resource.until_done()
+    [source] = harness.platform.source_connections.values()
+    assert source.files is not None
+    assert source.files.path == resource.status["landingZone"]["path"]
+
+
+async def test_without_a_new_file_no_run_is_overdue_and_with_one_it_is() -> None:
+    soon = {"frequency": "Hour", "interval": 1, "startTime": "2025-10-09T10:00:00Z"}
+    harness, resource = await ready(schedule=soon)
+    tick = start_of(resource)
+    at(harness, tick + timedelta(hours=5))
+    await resource.visit()
+    assert resource.condition("RunsHealthy")[1] == "NoRunYet"
+    harness.zoho.crm.modify("Contacts", tick + timedelta(hours=5), 2)
+    at(harness, tick + timedelta(hours=5, minutes=50))
+    await resource.visit()
+    finish(harness, 2)
+    await resource.visit()
+    assert resource.condition("RunsHealthy")[1] == "NoRunYet"
+    at(harness, tick + timedelta(hours=6, minutes=16))
+    await resource.visit(full=False)
+    assert resource.condition("RunsHealthy")[:2] == ("False", "Overdue")
+
+
+async def test_events_are_not_read_in_full_again() -> None:
+    harness, resource = landing_zone(extract={"fullReadEvery": "24h"})
+    schema = harness.platform.schemas[SCHEMA_ID]
+    harness.platform.schemas[SCHEMA_ID] = replace(schema, is_time_series=True)
+    result = await resource.visit()
+    assert (result.outcome.outcome_class, result.outcome.reason) == (STALLED, "FullReadNotAllowed")
+
+
+async def test_the_whole_table_is_read_again_now_and_then() -> None:
+    soon = {"frequency": "Day", "interval": 1, "startTime": "2025-10-10T10:00:00Z"}
+    harness, resource = await ready(schedule=soon, extract={"fullReadEvery": "48h"})
+    harness.zoho.crm.modify("Contacts", datetime(2020, 1, 1, tzinfo=UTC), 3)
+    tick = start_of(resource)
+    for day in range(3):
+        at(harness, tick + timedelta(days=day, minutes=-5))
+        await resource.visit()
+    [order] = harness.transfers.orders
+    assert order.declaration.window.begin == datetime(1970, 1, 1, tzinfo=UTC)
+    assert order.declaration.window.end == tick + timedelta(days=1, minutes=-15)
+
+
+MARKED = [
+    {"target": "personalEmail.address", "source": "Email"},
+    {"target": "_acme.key", "source": "id"},
+    {"target": "_acme.gone", "expression": 'iif(crmflow_deleted == "true", true, false)'},
+]
+
+
+async def test_deleted_records_are_marked_if_the_mapping_can_tell_them() -> None:
+    mark = {"deletedRecords": "Mark"}
+    source = {"table": "Contacts", "columns": ["id", "Email", "First_Name", "Modified_Time"]}
+    harness, resource = landing_zone(extract=mark, source=source)
+    result = await resource.visit()
+    assert (result.outcome.outcome_class, result.outcome.reason) == (STALLED, "MappingInvalid")
+    assert "id and crmflow_deleted" in result.outcome.message
+    harness.zoho.crm.modify("Contacts", datetime(2020, 1, 1, tzinfo=UTC), 3)
+    resource.edit(lambda spec: spec.update(mapping=MARKED))
+    await resource.visit()
+    [order] = harness.transfers.orders
+    assert order.declaration.marks_deletions
+
+
+async def test_a_formula_that_no_full_read_refreshes_is_told() -> None:
+    source = {"table": "Contacts", "columns": ["Email", "First_Name", "Due", "Modified_Time"]}
+    harness, resource = await ready(source=source)
+    assert resource.condition("SourceReady")[:2] == ("True", "FormulasNotTracked")
+    assert resource.status["undeliveredColumns"] == ["Lines"]
+    resource.edit(lambda spec: spec.update(extract={"fullReadEvery": "24h"}))
+    await resource.visit()
+    assert resource.condition("SourceReady")[:2] == ("True", "Succeeded")
+    assert harness.platform.flows
