@@ -224,4 +224,14 @@ async def test_a_flow_from_before_there_was_another_way_needs_no_write() -> None
     assert not [call for call in result.calls if call.endswith((".create", ".patch", ".delete"))]
 
 
+async def test_a_dataflow_needs_what_runs_its_jobs() -> None:
+    harness = Harness()
+    resource = dataflow(harness, "LandingZone")
+    harness.transfers.obstacle = "Set CRMFLOW_TRANSFER_TEMPLATE."
+    result = await resource.visit()
+    assert (result.outcome.outcome_class, result.outcome.reason) == (STALLED, "TransfersNotConfigured")
+    harness.transfers.obstacle = None
+    await resource.until_done()
+
+
 ONCE = {"frequency": "Once", "startTime": "2030-01-01T00:00:00Z"}

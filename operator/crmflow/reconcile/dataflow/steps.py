@@ -12,7 +12,7 @@ from crmflow.api.base import Transport
 from crmflow.api.kinds import ZOHO_SOURCE_CONNECTION
 from crmflow.reconcile.core import platform_access
 from crmflow.reconcile.core.engine import step, together
-from crmflow.reconcile.core.outcome import PassEndedError, WaitingError
+from crmflow.reconcile.core.outcome import PassEndedError, StalledError, WaitingError
 from crmflow.reconcile.core.prefetch import Result, ask
 from crmflow.reconcile.core.sandbox import SandboxClient
 from crmflow.reconcile.dataflow import dataset, schema, source
@@ -71,6 +71,8 @@ async def reach_source(
     connector = pass_.services.sources.of(transport)
     upstream = Upstream(name, view.spec, view.status, transport, connector, sandbox)
     if transport is Transport.LANDING_ZONE:
+        if (obstacle := pass_.services.transfers.obstacle) is not None:
+            raise StalledError("TransfersNotConfigured", obstacle)
         return replace(upstream, zoho=await platform_access.reach_zoho(pass_, name, view.spec))
     base = view.status.base_connection
     if base is None:
