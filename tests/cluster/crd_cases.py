@@ -138,6 +138,10 @@ SCALAR_RULES: Mapping[str, Values] = {
             "2999-12-31T23:59:59-00:00",
         ),
     ),
+    "spec.extract.fullReadEvery": Values(
+        ("", "23h59m59s", "1h", "86399s", "1d", "7d", "24", "-24h", "24h ", "24H", "a day"),
+        ("24h", "1440m", "23h60m", "168h", "36.5h"),
+    ),
     "spec.mappingSetRef.id": Values(
         ("", "My mapping", "a/b", "a_b", "93ddfa69\n"), ("93ddfa69c4864d978832b1e5ef6ec3b9", "a-b")
     ),
@@ -199,6 +203,7 @@ ENDPOINTS = Values(
 _AUTH_PARAMS = "spec.platform.authParams"
 _ENDPOINT = f"{_AUTH_PARAMS}.endpoint"
 _SCHEDULE = "spec.schedule"
+_COLUMNS = "spec.source.columns"
 _MAPPING = "spec.mapping[0]"
 
 
@@ -270,6 +275,13 @@ _SCHEMA_ID = "https://ns.adobe.com/acme/schemas/0f1e2d"
 _CREATE_SCHEMA = {"class": "https://ns.adobe.com/xdm/context/profile"}
 _MAPPING_SET = {"id": "93ddfa69c4864d978832b1e5ef6ec3b9", "version": 2}
 
+
+_LANDING_ZONE: tuple[Edit, ...] = (
+    ("spec.transport", "LandingZone"),
+    ("spec.connectionId", REMOVED),
+    ("spec.managementPolicy", "Manage"),  # what observes needs an id
+    (_AUTH_PARAMS, REMOVED),
+)
 
 OBJECT_RULES: Mapping[tuple[str, str], list[Case]] = {
     (_SCHEMA, "must have exactly one of id and title"): _either(
@@ -428,6 +440,34 @@ OBJECT_RULES: Mapping[tuple[str, str], list[Case]] = {
     ],
     ("spec", "deltaColumn is not allowed"): [
         Case(ONCE[:1], "spec.deltaColumn", "not allowed when schedule.frequency is Once", ONCE),
+    ],
+    ("spec", "connectionId is not allowed with transport LandingZone"): [
+        Case(_LANDING_ZONE[:1], "spec.connectionId", "connectionId is not allowed with", _LANDING_ZONE),
+        Case(_LANDING_ZONE[:1], "spec.connectionId", "remove it", _set("spec.transport", "Auto")),
+    ],
+    ("spec", "platform.authParams is not allowed with transport LandingZone"): [
+        Case(_LANDING_ZONE[:3], "spec.platform", "authParams is not allowed with", _LANDING_ZONE),
+        Case(_LANDING_ZONE[:1], "spec.platform", "remove it", _set("spec.transport", REMOVED)),
+    ],
+    ("spec", "extract is not allowed with transport PlatformSource"): [
+        Case(_set("spec.transport", "PlatformSource"), "spec.extract", "extract is not allowed", good)
+        for good in (
+            (("spec.transport", "PlatformSource"), ("spec.extract", REMOVED)),
+            _set("spec.transport", "Auto"),
+            _set("spec.transport", REMOVED),
+        )
+    ],
+    ("spec", "extract.deletedRecords: Mark needs the column id"): [
+        Case(_set(_COLUMNS, ["Email", "Id"]), "spec.source", "add it to source.columns", good)
+        for good in (
+            _set(_COLUMNS, ["Email", "id"]),
+            _set(_COLUMNS, REMOVED),
+            ((_COLUMNS, ["Email"]), ("spec.extract.deletedRecords", "Ignore")),
+            ((_COLUMNS, ["Email"]), ("spec.extract.deletedRecords", REMOVED)),
+        )
+    ],
+    ("spec", "extract.fullReadEvery is not allowed when schedule.frequency is Once"): [
+        Case(ONCE[:2], "spec.extract", "fullReadEvery is not allowed", ONCE),
     ],
     ("spec.mapping", "must have at most 750,000 characters"): [
         Case(

@@ -86,6 +86,7 @@ _STRETCHED: dict[tuple[str, str], Callable[[int], str]] = {
         for field in ("id", "create.class", "create.fieldGroups[]")
     },
     (CRM_DATAFLOW.kind, "spec.schedule.startTime"): lambda n: "2026-01-31T08:00:00.".ljust(n - 1, "0") + "Z",
+    (CRM_DATAFLOW.kind, "spec.extract.fullReadEvery"): lambda n: "24h".rjust(n, "0"),
     **{(kind.kind, "spec.resyncInterval"): lambda n: "1h".rjust(n, "0") for kind in KINDS},
 }
 """How to make a valid string of a given length where not any letters will do."""

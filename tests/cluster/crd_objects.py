@@ -178,7 +178,7 @@ MAXIMAL: dict[str, Resource] = {
                 }
             ],
             "undeliveredColumns": ["Record_Image"],
-            "columns": ["Email", "First_Name", "Last_Name", "Modified_Time"],
+            "columns": ["id", "Email", "First_Name", "Last_Name", "Modified_Time"],
             "schedule": {
                 "startTime": "2026-01-31T08:00:00Z",
                 "backfill": True,
@@ -208,29 +208,46 @@ MAXIMAL: dict[str, Resource] = {
 }
 """One valid resource per kind with every field set."""
 
-ALTERNATIVES: dict[str, tuple[Edit, ...]] = {
-    "spec.target.schema.id": (
-        ("spec.target.schema", {"id": "https://ns.adobe.com/acme/schemas/0f1e2d"}),
-        ("spec.target.dataset.create", REMOVED),
-    ),
-    "spec.target.dataset.id": (("spec.target.dataset", {"id": "6889f4f89b982b2b90bc1207"}),),
-    "spec.mappingSetRef": (
-        ("spec.mapping", REMOVED),
-        ("spec.mappingSetRef", {"id": "93ddfa69c4864d978832b1e5ef6ec3b9", "version": 2}),
-    ),
+ALTERNATIVES: dict[str, dict[str, tuple[Edit, ...]]] = {
+    ZOHO_SOURCE_CONNECTION.kind: {
+        "spec.transport": (
+            ("spec.connectionId", REMOVED),
+            ("spec.managementPolicy", "Manage"),
+            ("spec.platform.authParams", REMOVED),
+        ),
+    },
+    CRM_DATAFLOW.kind: {
+        "spec.source.columns": (("spec.extract.deletedRecords", "Ignore"),),
+        "spec.transport": (("spec.extract", REMOVED),),
+        "spec.target.schema.id": (
+            ("spec.target.schema", {"id": "https://ns.adobe.com/acme/schemas/0f1e2d"}),
+            ("spec.target.dataset.create", REMOVED),
+        ),
+        "spec.target.dataset.id": (("spec.target.dataset", {"id": "6889f4f89b982b2b90bc1207"}),),
+        "spec.mappingSetRef": (
+            ("spec.mapping", REMOVED),
+            ("spec.mappingSetRef", {"id": "93ddfa69c4864d978832b1e5ef6ec3b9", "version": 2}),
+        ),
+    },
 }
-"""What makes a maximal resource valid with a field that excludes another one, by the field's path."""
+"""What makes a maximal resource valid with a field that excludes another one, or whatever its value, by kind
+and path of the field.
+"""
 
 ONCE: tuple[Edit, ...] = (
     ("spec.schedule", {"frequency": "Once", "startTime": "2026-01-31T08:00:00Z"}),
     ("spec.deltaColumn", REMOVED),
+    ("spec.extract.fullReadEvery", REMOVED),
 )
 
 
-def context(path: str) -> tuple[Edit, ...]:
+def context(kind: Kind, path: str) -> tuple[Edit, ...]:
     """The edits without which the field at ``path`` can't be set."""
-    found = (edits for field, edits in ALTERNATIVES.items() if path == field or path.startswith(f"{field}."))
-    return next(found, ())
+    below = (".", "[")
+    for field, edits in ALTERNATIVES[kind.kind].items():
+        if path == field or (path.startswith(field) and path.removeprefix(field).startswith(below)):
+            return edits
+    return ()
 
 
 def resource(kind: Kind, name: str, edits: tuple[Edit, ...] = ()) -> Resource:
@@ -269,7 +286,7 @@ def _edit(obj: Resource, path: str, value: Any) -> None:
 
 def concrete(kind: Kind, path: str) -> str:
     """``path`` with each ``[]`` as the index of the first item that has what follows, and ``{}`` as a key."""
-    value: Any = resource(kind, "any", context(path))
+    value: Any = resource(kind, "any", context(kind, path))
     found = ""
     parts = path.replace("[]", ".[]").replace("{}", ".{}").split(".")
     for position, part in enumerate(parts):
@@ -286,7 +303,7 @@ def concrete(kind: Kind, path: str) -> str:
 
 
 def value_at(kind: Kind, path: str) -> Any:
-    value: Any = resource(kind, "any", context(path))
+    value: Any = resource(kind, "any", context(kind, path))
     for step in _steps(path):
         value = value[step]
     return value

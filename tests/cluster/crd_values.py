@@ -56,6 +56,6 @@ def edits(kind: Kind, part: str) -> st.SearchStrategy[tuple[Edit, ...]]:
         values = _OF_TYPE[type_]
         if type_ != "date-time":
             values = st.one_of(values, values, _ANYTHING)
-        return values.map(lambda value: (*context(path), (concrete(kind, path), value)))
+        return values.map(lambda value: (*context(kind, path), (concrete(kind, path), value)))
 
     return st.sampled_from(fields).flatmap(edit)

@@ -16,12 +16,13 @@ from kubernetes.config import new_client_from_config
 from pydantic import ValidationError
 
 from crmflow.api.base import Model
+from crmflow.api.crmdataflow import MAX_PENDING_WINDOWS
 from crmflow.api.kinds import CRM_DATAFLOW, GROUP, KINDS, VERSION, Kind
 from crmflow.settings import parse_duration
 from hack.controlplane import ControlPlane
 from tests.cluster.crd_cases import OBJECT_RULES, SCALAR_RULES, SHARED_RULES, rule_cases
 from tests.cluster.crd_constraints import Case, Constraint, constraints, generated_cases
-from tests.cluster.crd_objects import ONCE, REMOVED, Resource, context, resource
+from tests.cluster.crd_objects import MAXIMAL, ONCE, REMOVED, Resource, context, resource
 from tests.cluster.crd_values import edits
 from tests.upgrade.stage import store
 
@@ -102,7 +103,7 @@ def server(kubeconfig: Path) -> Iterator[Server]:
 def attempt(server: Server, constraint: Constraint, case: Case, *, rejected: bool) -> None:
     """Send the case to where its constraint is checked, without storing anything."""
     stored = case.transition or constraint.path.startswith("status")
-    edits = (*context(constraint.path), *(case.rejected if rejected else case.accepted))
+    edits = (*context(constraint.kind, constraint.path), *(case.rejected if rejected else case.accepted))
     body = resource(constraint.kind, STORED if stored else "new", edits)
     if case.transition:
         server.replace(constraint.kind, body, dry_run=True)
@@ -162,10 +163,16 @@ def test_the_largest_dataflow_fits(server: Server) -> None:
     """All bounds used up at once: etcd and the API server take 1.5 and 2 MiB."""
     mapping = [{"target": f"{index:0256}", "expression": "x" * 4096} for index in range(183)]
     mapping += [{"target": f"{index:0256}", "source": "x" * 128} for index in range(183, 1000)]
-    columns = [f"{index:0128}" for index in range(1000)]
+    columns = ["id", *(f"{index:0128}" for index in range(999))]
     body = resource(CRM_DATAFLOW, "largest", (("spec.mapping", mapping), ("spec.source.columns", columns)))
     server.create(CRM_DATAFLOW, body)
-    server.replace_status(CRM_DATAFLOW, resource(CRM_DATAFLOW, "largest", (("status.columns", columns),)))
+    windows = MAXIMAL[CRM_DATAFLOW.kind]["status"]["pendingWindows"] * MAX_PENDING_WINDOWS
+    status = (
+        ("status.columns", columns),
+        ("status.undeliveredColumns", columns[:500]),  # Zoho has some hundred fields a module in all
+        ("status.pendingWindows", windows),
+    )
+    server.replace_status(CRM_DATAFLOW, resource(CRM_DATAFLOW, "largest", status))
     assert server.get(CRM_DATAFLOW, "largest")["spec"]["mapping"] == mapping
 
 
@@ -175,9 +182,12 @@ def test_the_largest_dataflow_fits(server: Server) -> None:
         (KINDS[0], ("zoho", "environment"), "Production"),
         (KINDS[0], ("paused",), False),
         (KINDS[0], ("managementPolicy",), "Manage"),
+        (KINDS[0], ("transport",), "Auto"),
         (KINDS[1], ("ingestion",), {"enabled": True}),
         (KINDS[1], ("paused",), False),
         (KINDS[1], ("managementPolicy",), "Manage"),
+        (KINDS[1], ("transport",), "Auto"),
+        (KINDS[1], ("extract", "deletedRecords"), "Ignore"),
     ],
 )
 def test_defaults(server: Server, kind: Kind, path: tuple[str, ...], default: Any) -> None:

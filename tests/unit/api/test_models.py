@@ -72,10 +72,9 @@ def test_a_resource_with_every_field_passes_through_unchanged(kind: Kind, part: 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.kind)
 def test_the_maximal_resource_has_every_field_of_the_schema_and_no_other(kind: Kind) -> None:
     known = {node.path for node in nodes(kind)}
-    alternatives = ALTERNATIVES.values() if kind is CRM_DATAFLOW else ()
     found = {
         path
-        for body in (resource(kind, "any", edits) for edits in ((), *alternatives))
+        for body in (resource(kind, "any", edits) for edits in ((), *ALTERNATIVES[kind.kind].values()))
         for part in ("spec", "status")
         for path in paths_of(body[part], part, known)
     }
