@@ -74,6 +74,11 @@ def emulated(emulators: Emulators, directory: Path) -> dict[str, object]:
             "zohoApiUrl": settings["CRMFLOW_ZOHO_API_URL"],
             "pollInterval": "500ms",
         },
+        # A process of this machine has no Pod whose image could be taken.
+        "transfer": {
+            "image": "crmflow:1",
+            "extraEnv": [{"name": "CRMFLOW_CLOCK", "value": settings["CRMFLOW_CLOCK"]}],
+        },
         "extraEnv": [
             {"name": "CRMFLOW_CLOCK", "value": settings["CRMFLOW_CLOCK"]},
             {"name": "CRMFLOW_LISTEN", "value": "127.0.0.1:0"},

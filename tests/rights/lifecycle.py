@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
+from crmflow.reconcile.extraction.names import UID_LABEL
+from crmflow.zoho.scopes import DEFAULT_SCOPES
 from tests.kit import manifests
 from tests.kit.cluster import Object, condition
 from tests.kit.pod import Pod
@@ -14,6 +16,8 @@ from tests.kit.tenant import CONNECTION, DATAFLOW, NOTHING, Tenant
 from tests.rights.audit import AuditLog
 
 _POLL_SECONDS = 0.05
+_BY_FILES = "contacts-by-files"
+"""A dataflow through the landing zone. Its Job gets no further than a pod that waits for a node."""
 PATIENCE_SECONDS = 30.0
 """For a step while nothing was refused."""
 REFUSED_SECONDS = 2.0
@@ -46,6 +50,8 @@ class Lifecycle:
         self._tenant = tenant
         self._pod = pod
         self._audit = audit
+        # A grant token: the refresh token is then the operator's to keep, and to remove at the end.
+        self._grant = tenant.control.post("/zoho/grants", dataCenter="EU", scopes=list(DEFAULT_SCOPES))
 
     def live(self) -> Failure | None:
         """Live it to its end, or until a step fails."""
@@ -70,6 +76,7 @@ class Lifecycle:
     def _steps(self) -> Iterator[Step]:
         yield Step("the operator does not become ready", self._pod.start, self._is_ready)
         yield Step("resources do not become Ready", self._apply, self._are_ready)
+        yield Step("no Job copies records into a landing zone", _nothing, self._has_job)
         yield Step("the Lease is not renewed, and the operator ends", _nothing, self._holds_on_to_the_lease)
         yield Step("no Event tells what was made", _nothing, self._has_event)
         for kind, path in ((CONNECTION, "/connections/"), (DATAFLOW, "/flows/")):
@@ -87,19 +94,30 @@ class Lifecycle:
 
     def _apply(self) -> None:
         self._apply_secrets()
-        self._tenant.apply_connection()
+        self._tenant.apply_dataflow(_BY_FILES, transport="LandingZone")
         self._tenant.apply_dataflow()
+        self._tenant.apply_connection()
 
     def _apply_secrets(self, **changed: str) -> None:
-        """With a grant token: the refresh token is then the operator's to keep, and to remove at the end."""
         tenant, info = self._tenant, self._tenant.emulators.info
-        grant = {key: info["zoho"][key] for key in ("clientId", "clientSecret", "grantToken")} | changed
+        grant = {key: self._grant[key] for key in ("clientId", "clientSecret", "grantToken")} | changed
         _, platform = manifests.secrets(tenant.namespace, info)
         for secret in (manifests.secret(tenant.namespace, manifests.ZOHO_SECRET, grant), platform):
             tenant.cluster.apply(secret)
 
     def _are_ready(self) -> bool:
         return all(_is_ready(self._tenant.get(kind)) for kind in (CONNECTION, DATAFLOW))
+
+    def _has_job(self) -> bool:
+        """With a Secret that goes with it."""
+        cluster, home = self._tenant.cluster, self._pod.namespace
+        uid = cluster.get(DATAFLOW, _BY_FILES, self._tenant.namespace)["metadata"]["uid"]
+        jobs, secrets = (
+            [obj["metadata"] for obj in cluster.list(kind, home) if _dataflow_of(obj) == uid]
+            for kind in ("Job", "Secret")
+        )
+        owners = [owner["uid"] for secret in secrets for owner in secret.get("ownerReferences", ())]
+        return bool(jobs) and owners == [job["uid"] for job in jobs]
 
     def _holds_on_to_the_lease(self) -> bool:
         name = self._pod.environment["CRMFLOW_LEASE_NAME"]
@@ -136,16 +154,21 @@ class Lifecycle:
         return authorized is not None and authorized["status"] == "False"
 
     def _delete(self) -> None:
+        self._tenant.cluster.delete(DATAFLOW, _BY_FILES, self._tenant.namespace)
         self._tenant.delete(DATAFLOW)
         self._tenant.delete(CONNECTION)
 
     def _are_gone(self) -> bool:
         tenant = self._tenant
-        left = [
-            tenant.cluster.find(kind, tenant.name_of(kind), tenant.namespace)
-            for kind in (CONNECTION, DATAFLOW)
-        ]
-        return left == [None, None] and tenant.counts() == NOTHING
+        left = [obj for kind in (CONNECTION, DATAFLOW) for obj in tenant.cluster.list(kind, tenant.namespace)]
+        jobs = tenant.cluster.list("Job", self._pod.namespace)
+        return left == jobs == [] and tenant.counts() == NOTHING
+
+
+def _dataflow_of(obj: Object) -> str | None:
+    """The uid of whom it is for, if it is one of a transfer."""
+    uid: str | None = (obj["metadata"].get("labels") or {}).get(UID_LABEL)
+    return uid
 
 
 def _is_ready(obj: Object) -> bool:

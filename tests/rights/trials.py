@@ -106,10 +106,10 @@ class Trials:
                 cluster.patch(kind, name, self._namespace, {"metadata": {"finalizers": None}})
                 if cluster.find(kind, name, self._namespace):
                     cluster.delete(kind, name, self._namespace)
-        for kind in ("Lease", "Secret"):
+        for kind in ("Lease", "Job", "Secret"):
             for obj in cluster.list(kind, home):
-                if obj.get("type") != _HELMS_OWN:
-                    cluster.delete(kind, obj["metadata"]["name"], home)
+                if obj.get("type") != _HELMS_OWN and cluster.find(kind, obj["metadata"]["name"], home):
+                    cluster.delete(kind, obj["metadata"]["name"], home, propagation="Background")
 
 
 @contextmanager
