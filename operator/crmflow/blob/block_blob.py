@@ -12,6 +12,8 @@ from crmflow.blob.service import METADATA, BlobService
 from crmflow.http.errors import RemoteError
 
 MOST_BLOCKS = 50_000
+_TIMEOUT = 300.0
+"""Seconds that a block may travel, and that a blob may take to be put together."""
 
 
 class BlockBlob:
@@ -24,7 +26,9 @@ class BlockBlob:
     async def stage(self, block_id: str, data: bytes) -> None:
         """Put Block, which nobody sees yet; once more with the same id replaces it."""
         query = f"comp=block&blockid={quote(_base64(block_id), safe='')}"
-        await self._service.send("stageBlock", "PUT", self._path, query, expected=201, content=data)
+        await self._service.send(
+            "stageBlock", "PUT", self._path, query, expected=201, content=data, timeout=_TIMEOUT
+        )
 
     async def commit(self, block_ids: Sequence[str], metadata: Mapping[str, str]) -> None:
         """Put Block List with ``If-None-Match: *``: the blob has these blocks, unless it is there already."""
@@ -43,6 +47,7 @@ class BlockBlob:
             expected=201,
             headers=headers,
             content=body.encode(),
+            timeout=_TIMEOUT,
         )
 
     async def metadata(self) -> Mapping[str, str] | None:

@@ -9,15 +9,13 @@ from urllib.parse import quote, urlsplit
 from pydantic import SecretStr
 
 from crmflow.blob.errors import blob_error
-from crmflow.http.client import Answer, HttpClient
+from crmflow.http.client import DEFAULT_TIMEOUT, Answer, HttpClient
 
 SERVICE = "LandingZone"
 METADATA = "x-ms-meta-"
 """What the headers with the metadata of a blob begin with."""
 _VERSION = "2021-08-06"
 """``x-ms-version``: blocks may be of 4,000 MiB from 2019-12-12 on."""
-_TIMEOUT = 300.0
-"""Seconds that a block may travel."""
 
 T = TypeVar("T")
 
@@ -49,6 +47,7 @@ class BlobService:
         expected: int,
         headers: Mapping[str, str] | None = None,
         content: bytes | None = None,
+        timeout: float = DEFAULT_TIMEOUT,  # noqa: ASYNC109 - handed on
     ) -> Answer:
         """The answer with the ``expected`` status; ``path`` is below the container, ``query`` is encoded."""
 
@@ -61,7 +60,7 @@ class BlobService:
                 address(sas_uri, path, query),
                 headers={"x-ms-version": _VERSION, **kind, **(headers or {})},
                 content=content,
-                timeout=_TIMEOUT,
+                timeout=timeout,
             )
             if answer.status != expected:
                 raise blob_error(answer)
