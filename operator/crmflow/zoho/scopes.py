@@ -16,8 +16,6 @@ SOURCE_SCOPES = (
 LANDING_ZONE_SCOPES = ("ZohoCRM.coql.READ", "ZohoCRM.bulk.READ")
 """What the operator reads with besides, where it writes the files of a landing zone itself (zoho.md 3.1)."""
 
-LANDING_ZONE_SCOPES = ("ZohoCRM.coql.READ", "ZohoCRM.bulk.READ")
-
 VERIFICATION_SCOPES = ("ZohoCRM.org.READ", "ZohoCRM.users.READ")
 """What only checks of ours read with. Data flows without them."""
 

@@ -27,7 +27,7 @@ from crmflow.reconcile.connection.conditions import (
 )
 from crmflow.reconcile.connection.state import ConnectionPass, Reached
 from crmflow.reconcile.connection.transport import decide_transport
-from crmflow.reconcile.core.conditions import ConditionType
+from crmflow.reconcile.core.conditions import Conditions, ConditionType
 from crmflow.reconcile.core.kind import ManagedKind
 from crmflow.reconcile.core.reading import text_at
 from crmflow.reconcile.core.sandbox import SandboxClient
@@ -157,11 +157,13 @@ def _sandbox(spec: Mapping[str, Any]) -> tuple[str, str] | None:
 
 
 def _transports(spec: Mapping[str, Any], status: Mapping[str, Any]) -> frozenset[Transport]:
-    """That of what is recorded, and that of new dataflows."""
-    has_base = text_at(status, "baseConnection", "id") is not None
-    recorded = {Transport.PLATFORM_SOURCE} if has_base else set[Transport]()
+    """Those that it is open for, and that of new dataflows."""
+    is_open = {
+        Transport.PLATFORM_SOURCE: text_at(status, "baseConnection", "id") is not None,
+        Transport.LANDING_ZONE: Conditions.from_status(status).is_true(LANDING_ZONE_READY.name),
+    }
     own = decided(spec, status) or Transport.PLATFORM_SOURCE
-    return frozenset({*recorded, own})
+    return frozenset({own, *(transport for transport in is_open if is_open[transport])})
 
 
 def _absent(pass_: ConnectionPass) -> frozenset[ConditionType]:

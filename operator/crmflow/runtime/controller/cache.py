@@ -71,10 +71,12 @@ class Change:
     a replace with a manifest takes away what the manifest does not have, and changes no generation.
     """
     concerns_dependents: bool = False
-    """It became, or ceased to be, Ready; its remote object is another one; or it appeared."""
+    """It became, or ceased to be, Ready; its remote object is another one; it is open for other ways; or it
+    appeared.
+    """
     concerns_what_it_uses: bool = False
-    """What it uses may be waiting for it to go, and can now say that it does; or its records take another
-    way, for which something else is needed.
+    """What it uses may be waiting for it to go, and can now say that it does; or its records take a way, of a
+    new one or another one, for which something else is needed.
     """
 
 
@@ -106,13 +108,19 @@ class ObjectCache:
         self._reindex(key, before, entry)
         if before is None or before.uid != entry.uid:
             unseen = resource.deleting or resource.observed_generation != resource.generation
-            return Change(is_new=True, asks_for_attention=unseen, concerns_dependents=True)
+            decided = unseen and len(entry.transports) == 1
+            return Change(
+                is_new=True,
+                asks_for_attention=unseen,
+                concerns_dependents=True,
+                concerns_what_it_uses=decided,
+            )
         return Change(
             asks_for_attention=(before.generation, before.deleting, before.requests)
             != (entry.generation, entry.deleting, entry.requests)
             or bool(before.marks - entry.marks and not entry.deleting),
-            concerns_dependents=(before.ready, before.deleting, before.recorded_ids)
-            != (entry.ready, entry.deleting, entry.recorded_ids),
+            concerns_dependents=(before.ready, before.deleting, before.recorded_ids, before.transports)
+            != (entry.ready, entry.deleting, entry.recorded_ids, entry.transports),
             concerns_what_it_uses=(before.deleting, before.transports) != (entry.deleting, entry.transports),
         )
 

@@ -186,6 +186,34 @@ def test_at_first_sight_only_unfinished_business_is_urgent(
     assert change == Change(is_new=True, asks_for_attention=attention, concerns_dependents=True)
 
 
+@pytest.mark.parametrize(
+    ("spec", "status", "concerned"),
+    [
+        pytest.param({}, {}, False, id="undecided"),
+        pytest.param({"transport": "LandingZone"}, {}, True, id="declared"),
+        pytest.param({"transport": "LandingZone"}, ready("True", generation=1), False, id="observed"),
+    ],
+)
+def test_a_new_dataflow_concerns_its_connection_by_the_way_it_takes(
+    cache: ObjectCache, spec: dict[str, Any], status: dict[str, Any], concerned: bool
+) -> None:
+    obj = dataflow(status=status) if status else dataflow()
+    obj["spec"] |= spec
+    assert cache.put(obj).concerns_what_it_uses is concerned
+
+
+def test_a_landing_zone_that_is_open_concerns_the_dataflows(cache: ObjectCache) -> None:
+    """The connection was Ready for the others all the time."""
+    is_ready = {**ready("True")["conditions"][0]}
+    opened = {**is_ready, "type": "LandingZoneReady"}
+    kind, spec = "ZohoSourceConnection", connection()["spec"]
+    cache.put(make_object(kind, "zoho-eu", version=1, spec=spec, status={"conditions": [is_ready]}))
+    change = cache.put(
+        make_object(kind, "zoho-eu", version=2, spec=spec, status={"conditions": [is_ready, opened]})
+    )
+    assert change.concerns_dependents
+
+
 def test_another_base_connection_concerns_the_dataflows(cache: ObjectCache) -> None:
     """They stay woken although the connection stays Ready: what they read through is another one."""
     before = {**connection(), "status": {**ready("True"), "baseConnection": {"id": "b1"}}}
