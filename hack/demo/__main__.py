@@ -35,6 +35,8 @@ def _up(*, keep: bool) -> int:
     demo = environment.start(current_cluster=_wants_current_cluster())
     try:
         seconds_to_ready = story.tell(demo)
+        if demo.runs_jobs:
+            story.tell_of_files(demo)
     except ToolError:
         report.print_failure(demo)
         raise

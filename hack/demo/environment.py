@@ -6,16 +6,20 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from dataclasses import asdict, dataclass
 
+from hack.azurite import azurite_command
 from hack.console import ToolError, say
 from hack.controlplane import ControlPlane, find_assets
 from hack.emulators import Emulators
 from hack.install import ROOT, install, operator_kubeconfig
 from hack.kubeconfig import write_private
 from hack.kubectl import Kubectl
+from hack.node import Node, crmflow_image
 from hack.operator_process import OperatorProcess
 from hack.processes import ProcessRecord, terminate
+from hack.transfer_template import write_transfer_template
 
 DIRECTORY = ROOT / "build" / "demo"
 KUBECONFIG = DIRECTORY / "kubeconfig"
@@ -31,6 +35,8 @@ class Demo:
     kubectl: Kubectl
     emulators: Emulators
     operator: OperatorProcess
+    runs_jobs: bool
+    """Whether the cluster runs Jobs of the operator, without which nothing is written into a landing zone."""
 
 
 @dataclass(frozen=True)
@@ -60,13 +66,19 @@ def start(*, current_cluster: bool) -> Demo:
     _Running(current_cluster, []).save()
     kubectl = _current_cluster() if current_cluster else _own_cluster()
     install(kubectl)
-    emulators = Emulators(DIRECTORY)
+    # A cluster that is not ours would need an image of the operator; a node of ours needs Linux.
+    runs_jobs = not current_cluster and sys.platform == "linux"
+    if runs_jobs:
+        azurite_command()  # installs it with a word about it, before something waits for it
+        node = Node(kubectl, DIRECTORY / "node", [crmflow_image()])
+        _remember(*node.start(tethered=False))
+    emulators = Emulators(DIRECTORY, landing_zone=runs_jobs)
     _remember(emulators.start(tethered=False))
-    operator = _operator(kubectl, emulators)
+    operator = _operator(kubectl, emulators, runs_jobs=runs_jobs)
     process, _ = operator.start(tethered=False)
     _remember(process)
     operator.wait_ready(process)
-    return Demo(kubectl, emulators, operator)
+    return Demo(kubectl, emulators, operator, runs_jobs)
 
 
 def stop() -> None:
@@ -116,18 +128,21 @@ def _leave_current_cluster() -> None:
     say("  kubectl delete -f deploy/base/rbac.yaml -f deploy/base/namespace.yaml -f crds/")
 
 
-def _operator(kubectl: Kubectl, emulators: Emulators) -> OperatorProcess:
+def _operator(kubectl: Kubectl, emulators: Emulators, *, runs_jobs: bool) -> OperatorProcess:
     identity = operator_kubeconfig(kubectl, DIRECTORY / "operator.kubeconfig")
     settings = {
         **emulators.operator_settings(),
         "CRMFLOW_POLL_INTERVAL": _POLL_INTERVAL,
         "CRMFLOW_WATCH_NAMESPACES": NAMESPACE,
     }
+    if runs_jobs:
+        template = write_transfer_template(DIRECTORY / "transfer.json", settings["CRMFLOW_CLOCK"])
+        settings["CRMFLOW_TRANSFER_TEMPLATE"] = template
     operator = OperatorProcess(DIRECTORY, identity, settings)
     operator.log.unlink(missing_ok=True)
     return operator
 
 
-def _remember(process: ProcessRecord) -> None:
+def _remember(*processes: ProcessRecord) -> None:
     running = _Running.load()
-    _Running(running.current_cluster, [*running.processes, process]).save()
+    _Running(running.current_cluster, [*running.processes, *processes]).save()

@@ -10,19 +10,25 @@ from typing import Any
 
 from hack.console import ToolError
 from hack.demo.environment import DIRECTORY, KUBECONFIG, NAMESPACE, Demo
-from hack.demo.story import CONNECTION, DATAFLOW, get
+from hack.demo.story import CONNECTION, DATAFLOW, FILES_DATAFLOW, get
 from hack.install import ROOT
 
 _ZOHO_TOKEN_SECONDS = 3600  # life of an access token (zoho.md 1.3)
+RUNS_TITLE = "What the last run of each dataflow ingested"
+_RECORDS = ("read", "written", "skipped", "failed")
 _REMOTE_KINDS = ("connections", "sourceConnections", "targetConnections", "mappingSets", "flows", "runs")
 
 
 def print_result(demo: Demo, seconds_to_ready: float, *, keep: bool) -> None:
-    """Resources, conditions, what the Platform holds, the token's age, and what to try next."""
+    """Resources, conditions, what was ingested, what Platform holds, the token's age, what to try next."""
     for kind in ("zohosourceconnections", "crmdataflows"):
         _heading(f"kubectl -n {NAMESPACE} get {kind}")
         print(demo.kubectl("get", kind, f"--namespace={NAMESPACE}"), end="")
     _print_conditions(demo)
+    _heading(RUNS_TITLE)
+    _print_table(["DATAFLOW", "TRANSPORT", "STATE", *map(str.upper, _RECORDS)], list(_runs(demo)))
+    if not demo.runs_jobs:
+        print("Left out: the landing zone, for which the demo runs Jobs on Linux, in a cluster of its own")
     state = demo.emulators.control.state()
     _heading("What Adobe Experience Platform holds")
     _print_table(["KIND", "NAME", "STATE"], list(_remote_objects(state["aep"])))
@@ -44,11 +50,24 @@ def print_failure(demo: Demo) -> None:
 
 
 def _print_conditions(demo: Demo) -> None:
-    for name in (CONNECTION, DATAFLOW):
+    for name in (CONNECTION, *_dataflows(demo)):
         _heading(f"Conditions of {name}")
         conditions = get(demo.kubectl, name).get("status", {}).get("conditions", [])
         rows = [[entry[key] for key in ("type", "status", "reason", "message")] for entry in conditions]
         _print_table(["TYPE", "STATUS", "REASON", "MESSAGE"], rows)
+
+
+def _dataflows(demo: Demo) -> tuple[str, ...]:
+    return (DATAFLOW, FILES_DATAFLOW) if demo.runs_jobs else (DATAFLOW,)
+
+
+def _runs(demo: Demo) -> Iterator[list[str]]:
+    """By which way, how it ended, and how many records it handled."""
+    for name in _dataflows(demo):
+        status = get(demo.kubectl, name)["status"]
+        run = status["lastRun"]
+        counts = [str(run["records"].get(what, "")) for what in _RECORDS]
+        yield [name.partition("/")[2], status["transport"], run["state"], *counts]
 
 
 def _remote_objects(aep: Any) -> Iterator[list[str]]:
@@ -73,6 +92,7 @@ def _print_next_steps(demo: Demo) -> None:
     folder = Path(demo.kubectl.binary).parent
     path = "" if shutil.which("kubectl") else f" PATH=$PATH:{folder}"
     control = demo.emulators.info["controlUrl"]
+    resources = " ".join((*_dataflows(demo), CONNECTION))
     print(
         f"""
 Everything goes on running. Try:
@@ -81,7 +101,7 @@ Everything goes on running. Try:
   kubectl -n {NAMESPACE} describe {DATAFLOW}
   kubectl -n {NAMESPACE} get events
   kubectl -n {NAMESPACE} patch {DATAFLOW} --type=merge -p '{{"spec":{{"ingestion":{{"enabled":false}}}}}}'
-  kubectl -n {NAMESPACE} delete {DATAFLOW} {CONNECTION}
+  kubectl -n {NAMESPACE} delete {resources}
   curl {control}/state
 Logs and every exchange with the remote side: {DIRECTORY.relative_to(ROOT)}
 Stop it: make demo-down"""
