@@ -123,6 +123,8 @@ class Pass(Generic[SpecT, StatusT]):
     events: list[Event] = field(default_factory=list)
     running: Running = Running("")
     """The step that runs, or ran last."""
+    waits_for_slot: bool = False
+    """True if it waits for its turn to read Zoho CRM, and is to be counted as waiting until the next pass."""
     look_at: float | None = None
     """When there will be something to do that no event tells of."""
     checked: bool = False

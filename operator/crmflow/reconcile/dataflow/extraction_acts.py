@@ -83,7 +83,7 @@ class Acts:
 
     async def carry_out(self, step: Step, seen: Observed) -> Finding | None:
         """Do what ``step`` says; why no Job is started, if one should be and has to wait."""
-        blocked, wants_slot = None, False
+        blocked = None
         for action in step.actions:
             match action:
                 case DeleteTransfer(job):
@@ -93,10 +93,7 @@ class Acts:
                 case ReTrigger(run_id):
                     await self._re_trigger(run_id)
                 case StartTransfer(pending):
-                    wants_slot = True
                     blocked = await self._start(pending, seen.now)
-        if not wants_slot:
-            self.pass_.services.transfers.waits_no_more(self.pass_.identity.uid)
         if any(job.state is JobState.RUNNING for job in seen.jobs.values()):
             await self.pass_.services.transfers.supply(self.pass_.identity.uid, await self._credentials())
             self.pass_.look_again(seen.now + JOB_LOOK)
@@ -132,18 +129,18 @@ class Acts:
         """Make the Job of a window, or say what it has to wait for."""
         pass_, services, label = self.pass_, self.pass_.services, self.account.label
         if not pass_.spec.ingestion.enabled and pass_.recorded_id is not None:
-            services.transfers.waits_no_more(pass_.identity.uid)
             return report.DISABLED
         columns = await self._columns()
         cost = credits.cost(credits.choose(one.rows, len(columns)), one.rows, len(columns))
         ledger = await services.credit_ledgers.ledger(label)
-        reserved = services.transfers.reserved_credits(label)
+        uid = pass_.identity.uid
+        reserved = services.transfers.reserved_credits(label, besides=uid)
         at = ledger.affordable_at(cost, self.account.allowance, now, reserved)
         if at is None or at > now:
-            services.transfers.waits_no_more(pass_.identity.uid)
             pass_.look_again(at or now + CREDITS_LOOK)
             return report.credits_spent(cost, self.account.allowance, at)
-        if not services.transfers.may_start(label, Waiting(one.turn, pass_.identity.uid)):
+        if not services.transfers.may_start(label, Waiting(one.turn, uid), cost):
+            pass_.waits_for_slot = True
             return Finding(
                 FALSE, "WaitingForSlot", "Other dataflows of this organization of Zoho CRM are being read."
             )

@@ -159,6 +159,8 @@ class Reconciliation:
         history = self.history
         now = self._context.clock.now()
         next_check_at = history.next_check_at
+        if not self.pass_.waits_for_slot:  # whatever kept it from asking: it is paused, or stopped before
+            self._context.services.transfers.waits_no_more(self.resource.uid)
         if self.pass_.full or next_check_at is None:
             next_check_at = now + self._resync * self._context.jitter.uniform(*RESYNC_SHARE)
         is_complete = outcome.is_done and self.pass_.full and self.pass_.checked
