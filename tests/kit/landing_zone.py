@@ -1,0 +1,162 @@
+"""A tenant whose records come through the landing zone: what that needs, and both ends of the way."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import Counter
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from crmflow.zoho.scopes import LANDING_ZONE_SCOPES, VERIFICATION_SCOPES
+from tests.emulators.aep import seed_data as ids
+from tests.kit.cluster import Object
+from tests.kit.tenant import DATAFLOW, Tenant
+
+COLUMNS = ["id", "Email", "First_Name", "Last_Name", "Modified_Time"]
+LAG, LEAD, SHOWS = timedelta(minutes=2), timedelta(minutes=15), timedelta(minutes=10)
+"""Of an hourly dataflow; and after a tick, until its run is listed and final."""
+HOUR = timedelta(hours=1)
+STRIDE_SECONDS, STRIDE_TAKES = 45.0, 0.3
+"""How far the clock moves at once where a pause is to pass, and real seconds for whoever waited for that."""
+
+_RECORDS = "/zoho/eu/production/modules/Contacts/records"
+_ROWS = f"/aep/sandboxes/prod/dataSets/{ids.CONTACTS_DATASET}/rows"
+_SCOPES = ["ZohoCRM.modules.READ", "ZohoCRM.settings.ALL", *VERIFICATION_SCOPES, *LANDING_ZONE_SCOPES]
+
+Row = tuple[str, str]
+"""What tells two versions of a record apart: its id and its Modified_Time."""
+
+
+def pod_template(folder: Path, clock: str) -> str:
+    """A file for ``CRMFLOW_TRANSFER_TEMPLATE``: transfers run from the image ``crmflow``, on that clock."""
+    environment = [{"name": "CRMFLOW_CLOCK", "value": clock}]
+    file = folder / "transfer.json"
+    file.write_text(json.dumps({"spec": {"containers": [{"image": "crmflow:1", "env": environment}]}}))
+    return str(file)
+
+
+def grant_reads(tenant: Tenant) -> None:
+    """Both Secrets, with a grant that allows our own reads."""
+    grant = tenant.control.post("/zoho/grants", dataCenter="EU", scopes=_SCOPES, exchange=True)
+    tenant.apply_secrets(**{name: grant[name] for name in ("clientId", "clientSecret", "refreshToken")})
+
+
+class Contacts:
+    """The contacts of the emulated Zoho CRM, and what Platform has ingested of them."""
+
+    def __init__(self, tenant: Tenant) -> None:
+        self._control = tenant.control
+        self._were: set[Row] = set()
+
+    def create(self, count: int) -> None:
+        """New ones, made just now."""
+        self._control.post(_RECORDS, count=count, now=True)
+
+    def change(self, *ids: str) -> None:
+        """Somebody edits them."""
+        self._were |= self.held
+        for id in ids:
+            self._control.patch(f"{_RECORDS}/{id}", Description="Told anew.")
+
+    def delete(self, *ids: str) -> None:
+        """Somebody deletes them."""
+        self._were |= self.held
+        for id in ids:
+            self._control.delete(f"{_RECORDS}/{id}")
+
+    def edit(self) -> None:
+        """Somebody changes one, deletes one and creates three."""
+        changed, deleted = self.ids[:2]
+        self.change(changed)
+        self.delete(deleted)
+        self.create(3)
+
+    @property
+    def held(self) -> set[Row]:
+        """What Zoho CRM holds now, as ingested rows show it."""
+        return {_row(record) for record in self._control.get(_RECORDS)["records"]}
+
+    @property
+    def ids(self) -> list[str]:
+        """Of those that Zoho CRM holds."""
+        return [record["id"] for record in self._control.get(_RECORDS)["records"]]
+
+    @property
+    def ingested(self) -> list[Row]:
+        """What runs of the flow have written into the dataset, in their order."""
+        return [_row(row["values"]) for row in self._control.get(_ROWS)["rows"]]
+
+    @property
+    def all_arrived(self) -> bool:
+        """Whether Platform has everything that Zoho CRM holds."""
+        return self.held <= set(self.ingested)
+
+    def check(self) -> None:
+        """Nothing is missing, nothing is there twice, and nothing that never was."""
+        held, ingested = self.held, Counter(self.ingested)
+        missing = held - ingested.keys()
+        doubled = [row for row, count in ingested.items() if count > 1]
+        foreign = ingested.keys() - held - self._were
+        found = {"missing": missing, "doubled": doubled, "foreign": foreign}
+        assert not any(found.values()), found
+
+
+class Windows:
+    """The windows of an hourly dataflow, one after the other."""
+
+    def __init__(self, tenant: Tenant, dataflow: Object) -> None:
+        self._tenant = tenant
+        self._tick = datetime.fromisoformat(dataflow["status"]["schedule"]["effectiveStartTime"])
+
+    @property
+    def _end(self) -> datetime:
+        return self._tick - LEAD
+
+    def open_next(self) -> None:
+        """Let time pass until the next one can be read: the one for the tick after the last."""
+        while self._end + LAG < self._now():
+            self._tick += HOUR
+        self._pass_until(self._end + LAG)
+
+    def wait_file(self) -> None:
+        """Wait until it has its file, and let pauses between attempts pass."""
+
+        def is_there() -> bool:
+            if self._is_written():
+                return True
+            self._tenant.control.advance(STRIDE_SECONDS)
+            time.sleep(STRIDE_TAKES)
+            return False
+
+        self._tenant.until(is_there, f"file of the window until {self._end}", seconds=30)
+
+    def ingest(self) -> None:
+        """Let time pass until Platform has taken what is there."""
+        while self._tick < self._now():
+            self._tick += HOUR
+        self._pass_until(self._tick + SHOWS)
+
+    def _is_written(self) -> bool:
+        status = self._tenant.get(DATAFLOW)["status"]
+        if datetime.fromisoformat(status["extraction"]["cursor"]) < self._end:
+            return False
+        return all("file" in one for one in status.get("pendingWindows", ()))
+
+    def _now(self) -> datetime:
+        return datetime.fromtimestamp(self._tenant.control.get("/clock")["now"], UTC)
+
+    def _pass_until(self, time: datetime) -> None:
+        self._tenant.control.advance((time - self._now()).total_seconds())
+
+
+def files(tenant: Tenant) -> list[str]:
+    """The names of what is in the landing zone."""
+    return [file["name"] for file in tenant.control.get("/aep/sandboxes/prod/landingzone")["files"]]
+
+
+def _row(values: Mapping[str, Any]) -> Row:
+    instant = datetime.fromisoformat(values["Modified_Time"]).astimezone(UTC)
+    return str(values["id"]), instant.strftime("%Y-%m-%dT%H:%M:%SZ")
