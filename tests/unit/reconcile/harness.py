@@ -166,7 +166,7 @@ class Harness:
         self.hold_base_connection()
         return Resource(self, DATAFLOW, "contacts", dataflow_spec(**changes))
 
-    def open_landing_zone(self) -> None:
+    def open_landing_zone(self, edition: str = "enterprise") -> None:
         """The connection of dataflows goes through the landing zone, and is Ready."""
         view = self.lister.connections[NAMESPACE, CONNECTION_NAME]
         zone = LandingZoneStatus(container="dlz-user-container")
@@ -175,7 +175,7 @@ class Harness:
                 "base_connection": None,
                 "transport": Transport.LANDING_ZONE,
                 "landing_zone": zone,
-                "zoho_organization": ZohoOrganization(id="org-1", edition="enterprise"),
+                "zoho_organization": ZohoOrganization(id="org-1", edition=edition),
             }
         )
         self.lister.connections[NAMESPACE, CONNECTION_NAME] = replace(view, status=status)
