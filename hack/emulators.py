@@ -27,8 +27,9 @@ class Control:
     side.
     """
 
-    def __init__(self, url: str) -> None:
-        self._http = httpx.Client(base_url=url, timeout=10, trust_env=False)
+    def __init__(self, url: str, seconds: float = 10) -> None:
+        """``seconds`` is how long a call may take."""
+        self._http = httpx.Client(base_url=url, timeout=seconds, trust_env=False)
 
     def get(self, path: str, /, **params: Any) -> Any:
         """The parsed answer to a GET."""
