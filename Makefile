@@ -12,7 +12,7 @@ SIDE_BY_SIDE := -n 3 --dist worksteal
 
 .PHONY: help setup lock generate format lint types layers check test test-unit test-chart test-contract \
 	test-cluster test-browser screenshots testdata snapshots stage controlplane node helm kinds promlint azurite browser emulators demo \
-	demo-down crash rbac cost day memory transfer transfer-bench property clean
+	demo-down crash rbac cost day memory transfer transfer-bench transfer-faults property clean
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -133,6 +133,9 @@ memory: $(INSTALLED) controlplane ## Measure the operator's memory among 2,000 S
 
 transfer: $(INSTALLED) controlplane node azurite ## Take 450,000 records through the landing zone and compare them; REPORT=FILE likewise
 	@$(BIN)/python -m tests.transfer_full $(if $(REPORT),--report $(REPORT)) $(ARGS)
+
+transfer-faults: $(INSTALLED) controlplane node azurite ## What may happen while windows come through the landing zone
+	@TRANSFER_FAULTS=1 $(PYTEST) tests/cluster/test_landing_zone_faults.py
 
 transfer-bench: $(INSTALLED) ## Measure crmflow transfer beside a bare copy; QUICK=1, REPORT=FILE writes a page
 	@$(BIN)/python -m tests.transfer_bench $(if $(QUICK),--quick) $(if $(REPORT),--report $(REPORT)) $(ARGS)

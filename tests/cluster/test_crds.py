@@ -16,7 +16,7 @@ from kubernetes.config import new_client_from_config
 from pydantic import ValidationError
 
 from crmflow.api.base import Model
-from crmflow.api.crmdataflow import MAX_PENDING_WINDOWS
+from crmflow.api.crmdataflow import MAX_PENDING_WINDOWS, MAX_UNDELIVERED_COLUMNS
 from crmflow.api.kinds import CRM_DATAFLOW, GROUP, KINDS, VERSION, Kind
 from crmflow.settings import parse_duration
 from hack.controlplane import ControlPlane
@@ -169,7 +169,7 @@ def test_the_largest_dataflow_fits(server: Server) -> None:
     windows = MAXIMAL[CRM_DATAFLOW.kind]["status"]["pendingWindows"] * MAX_PENDING_WINDOWS
     status = (
         ("status.columns", columns),
-        ("status.undeliveredColumns", columns[:500]),  # Zoho has some hundred fields a module in all
+        ("status.undeliveredColumns", columns[:MAX_UNDELIVERED_COLUMNS]),
         ("status.pendingWindows", windows),
     )
     server.replace_status(CRM_DATAFLOW, resource(CRM_DATAFLOW, "largest", status))

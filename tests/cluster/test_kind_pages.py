@@ -48,7 +48,7 @@ def no_secret(tenant: Tenant) -> None:
 def withdrawn(tenant: Tenant) -> None:
     tenant.control.post("/aep/source/withdraw", what="flowSpec")
     tenant.apply_secrets()
-    tenant.apply_connection()
+    tenant.apply_connection(transport="PlatformSource")
     tenant.wait_reason(CONNECTION, "SourceOffered", "SourceWithdrawn")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import time
 from collections import Counter
@@ -9,10 +10,12 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 from crmflow.zoho.scopes import LANDING_ZONE_SCOPES, VERIFICATION_SCOPES
 from tests.emulators.aep import seed_data as ids
 from tests.kit.cluster import Object
+from tests.kit.jobs import is_running
 from tests.kit.tenant import DATAFLOW, Tenant
 
 COLUMNS = ["id", "Email", "First_Name", "Last_Name", "Modified_Time"]
@@ -25,6 +28,8 @@ STRIDE_SECONDS, STRIDE_TAKES = 45.0, 0.3
 _RECORDS = "/zoho/eu/production/modules/Contacts/records"
 _ROWS = f"/aep/sandboxes/prod/dataSets/{ids.CONTACTS_DATASET}/rows"
 _SCOPES = ["ZohoCRM.modules.READ", "ZohoCRM.settings.ALL", *VERIFICATION_SCOPES, *LANDING_ZONE_SCOPES]
+
+NOTHING_LEFT: dict[str, list[str]] = {"Job": [], "Pod": [], "Secret": []}
 
 Row = tuple[str, str]
 """What tells two versions of a record apart: its id and its Modified_Time."""
@@ -160,3 +165,65 @@ def files(tenant: Tenant) -> list[str]:
 def _row(values: Mapping[str, Any]) -> Row:
     instant = datetime.fromisoformat(values["Modified_Time"]).astimezone(UTC)
     return str(values["id"]), instant.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+class Transfers:
+    """The Jobs of transfers, in the operator's own namespace."""
+
+    def __init__(self, tenant: Tenant, home: str) -> None:
+        self._tenant = tenant
+        self._cluster = tenant.cluster
+        self.home = home
+
+    @property
+    def left(self) -> dict[str, list[str]]:
+        """The names of what is there."""
+        return {kind: [one["metadata"]["name"] for one in self._of(kind)] for kind in NOTHING_LEFT}
+
+    def hold_back(self) -> None:
+        """From now on the landing zone takes no file: who writes one tries again and again."""
+        self._tenant.control.fault(service="blob", method="PUT", azure="ServerBusy", times=None)
+
+    def let_go(self) -> None:
+        """It takes them again."""
+        self._tenant.control.delete("/faults")
+
+    def wait_pod(self, *, other_than: str = "") -> Object:
+        """Wait until a pod runs."""
+        found: list[Object] = []
+
+        def runs() -> bool:
+            pods = [pod for pod in self._of("Pod") if pod["metadata"]["name"] != other_than]
+            found[:] = [pod for pod in pods if is_running(pod)]
+            return bool(found)
+
+        self._tenant.until(runs, "a pod that runs", seconds=30)
+        return found[0]
+
+    def credentials(self) -> list[str]:
+        """What the Secrets of Jobs hold, and what of it is a secret in any text."""
+        values = [
+            base64.b64decode(text).decode() for one in self._of("Secret") for text in one["data"].values()
+        ]
+        signatures = [sig for value in values for sig in parse_qs(urlsplit(value).query).get("sig", ())]
+        return [*values, *signatures]
+
+    def texts(self) -> dict[str, str]:
+        """What somebody who may not read Secrets sees of Jobs, pods and Events in the namespace."""
+        kinds = ("Job", "Pod", "Event")
+        return {kind: json.dumps(self._cluster.list(kind, self.home), ensure_ascii=False) for kind in kinds}
+
+    def _of(self, kind: str) -> list[Object]:
+        label = ("app.kubernetes.io/name", "crmflow-transfer")
+        return [
+            one
+            for one in self._cluster.list(kind, self.home)
+            if label in one["metadata"].get("labels", {}).items()
+        ]
+
+
+def begin(tenant: Tenant) -> Windows:
+    """All contacts there are, hour by hour."""
+    tenant.apply_connection(transport="LandingZone")
+    tenant.apply_dataflow(source={"columns": COLUMNS})
+    return Windows(tenant, tenant.wait_ready(DATAFLOW, seconds=90))

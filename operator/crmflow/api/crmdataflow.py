@@ -690,6 +690,7 @@ class PendingWindow(Model):
 
 
 MAX_PENDING_WINDOWS = 100
+MAX_UNDELIVERED_COLUMNS = 100
 PendingWindows = Annotated[tuple[PendingWindow, ...], Field(max_length=MAX_PENDING_WINDOWS)]
 
 
@@ -738,8 +739,10 @@ class CRMDataflowStatus(Model):
     """How far records have been read, with transport LandingZone."""
     pending_windows: PendingWindows | None = None
     """Windows that have not been ingested yet, with transport LandingZone, the oldest first."""
-    undelivered_columns: Annotated[tuple[ColumnName, ...], Field(max_length=MAX_COLUMNS)] | None = None
-    """Fields of the module that Zoho CRM puts into no file, with transport LandingZone."""
+    undelivered_columns: (
+        Annotated[tuple[ColumnName, ...], Field(max_length=MAX_UNDELIVERED_COLUMNS)] | None
+    ) = None
+    """Fields of the module that Zoho CRM puts into no file, with transport LandingZone; the first hundred."""
     adopted: bool | None = None
     """True if the flow was there before the resource: it keeps its name and description."""
     deletion_policy: DeletionPolicy | None = None

@@ -182,6 +182,16 @@ async def test_what_only_a_person_can_cure_stalls_and_heals() -> None:
     await resource.until_done()
 
 
+async def test_who_has_cured_it_need_not_wait() -> None:
+    harness, resource = await running()
+    fail(harness, ExitCode.ZOHO_ACCESS, "PermissionDenied")
+    assert (await resource.visit()).outcome.reason == "PermissionDenied"
+    assert (await resource.visit()).outcome.reason == "PermissionDenied"
+    assert (await resource.visit(requested=True)).outcome.reason == "Extracting"
+    finish(harness)
+    await resource.until_done()
+
+
 async def test_a_job_whose_pod_is_gone_is_made_again_unless_its_file_is_there() -> None:
     harness, resource = await running()
     harness.transfers.end_silently()
@@ -264,6 +274,7 @@ async def test_a_disabled_flow_extracts_nothing() -> None:
     at(harness, tick - timedelta(minutes=5))
     await resource.visit(full=False)
     assert not harness.transfers.orders
+    assert resource.condition("Extracted")[:2] == ("Unknown", "Disabled")
 
 
 async def test_deletion_ends_jobs_first_and_takes_our_files() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from crmflow.aep.collection import OfFlow
@@ -21,10 +21,9 @@ from crmflow.reconcile.extraction.cursor import Found, cursor_of_annotation, fin
 from crmflow.reconcile.extraction.cutting import cut, cut_by
 from crmflow.reconcile.extraction.names import FileKey
 from crmflow.reconcile.extraction.observed import FileRun, StoredFile, file_run
-from crmflow.reconcile.extraction.pending import Observed, Rules, advance, record, room
+from crmflow.reconcile.extraction.pending import Observed, PendingWindow, Rules, advance, record, room
 from crmflow.reconcile.extraction.rhythm import (
     Due,
-    First,
     NotYet,
     Rhythm,
     first_window,
@@ -60,7 +59,7 @@ class Extracting:
         try:
             seen = await self._look()
             await self._find_place(seen)
-            following = advance(pending_of(pass_.status), seen, Rules(self.rhythm, RETRY_LIMIT))
+            following = advance(self._pending(), seen, Rules(self.rhythm, RETRY_LIMIT))
             report.note_news(pass_, following.news, seen)
             pass_.record(pending_windows=to_status(following.pending))
             if await self._plan_window(seen):
@@ -70,6 +69,13 @@ class Extracting:
         finally:
             await self.acts.settle()
         report.say(pass_, seen, following, blocked)
+
+    def _pending(self) -> tuple[PendingWindow, ...]:
+        """What is on its way. Who asks for a check, or edits the spec, may have cured what failed."""
+        pending = pending_of(self.pass_.status)
+        if not self.pass_.requested and self.pass_.observed_generation == self.pass_.generation:
+            return pending
+        return tuple(replace(one, retry_at=None) for one in pending)
 
     # What there is
 
@@ -147,11 +153,8 @@ class Extracting:
     async def _begin(self) -> None:
         """The first window: all that is there, unless only changes are wanted."""
         schedule = self.pass_.spec.schedule
-        is_once, gap = schedule.frequency is Frequency.ONCE, self.pass_.status.gap
-        backfill = is_once or (schedule.backfill is not False and gap is None)
+        backfill = schedule.frequency is Frequency.ONCE or schedule.backfill is not False
         first = first_window(backfill=backfill, now=self.pass_.utcnow, lag=self.rhythm.lag)
-        if gap is not None and gap.since is not None:
-            first = First(None, gap.since)  # the successor of a lost flow reads on where that one ended
         if first.window is None:
             self.pass_.record(extraction=moved(None, first.cursor, self.pass_.utcnow))
         else:

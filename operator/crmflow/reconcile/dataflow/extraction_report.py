@@ -61,9 +61,11 @@ def say(pass_: DataflowPass, seen: Observed, step: Step, blocked: Finding | None
     """Say how far the windows are. Raises PassEndedError where only a person can help."""
     pending = step.pending
     finding = _of_pending(pass_, seen, pending, blocked) or _of_what_was_read(pass_, step.news)
+    if pass_.recorded_id is not None and not pass_.spec.ingestion.enabled:
+        finding = DISABLED
     pass_.findings[EXTRACTED.name] = finding
     waiting = next((one for one in pending if one.file is None), None)
-    if waiting is not None and waiting.failure in NEEDS_PERSON and not waiting.started and not blocked:
+    if waiting is not None and waiting.failure in NEEDS_PERSON and _pauses(waiting, seen):
         raise StalledError(finding.reason, finding.message, silent=True)
 
 
@@ -136,9 +138,13 @@ def _of_pending(
         return None
     if blocked is not None:
         return blocked
-    if one.retry_at is not None and seen.now < one.retry_at and one.failure is not None:
+    if one.failure is not None and _pauses(one, seen):
         return _known_failure(pass_)
     return Finding(UNKNOWN, "Running", f"Reading what changed in {_span(one.window)}.")
+
+
+def _pauses(one: PendingWindow, seen: Observed) -> bool:
+    return one.retry_at is not None and seen.now < one.retry_at
 
 
 def _of_what_was_read(pass_: DataflowPass, news: Sequence[News]) -> Finding:

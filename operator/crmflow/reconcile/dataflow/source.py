@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from crmflow.aep.models import Column
-from crmflow.api.crmdataflow import Frequency
+from crmflow.api.crmdataflow import MAX_UNDELIVERED_COLUMNS, Frequency
 from crmflow.observability.events import EventType
 from crmflow.reconcile.core.conditions import FALSE, TRUE
 from crmflow.reconcile.core.engine import step
@@ -43,7 +43,7 @@ async def check_source(
     wanted = _wanted(pass_, view)
     missing = [column for column in wanted if column not in view.columns]
     if missing:
-        raise StalledError("ColumnNotFound", view.no_columns(missing, delta.name if delta else None))
+        raise StalledError(view.lacks_columns, view.no_columns(missing, delta.name if delta else None))
     if delta is not None and not view.is_date(delta.name):
         is_there = delta.name in view.columns
         reason = "DeltaColumnNotDateTime" if is_there else "DeltaColumnNotFound"
@@ -83,7 +83,8 @@ async def look_at_source(
 
 def _note_fields(pass_: DataflowPass, view: SourceView, columns: Sequence[str]) -> bool:
     """Record what no file can have, and tell of columns whose changes go unnoticed; True if there are any."""
-    pass_.record(undelivered_columns=tuple(view.not_delivered) or None)
+    shown = view.not_delivered[:MAX_UNDELIVERED_COLUMNS]
+    pass_.record(undelivered_columns=tuple(shown) or None)
     extract = pass_.spec.extract
     unnoticed = view.untracked(columns)
     is_read_again = extract is not None and extract.full_read_every is not None

@@ -43,6 +43,10 @@ class ModuleView(SourceView):
         """The fields that no file can have."""
         return [field.api_name for field in self.fields if field.delivery is Delivery.NOT_DELIVERED]
 
+    @property
+    def lacks_columns(self) -> str:
+        return "ColumnNotReadable"
+
     def untracked(self, columns: Sequence[str]) -> list[str]:
         """Formulas, whose changes do not move ``Modified_Time`` (landing-zone.md F.2)."""
         return [field.api_name for field in self.fields if field.is_formula and field.api_name in columns]

@@ -54,6 +54,11 @@ class SourceView:
         """Those of ``columns`` whose changes do not make a record count as changed."""
         return ()
 
+    @property
+    def lacks_columns(self) -> str:
+        """The reason for columns that a flow can't have."""
+        return "ColumnNotFound"
+
     def is_date(self, column: str) -> bool:
         """Whether the column can be a delta column."""
         return column in self._dates
