@@ -185,6 +185,7 @@ CASES = [
         "SourceOffered",
         "SourceWithdrawn",
         "Adobe announced",
+        connection={"transport": "PlatformSource"},  # Auto takes the landing zone then
         spoil=lambda w: w.control.post("/aep/source/withdraw", what="flowSpec"),
         cure=later(lambda w: w.control.post("/aep/source/restore")),
     ),
@@ -194,6 +195,7 @@ CASES = [
         "SourceOffered",
         "ConnectionSpecWithdrawn",
         "Adobe announced",
+        connection={"transport": "PlatformSource"},
         spoil=lambda w: w.control.post("/aep/source/withdraw", what="connectionSpec"),
         cure=later(lambda w: w.control.post("/aep/source/restore")),
     ),

@@ -455,7 +455,7 @@ def test_a_first_install_without_the_source_is_one_clear_message(
 ) -> None:
     tenant.control.post("/aep/source/withdraw", what=what)
     tenant.apply_secrets()
-    tenant.apply_connection()
+    tenant.apply_connection(transport="PlatformSource")
     tenant.apply_dataflow()
     refused = tenant.wait_reason(CONNECTION, "SourceOffered", reason)
     message = condition(refused, "Stalled")["message"]

@@ -52,7 +52,7 @@ def test_deletion_in_the_middle_of_a_job_leaves_nothing(
     transfers.wait_pod()
     zone.delete(DATAFLOW)
     zone.wait_gone(DATAFLOW)
-    assert transfers.left == NOTHING_LEFT
+    zone.until(lambda: transfers.left == NOTHING_LEFT, "the pod, which has ended, to be gone")
     assert (files(zone), zone.counts()) == ([], NOTHING)
 
 

@@ -74,7 +74,7 @@ def test_a_failure_can_be_followed_through_the_log(tenant: Tenant) -> None:
     key = f"{CONNECTION}/{tenant.namespace}/{tenant.name_of(CONNECTION)}"
     [failed] = [record for record in records if record.get("outcome") == "Transient"]
     assert failed["object"] == key
-    assert failed["step"] == "check_offer"
+    assert failed["step"] == "decide_transport"
     assert failed["request_id"] == "req-4711"
     assert failed["reason"] == "Unavailable"
     done = [record for record in records if record.get("outcome") == "Done" and record["object"] == key]
