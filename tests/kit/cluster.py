@@ -158,9 +158,16 @@ class Cluster:
         )
 
     def replace_status(self, kind: str, name: str, namespace: str, status: Object) -> Object:
-        """Write a whole status, as ``kubectl replace --subresource=status`` and backup tools do."""
-        obj = {**self.get(kind, name, namespace), "status": status}
-        return self._request("PUT", f"{_path(kind, namespace, name)}/status", json=obj)
+        """Write a whole status, as ``kubectl replace --subresource=status`` and backup tools do: again if
+        somebody was faster.
+        """
+        while True:
+            obj = {**self.get(kind, name, namespace), "status": status}
+            try:
+                return self._request("PUT", f"{_path(kind, namespace, name)}/status", json=obj)
+            except ApiError as error:
+                if error.status != 409:
+                    raise
 
     def delete(
         self, kind: str, name: str, namespace: str | None = None, *, propagation: str | None = None
