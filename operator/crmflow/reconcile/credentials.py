@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -34,11 +35,11 @@ class MissingKeysError(Exception):
         self.keys = keys
 
 
-class _Credentials:
+class _Credentials(ABC):
     """What both kinds of credentials have."""
 
-    def _values(self) -> Values:
-        raise NotImplementedError
+    @abstractmethod
+    def _values(self) -> Values: ...
 
     @property
     def suspicions(self) -> tuple[Flaw, ...]:

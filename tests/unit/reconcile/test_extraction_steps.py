@@ -265,6 +265,18 @@ async def test_observe_extracts_nothing_and_says_so() -> None:
     assert "ExtractionStopped" not in [event.reason for event in (await resource.visit()).events]
 
 
+async def test_a_flow_that_was_only_ever_observed_says_so_of_each_generation() -> None:
+    _, resource = await ready()
+    flow = resource.status["flow"]["id"]
+    del resource.status["extraction"]
+    resource.edit(lambda spec: spec.update(managementPolicy="Observe", flowId=flow))
+    result = await resource.visit()
+    assert resource.condition("Extracted")[:2] == ("Unknown", "Observed")
+    assert "ExtractionStopped" not in [event.reason for event in result.events]
+    resource.edit(lambda spec: spec.update(description="Edited"))
+    await resource.visit()
+
+
 async def test_a_disabled_flow_extracts_nothing() -> None:
     harness, resource = await ready()
     resource.edit(lambda spec: spec["ingestion"].update(enabled=False))

@@ -19,7 +19,7 @@ from crmflow.reconcile.core.outcome import PassEndedError, WaitingError, explain
 from crmflow.reconcile.dataflow import extraction_report as report
 from crmflow.reconcile.dataflow.conditions import EXTRACTED
 from crmflow.reconcile.dataflow.extracting import Extracting
-from crmflow.reconcile.dataflow.extraction_acts import folder_files
+from crmflow.reconcile.dataflow.extraction_acts import JOB_LOOK, folder_files
 from crmflow.reconcile.dataflow.extraction_due import rhythm_of, taking_since, waits_for_a_file
 from crmflow.reconcile.dataflow.extraction_status import pending_of, start_over
 from crmflow.reconcile.dataflow.state import DataflowPass, Upstream
@@ -28,8 +28,7 @@ from crmflow.reconcile.external.source_connection import SOURCE_CONNECTION
 from crmflow.reconcile.extraction.names import folder
 
 JOB_END_SECONDS = 2.0
-JOB_LOOK_SECONDS = 60.0
-"""How often a Job that runs is looked at, beside its end: it is given the token that is good by then."""
+"""When to look again whether a Job that is being ended has ended."""
 
 
 async def fill_folder(pass_: DataflowPass, upstream: Upstream, columns: Sequence[Column]) -> None:
@@ -88,7 +87,7 @@ async def extract_first(pass_: DataflowPass, upstream: Upstream) -> None:
         raise WaitingError(
             "Extracting",
             report.progress(pending, pass_.findings[EXTRACTED.name].message),
-            retry_after=JOB_LOOK_SECONDS,
+            retry_after=JOB_LOOK.total_seconds(),
         )
 
 
@@ -112,6 +111,8 @@ async def extract(pass_: DataflowPass, upstream: Upstream) -> None:
 @step(EXTRACTED)
 async def stop_extraction(pass_: DataflowPass) -> None:
     """Nothing is extracted for a flow that is only observed."""
+    pass_.findings[EXTRACTED.name] = report.OBSERVED
+    report.carry_over_comparison(pass_)
     if pass_.status.extraction is None:
         return
     await pass_.services.transfers.delete_all(pass_.identity.uid)
@@ -119,10 +120,8 @@ async def stop_extraction(pass_: DataflowPass) -> None:
     if said is None or said.reason != report.OBSERVED.reason:
         text = "managementPolicy is Observe: no more windows are read, and the flow finds no new files."
         pass_.record_event("ExtractionStopped", "Observe", text, EventType.WARNING)
-    pass_.findings[EXTRACTED.name] = report.OBSERVED
-    report.carry_over_comparison(pass_)
 
 
 def _folder_empty(pass_: DataflowPass, text: str) -> PassEndedError:
     pass_.set_condition(EXTRACTED, FALSE, "FolderEmpty", text)
-    return WaitingError("FolderEmpty", text, retry_after=JOB_LOOK_SECONDS)
+    return WaitingError("FolderEmpty", text, retry_after=JOB_LOOK.total_seconds())
