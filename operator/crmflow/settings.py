@@ -177,6 +177,9 @@ class Settings(BaseModel):
     dataflow's interval, from 5 to 15 minutes."""
     zoho_credit_reserve: float = Field(default=0.2, ge=0, lt=1)
     """Share of an organization's daily credits of Zoho CRM that is left to others."""
+    bulk_read_rows: int = Field(default=40_000, ge=1)
+    """From how many rows on a window is read by Bulk Read, which waits in a queue of Zoho CRM; fewer rows are
+    read by COQL. By default where Bulk Read begins to cost fewer credits."""
     shutdown_grace: Seconds = 20.0
     """How long running passes may go on after SIGTERM before they are cut off."""
     leader_election: bool = False

@@ -5,13 +5,38 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from crmflow.transfer.declaration import DELETED_COLUMN
 from tests.kit import manifests
-from tests.kit.landing_zone import NOTHING_LEFT, Contacts, Transfers, begin, files, grant_reads
+from tests.kit.landing_zone import (
+    COLUMNS,
+    MARKED,
+    NOTHING_LEFT,
+    Contacts,
+    Transfers,
+    Windows,
+    begin,
+    files,
+    grant_reads,
+)
 from tests.kit.operator import Operator
 from tests.kit.tenant import CONNECTION, DATAFLOW, NOTHING, Tenant
+
+KEPT = ["id", "Modified_Time"]
+"""Columns of ingested rows that the emulator shows by itself."""
+SECOND_PART: dict[str, Any] = {
+    "service": "zoho-api",
+    "method": "POST",
+    "path": "/bulk/v8/read$",
+    "skip": 1,
+    "times": None,
+    "status": 503,
+    "body": "<html/>",
+}
+"""Zoho CRM makes none."""
 
 pytestmark = pytest.mark.usefixtures("node")
 
@@ -40,6 +65,56 @@ def test_what_platform_ingests_is_what_zoho_has(zone: Tenant, contacts: Contacts
     zone.until(lambda: contacts.all_arrived, "all rows")
     zone.wait_reason(DATAFLOW, "IngestionComplete", "RowsMatch", "True")
     contacts.check()
+
+
+@pytest.fixture
+def small_parts(operator: Operator) -> int:
+    """The rows of a part of Bulk Read, which reads whatever has as many."""
+    operator.settings["CRMFLOW_BULK_READ_ROWS"] = "1500"
+    return 1500
+
+
+def test_a_first_load_in_three_parts_and_what_is_edited_while_windows_are_read(
+    small_parts: int, zone: Tenant, contacts: Contacts, transfers: Transfers
+) -> None:
+    contacts.fill(3 * small_parts)
+    zone.control.switch("zoho", bulkPageRows=small_parts)
+    zone.control.switch("aep", keptColumns=[*KEPT, DELETED_COLUMN])
+    mark, deleted = zone.mark(), []
+
+    def edit_while_reading(held_back: str) -> None:
+        calls = zone.calls_since
+        zone.until(
+            lambda: any(call["status"] == 503 and call["method"] == held_back for call in calls(mark)),
+            "a call of the Job that is held back",
+        )
+        deleted.append(contacts.ids[1])
+        contacts.edit()
+        transfers.let_go()
+
+    zone.control.fault(**SECOND_PART)
+    zone.apply_connection(transport="LandingZone")
+    zone.apply_dataflow(source={"columns": COLUMNS}, **MARKED)
+    edit_while_reading("POST")
+    windows = Windows(zone, zone.wait_ready(DATAFLOW, seconds=90))
+    assert sum(call["path"].endswith("/result") for call in zone.calls_since(mark)) == 3
+    (first,) = zone.get(DATAFLOW)["status"]["pendingWindows"]
+    assert first["file"]["rows"] == 3 * small_parts
+    windows.ingest()
+
+    transfers.hold_back()
+    windows.open_next()
+    edit_while_reading("PUT")
+    windows.wait_file()
+    windows.ingest()
+    windows.open_next()
+    windows.wait_file()
+    windows.ingest()
+    zone.until(lambda: contacts.all_arrived, "all rows")
+    zone.wait_reason(DATAFLOW, "IngestionComplete", "RowsMatch", "True")
+    contacts.check()
+    assert contacts.marked == deleted
+    assert len(files(zone)) == 3
 
 
 def test_deletion_in_the_middle_of_a_job_leaves_nothing(

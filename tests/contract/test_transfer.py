@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import csv
 import io
+import zlib
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -32,17 +34,21 @@ FOLDER = "crmflow/prod/team/leads/1-abcd"
 
 
 class EmulatorClock(Clock):
-    """Sleeping moves the emulators' clock."""
+    """Sleeping moves the emulators' clock. ``meanwhile`` happens in the first pause."""
 
-    def __init__(self, emulators: Emulators) -> None:
+    def __init__(self, emulators: Emulators, meanwhile: Callable[[], Awaitable[None]] | None) -> None:
         super().__init__()
         self._emulators = emulators
+        self._meanwhile = meanwhile
 
     def now(self) -> float:
         return self._emulators.clock.now()
 
     async def sleep_until(self, when: float) -> None:
         self._emulators.clock.advance(max(0.0, when - self.now()))
+        if self._meanwhile is not None:
+            meanwhile, self._meanwhile = self._meanwhile, None
+            await meanwhile()
         await asyncio.sleep(0)
 
 
@@ -56,6 +62,7 @@ class Harness:
         self.control = control
         self.end = datetime.fromtimestamp(int(emulators.clock.now()), UTC)
         self.extraction = 0
+        self.meanwhile: Callable[[], Awaitable[None]] | None = None
 
     async def renew(self) -> None:
         """A fresh token and the SAS of the moment, into the mounted Secret."""
@@ -80,7 +87,7 @@ class Harness:
                 **changes,
             }
         )
-        clock = EmulatorClock(self.emulators)
+        clock = EmulatorClock(self.emulators, self.meanwhile)
         async with SpreadTransport(pools=2) as transport:
             http = HttpClient(transport, clock)
             secret = Credentials(self.folder, clock)
@@ -145,6 +152,32 @@ async def test_a_window_arrives_whole(harness: Harness, way: str, switches: dict
     assert (report.reason, report.rows) == ("Written", 120), report
     assert (report.count_before, report.count_after) == (120, 120)
     assert_complete(await harness.file(report), harness.leads())
+
+
+@pytest.mark.parametrize("act", ["PATCH", "DELETE"])
+@pytest.mark.parametrize("place", [0, 119], ids=["in the first part", "in the last part"])
+@pytest.mark.parametrize(("parts", "rows"), [("snapshot", 120), ("shifted", 119)])
+async def test_a_record_that_leaves_between_two_parts_takes_no_other_with_it(
+    harness: Harness, parts: Any, rows: int, place: int, act: str
+) -> None:
+    """Where the parts are of different instants, the second one would begin a record too late."""
+    switches = harness.emulators.zoho.switches
+    switches.bulk_page_rows, switches.bulk_parts = 50, parts
+    leads = {id: dict(record) for id, record in harness.leads().items()}
+    leaves = sorted(leads, key=lambda id: zlib.crc32(id.encode()))[place]
+
+    async def meanwhile() -> None:
+        await harness.control(
+            act, f"/zoho/eu/production/modules/Leads/records/{leaves}", {"Description": "Told anew."}
+        )
+
+    harness.meanwhile = meanwhile
+    report = await harness.run()
+    assert (report.reason, report.rows) == ("Written", rows), report
+    assert (report.count_before, report.count_after) == (120, 119)
+    if rows == 119:
+        del leads[leaves]
+    assert_complete(await harness.file(report), leads)
 
 
 async def test_deletions(harness: Harness) -> None:

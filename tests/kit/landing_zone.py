@@ -12,12 +12,22 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from crmflow.transfer.declaration import DELETED_COLUMN
 from crmflow.zoho.scopes import LANDING_ZONE_SCOPES, VERIFICATION_SCOPES
 from tests.emulators.aep import seed_data as ids
 from tests.kit.cluster import Object
 from tests.kit.jobs import is_running
 from tests.kit.tenant import DATAFLOW, Tenant
 
+MARKED: dict[str, Any] = {
+    "extract": {"deletedRecords": "Mark"},
+    "mapping": [
+        {"target": "personalEmail.address", "source": "Email"},
+        {"target": "_crmflowdemo.zohoId", "source": "id"},
+        {"target": "_crmflowdemo.origin", "source": DELETED_COLUMN},
+    ],
+}
+"""Of a dataflow that marks deleted records."""
 COLUMNS = ["id", "Email", "First_Name", "Last_Name", "Modified_Time"]
 LAG, LEAD, SHOWS = timedelta(minutes=2), timedelta(minutes=15), timedelta(minutes=10)
 """Of an hourly dataflow; and after a tick, until its run is listed and final."""
@@ -60,6 +70,10 @@ class Contacts:
         """New ones, made just now."""
         self._control.post(_RECORDS, count=count, now=True)
 
+    def fill(self, count: int) -> None:
+        """So many there are by now, the new ones made long ago."""
+        self._control.post(_RECORDS, count=count - len(self.ids))
+
     def change(self, *ids: str) -> None:
         """Somebody edits them."""
         self._were |= self.held
@@ -92,7 +106,16 @@ class Contacts:
     @property
     def ingested(self) -> list[Row]:
         """What runs of the flow have written into the dataset, in their order."""
-        return [_row(row["values"]) for row in self._control.get(_ROWS)["rows"]]
+        return [_row(values) for values in self._values if not _is_marked(values)]
+
+    @property
+    def marked(self) -> list[str]:
+        """The ids of those that the dataset shows as deleted, in their order."""
+        return [values["id"] for values in self._values if _is_marked(values)]
+
+    @property
+    def _values(self) -> list[Mapping[str, Any]]:
+        return [row["values"] for row in self._control.get(_ROWS)["rows"]]
 
     @property
     def all_arrived(self) -> bool:
@@ -165,6 +188,10 @@ def files(tenant: Tenant) -> list[str]:
 def _row(values: Mapping[str, Any]) -> Row:
     instant = datetime.fromisoformat(values["Modified_Time"]).astimezone(UTC)
     return str(values["id"]), instant.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _is_marked(values: Mapping[str, Any]) -> bool:
+    return values.get(DELETED_COLUMN) == "true"
 
 
 class Transfers:

@@ -9,7 +9,8 @@ from crmflow.reconcile.extraction import credits
 from crmflow.reconcile.extraction.cutting import MOST_ROWS
 from crmflow.reconcile.extraction.names import FileKey
 from crmflow.reconcile.extraction.pending import MOST_PENDING
-from crmflow.reconcile.extraction.rhythm import Due, ExtractionTimes, next_window
+from crmflow.reconcile.extraction.rhythm import Due, next_window
+from crmflow.reconcile.extraction.settings import ExtractionSettings
 from crmflow.reconcile.extraction.slots import SLOTS
 from crmflow.transfer.declaration import Way
 from crmflow.zoho import bulk_read
@@ -29,7 +30,7 @@ def test_a_window_costs_what_the_table_says() -> None:
     assert len(rows) == 5
     for *bounds, way, told in rows:
         for number in (int(bound.replace(",", "")) for bound in bounds if bound):
-            chosen = credits.choose(number, COLUMNS)
+            chosen = credits.choose(number, COLUMNS, credits.ROWS_OF_BULK)
             assert (chosen, credits.cost(chosen, number, COLUMNS)) == (WAYS[way], int(told))
 
 
@@ -50,7 +51,7 @@ def test_the_limits_are_those_of_the_code() -> None:
 
 def test_the_hour_of_a_schedule_is_as_it_is_told() -> None:
     day = datetime(2026, 11, 4, tzinfo=UTC)
-    rhythm = ExtractionTimes().rhythm(day, timedelta(hours=1))
+    rhythm = ExtractionSettings().rhythm(day, timedelta(hours=1))
     cursor, due_at = day.replace(hour=8, minute=45), day.replace(hour=9, minute=47)
     due = next_window(rhythm, cursor, due_at)
     assert next_window(rhythm, cursor, due_at - timedelta(seconds=1)) != due

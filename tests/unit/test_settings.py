@@ -8,6 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from crmflow.api.base import RESYNC_INTERVAL
+from crmflow.reconcile.extraction.credits import ROWS_OF_BULK, SHARE_OF_OTHERS
 from crmflow.reconcile.extraction.rhythm import LEAST_LEAD
 from crmflow.settings import PREFIX, Settings, parse_duration, setting_errors, unknown_settings
 from tests.cluster.crd_cases import SHARED_RULES
@@ -30,6 +31,7 @@ GOOD: list[tuple[str, str, Any]] = [
     ("EXTRACTION_LAG", "3m", 180.0),
     ("EXTRACTION_LEAD", "10m", 600.0),
     ("ZOHO_CREDIT_RESERVE", "0.5", 0.5),
+    ("BULK_READ_ROWS", "1500", 1500),
     ("SHUTDOWN_GRACE", "1.5m", 90.0),
     ("LEADER_ELECTION", "true", True),
     ("LEASE_NAME", "crmflow-eu", "crmflow-eu"),
@@ -68,6 +70,7 @@ BAD = [
     ("EXTRACTION_LEAD", "300500ms"),
     ("ZOHO_CREDIT_RESERVE", "1.5"),
     ("ZOHO_CREDIT_RESERVE", "20%"),
+    ("BULK_READ_ROWS", "0"),
     ("LISTEN", "hunter2"),
     ("LISTEN", "0.0.0.0:http"),
     ("LISTEN", "::1:8080"),
@@ -128,6 +131,11 @@ def test_a_lag_that_the_default_lead_may_not_cover_needs_a_lead() -> None:
     times = {"CRMFLOW_EXTRACTION_LAG": "5m", "CRMFLOW_EXTRACTION_LEAD": "10m"}
     assert Settings.from_environment(times).extraction_lead == 600.0
     assert Settings(extraction_lag=LEAST_LEAD.total_seconds() - 1).extraction_lead is None
+
+
+def test_defaults_of_extraction_are_those_that_it_works_with() -> None:
+    assert Settings().bulk_read_rows == ROWS_OF_BULK
+    assert Settings().zoho_credit_reserve == SHARE_OF_OTHERS
 
 
 def test_all_bad_values_are_told_at_once() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from crmflow.reconcile.core.decide import Priority
 from crmflow.reconcile.core.engine import Services
 from crmflow.reconcile.core.tenancy import everybody
 from crmflow.reconcile.dataflow.kind import KIND as DATAFLOW
-from crmflow.reconcile.extraction.rhythm import ExtractionTimes
+from crmflow.reconcile.extraction.settings import ExtractionSettings
 from crmflow.reconcile.sources.ways import Sources
 from crmflow.runtime.controller.cache import ObjectCache
 from crmflow.runtime.controller.installation import ServingInstallation
@@ -165,9 +166,7 @@ class Components:
             settings.create_grace,
             self.transfers,
             self.credits,
-            ExtractionTimes.of_seconds(
-                settings.extraction_lag, settings.extraction_lead, settings.zoho_credit_reserve
-            ),
+            _extraction_settings(settings),
             allow_list.current,
             self.tenancy.allows if self.tenancy else everybody,
         )
@@ -196,3 +195,13 @@ class Components:
         settings = self._settings
         has_own_name = settings.instance is not None or not settings.watch_namespaces
         return has_own_name and self.served.complete
+
+
+def _extraction_settings(settings: Settings) -> ExtractionSettings:
+    lead = settings.extraction_lead
+    return ExtractionSettings(
+        timedelta(seconds=settings.extraction_lag),
+        None if lead is None else timedelta(seconds=lead),
+        settings.zoho_credit_reserve,
+        settings.bulk_read_rows,
+    )

@@ -31,7 +31,7 @@ from crmflow.reconcile.core.kind import ManagedKind
 from crmflow.reconcile.core.outcome import PAUSED, Outcome
 from crmflow.reconcile.dataflow.kind import KIND as DATAFLOW
 from crmflow.reconcile.external.identity import Identity
-from crmflow.reconcile.extraction.rhythm import ExtractionTimes
+from crmflow.reconcile.extraction.settings import ExtractionSettings
 from crmflow.reconcile.ports import PassInterruptedError
 from crmflow.reconcile.sources.offer import ZOHO_CONNECTION_SPEC_ID
 from crmflow.reconcile.sources.ways import Sources
@@ -151,7 +151,7 @@ class Harness:
             CREATE_GRACE,
             self.transfers,
             self.credit_ledgers,
-            ExtractionTimes(),
+            ExtractionSettings(),
         )
 
     def connection(self, **changes: Any) -> Resource:

@@ -212,7 +212,7 @@ async def test_counts_are_asked_for_one_after_the_other() -> None:
     ],
 )
 def test_the_cheaper_way_is_chosen(rows: int, columns: int, way: Way, cost: int) -> None:
-    assert credits.choose(rows, columns) is way
+    assert credits.choose(rows, columns, credits.ROWS_OF_BULK) is way
     assert credits.cost(way, rows, columns) == cost
 
 

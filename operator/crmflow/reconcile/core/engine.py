@@ -33,7 +33,7 @@ from crmflow.reconcile.core.outcome import DONE, Outcome, OutcomeClass, PassEnde
 from crmflow.reconcile.core.tenancy import everybody
 from crmflow.reconcile.external.identity import Identity
 from crmflow.reconcile.extraction.ports import CreditLedgers, Transfers
-from crmflow.reconcile.extraction.rhythm import ExtractionTimes
+from crmflow.reconcile.extraction.settings import ExtractionSettings
 from crmflow.reconcile.ports import Access, Journal, Lister, PassInterruptedError, Secrets, TimeSource
 from crmflow.reconcile.sources.ways import Sources
 
@@ -89,7 +89,7 @@ class Services:
     transfers: Transfers
     """The Jobs that copy windows into landing zones."""
     credit_ledgers: CreditLedgers
-    extraction_times: ExtractionTimes
+    extraction_settings: ExtractionSettings
     allow_list: Callable[[], IpAllowList] = packaged_allow_list
     """The addresses that Platform's sources connect from, as they are known now."""
     allows: Callable[[str, str, str], bool] = everybody

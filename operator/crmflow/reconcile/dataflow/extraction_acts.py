@@ -17,7 +17,7 @@ from crmflow.reconcile.core.outcome import explain
 from crmflow.reconcile.core.platform_access import connection_key
 from crmflow.reconcile.dataflow import extraction_report as report
 from crmflow.reconcile.dataflow.state import DataflowPass, Upstream
-from crmflow.reconcile.dataflow.transfer_orders import account, order
+from crmflow.reconcile.dataflow.transfer_orders import account, order, way_of
 from crmflow.reconcile.extraction import credits
 from crmflow.reconcile.extraction.observed import JobState
 from crmflow.reconcile.extraction.pending import (
@@ -131,7 +131,7 @@ class Acts:
         if not pass_.spec.ingestion.enabled and pass_.recorded_id is not None:
             return report.DISABLED
         columns = await self._columns()
-        cost = credits.cost(credits.choose(one.rows, len(columns)), one.rows, len(columns))
+        cost = credits.cost(way_of(pass_, one, columns), one.rows, len(columns))
         ledger = await services.credit_ledgers.ledger(label)
         uid = pass_.identity.uid
         reserved = services.transfers.reserved_credits(label, besides=uid)

@@ -54,7 +54,7 @@ def rhythm_of(pass_: DataflowPass) -> Rhythm:
     start = (begun and begun.effective_start_time) or effective_start(pass_.spec.schedule, pass_.now)
     seconds = period_seconds(pass_.spec.schedule)
     period = None if seconds is None else timedelta(seconds=seconds)
-    return pass_.services.extraction_times.rhythm(start, period)
+    return pass_.services.extraction_settings.rhythm(start, period)
 
 
 def taking_since(pass_: DataflowPass) -> datetime | None:

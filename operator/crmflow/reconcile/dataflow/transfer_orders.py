@@ -13,7 +13,7 @@ from crmflow.reconcile.extraction import credits
 from crmflow.reconcile.extraction.names import organization_label
 from crmflow.reconcile.extraction.pending import PendingWindow
 from crmflow.reconcile.extraction.ports import TransferCredentials, TransferOrder
-from crmflow.transfer.declaration import DELETED_COLUMN, FORM_VERSION, Declaration
+from crmflow.transfer.declaration import DELETED_COLUMN, FORM_VERSION, Declaration, Way
 from crmflow.transfer.declaration import DeletedRecords as Marks
 
 CURSOR = "Modified_Time"
@@ -36,7 +36,7 @@ def account(pass_: DataflowPass, upstream: Upstream) -> Account:
     organization = upstream.status.zoho_organization
     name = organization.id if organization else f"{pass_.identity.namespace}.{upstream.name}"
     edition = (organization.edition if organization else None) or ""
-    reserve = pass_.services.extraction_times.credit_reserve
+    reserve = pass_.services.extraction_settings.credit_reserve
     return Account(
         organization_label(name, upstream.spec.zoho.environment), credits.allowance(edition.lower(), reserve)
     )
@@ -58,6 +58,11 @@ def cursor_column(pass_: DataflowPass) -> str:
     return pass_.spec.delta_column.name if pass_.spec.delta_column else CURSOR
 
 
+def way_of(pass_: DataflowPass, one: PendingWindow, columns: Sequence[Column]) -> Way:
+    """How ``one`` is read."""
+    return credits.choose(one.rows, len(columns), pass_.services.extraction_settings.rows_of_bulk)
+
+
 def order(
     pass_: DataflowPass,
     upstream: Upstream,
@@ -69,7 +74,7 @@ def order(
     zoho, zone = upstream.zoho, pass_.status.landing_zone
     if zoho is None or zone is None:
         raise ValueError("the files of a window have to come from somewhere and go somewhere")
-    way = credits.choose(one.rows, len(columns))
+    way = way_of(pass_, one, columns)
     declaration = Declaration(
         form_version=FORM_VERSION,
         zoho_api_url=zoho.crm_url(upstream.spec.zoho.environment),

@@ -28,11 +28,11 @@ _COUNTS = 2
 _SPAN = timedelta(minutes=15)
 
 
-def choose(rows: int, columns: int) -> Way:
-    """Bulk Read where it is cheaper, from 40,000 rows on. Below, COQL is faster as well, since it has no
-    queue (landing-zone.md H). COQL alone reads more than 200 columns.
+def choose(rows: int, columns: int, rows_of_bulk: int) -> Way:
+    """Bulk Read from ``rows_of_bulk`` rows on. Below, COQL is faster as well, since it has no queue
+    (landing-zone.md H). COQL alone reads more than 200 columns.
     """
-    if columns > bulk_read.MOST_FIELDS or rows < ROWS_OF_BULK:
+    if columns > bulk_read.MOST_FIELDS or rows < rows_of_bulk:
         return Way.COQL
     return Way.BULK
 
@@ -50,6 +50,7 @@ def _parts(amount: int, size: int) -> int:
 
 _JOB_CREDITS = bulk_read.CREDITS + LOOKS_AT_A_JOB
 ROWS_OF_BULK = _JOB_CREDITS // _PAGE_CREDITS * _PAGE_ROWS
+"""From so many on Bulk Read costs less than COQL."""
 
 
 def allowance(edition: str, share_of_others: float = SHARE_OF_OTHERS) -> int:

@@ -57,27 +57,6 @@ class Rhythm:
         return 1 if self.period is None else (until - self.start) // self.period + 1
 
 
-@dataclass(frozen=True, slots=True)
-class ExtractionTimes:
-    """What the installation sets of when windows are read, and of what others are left."""
-
-    lag: timedelta = LAG
-    lead: timedelta | None = None
-    """None: as :func:`default_lead` says."""
-    credit_reserve: float = 0.2
-    """The share of an organization's credits that is left to others."""
-
-    @classmethod
-    def of_seconds(cls, lag: float, lead: float | None, credit_reserve: float) -> ExtractionTimes:
-        """As settings have it."""
-        return cls(timedelta(seconds=lag), None if lead is None else timedelta(seconds=lead), credit_reserve)
-
-    def rhythm(self, start: datetime, period: timedelta | None) -> Rhythm:
-        """When a flow of that schedule picks files up, and when windows are read for it."""
-        lead = self.lead or default_lead(period or MOST_LEAD * 3)
-        return Rhythm(start, period, lead, self.lag)
-
-
 def default_lead(period: timedelta) -> timedelta:
     """A third of the period, from 5 to 15 minutes."""
     return min(MOST_LEAD, max(LEAST_LEAD, period / 3))
