@@ -122,7 +122,7 @@ crash: $(INSTALLED) controlplane ## Kill the operator at every moment that matte
 rbac: $(INSTALLED) controlplane helm ## Print each of the operator's rights with what fails without it
 	@$(BIN)/python -m tests.rights $(ARGS)
 
-cost: $(INSTALLED) controlplane ## Count remote calls and writes, of one object and of 1,000; REPORT=FILE likewise
+cost: $(INSTALLED) controlplane azurite ## Count remote calls and writes, of one object and of 1,000; REPORT=FILE likewise
 	@$(BIN)/python -m tests.faults cost $(if $(REPORT),--report $(REPORT)) $(ARGS)
 
 day: $(INSTALLED) controlplane ## Let 200 connections share a Zoho credential for a day of a moved clock; REPORT=FILE likewise

@@ -11,7 +11,7 @@ from hack.console import ToolError, say
 from hack.install import ROOT
 from tests.faults.bench import running_controlplane
 from tests.faults.campaign import run_campaign
-from tests.faults.cost.measure import measure
+from tests.faults.cost.measure import WAYS, measure
 from tests.faults.cost.table import last_line, tables
 from tests.faults.day import live_a_day
 from tests.faults.memory import measure_memory
@@ -53,7 +53,9 @@ def _crash(options: argparse.Namespace, directory: Path) -> int:
 
 def _cost(options: argparse.Namespace, directory: Path) -> int:
     with running_controlplane(directory / "controlplane") as kubeconfigs:
-        bills = measure(kubeconfigs, directory / "bench", options.connections, options.dataflows)
+        bills = measure(
+            kubeconfigs, directory / "bench", options.connections, options.dataflows, options.way or WAYS
+        )
     text = tables(bills)
     if options.report:
         options.report.parent.mkdir(parents=True, exist_ok=True)
@@ -103,6 +105,7 @@ def _parser() -> argparse.ArgumentParser:
     cost = commands.add_parser("cost", help="count what the operator asks of others")
     cost.add_argument("--connections", type=int, default=100, help="of the large tenant")
     cost.add_argument("--dataflows", type=int, default=1000, help="of the large tenant")
+    cost.add_argument("--way", action="append", default=[], choices=WAYS, help="only this one")
     day = commands.add_parser("day", help="let a credential live for a day, and count its tokens")
     day.add_argument("--connections", type=int, default=200, help="that share the credential")
     day.add_argument("--restarts", type=int, default=50, help="of the operator in that day")

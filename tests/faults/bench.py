@@ -17,7 +17,7 @@ from hack.emulators import Emulators
 from hack.install import install, operator_kubeconfig
 from hack.kubeconfig import kubeconfig, write_private
 from hack.kubectl import Kubectl
-from tests.faults.calls import KUBERNETES
+from tests.faults.calls import BLOB, KUBERNETES
 from tests.faults.gate import Gate
 from tests.faults.proxy import Proxies, Upstream
 from tests.faults.supervised import SupervisedOperator
@@ -34,12 +34,14 @@ _SETTINGS = {
     "CRMFLOW_POLL_INTERVAL": f"{POLL_SECONDS:.0f}s",
     "CRMFLOW_LOG_LEVEL": "INFO",
 }
-_URLS = {
+URLS = {
     "platform": "platformUrl",
     "ims": "imsUrl",
     "zoho-accounts": "zohoAccountsUrl",
     "zoho-api": "zohoApiUrl",
+    BLOB: "blobUrl",
 }
+"""By service, what the emulators' JSON line calls its address."""
 
 
 @dataclass(frozen=True)
@@ -64,8 +66,9 @@ def running_controlplane(directory: Path) -> Iterator[Kubeconfigs]:
 class Bench:
     """Emulators, proxies and the place for one operator, used by one thread at a time."""
 
-    def __init__(self, directory: Path, cluster: Cluster, emulators: Emulators) -> None:
+    def __init__(self, directory: Path, admin: Path, cluster: Cluster, emulators: Emulators) -> None:
         self.directory = directory
+        self.admin = admin
         self.cluster = cluster
         self.emulators = emulators
         self.control = emulators.control
@@ -73,6 +76,8 @@ class Bench:
         self._operator: SupervisedOperator | None = None
         self._kubeconfig = directory / "operator.kubeconfig"
         self._settings: dict[str, str] = {}
+        self.proxied: dict[str, str] = {}
+        """By service, the address that the operator is told instead of the emulators' own."""
 
     @property
     def operator(self) -> SupervisedOperator:
@@ -120,9 +125,10 @@ class Bench:
             kubeconfig(proxies.cluster(KUBERNETES), user["name"], user["user"]["token"]),
         )
         info = self.emulators.info
+        self.proxied = {service: proxies.urls[service] for service in URLS}
         for name, value in self.emulators.operator_settings().items():
-            for service, url in _URLS.items():
-                value = value.replace(info[url], proxies.urls[service])
+            for service, url in URLS.items():
+                value = value.replace(info[url], self.proxied[service])
             self._settings[name] = value
 
     def _kill(self) -> None:
@@ -138,8 +144,8 @@ def running_bench(kubeconfigs: Kubeconfigs, directory: Path) -> Iterator[Bench]:
         cluster = Cluster(kubeconfigs.admin)
         stack.callback(cluster.close)
         emulators = stack.enter_context(Emulators(directory).running())
-        bench = Bench(directory, cluster, emulators)
-        upstreams = {service: Upstream(emulators.info[url]) for service, url in _URLS.items()}
+        bench = Bench(directory, kubeconfigs.admin, cluster, emulators)
+        upstreams = {service: Upstream(emulators.info[url]) for service, url in URLS.items()}
         upstreams[KUBERNETES] = _api_server(json.loads(kubeconfigs.admin.read_text()))
         bench.connect(kubeconfigs, stack.enter_context(Proxies(upstreams, bench.gate)))
         yield bench

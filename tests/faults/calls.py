@@ -5,16 +5,19 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-KUBERNETES = "kubernetes"
+KUBERNETES, BLOB = "kubernetes", "blob"
 READS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 _OBJECT = re.compile(r"(/namespaces/)[^/]+(/[^/]+)(?:/[^/]+)?")
+_FILE = re.compile(r"^/[^/]+(/[^/]+)(?:/.+)?")
 _ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{16,}|https%3A[^/]+", re.IGNORECASE)
 
 
 @dataclass(frozen=True, order=True)
 class Call:
-    """A kind of request: ``service`` is ``kubernetes`` or the emulator's listener, ``path`` has no ids."""
+    """A kind of request: ``service`` is ``kubernetes`` or the emulator's listener, or what asks in front of
+    it if it is not the operator; ``path`` has no ids.
+    """
 
     service: str
     method: str
@@ -25,6 +28,8 @@ class Call:
         """The kind that a request belongs to; ``path`` is without the query."""
         if service == KUBERNETES:
             path = _OBJECT.sub(_anonymous, path)
+        elif service == BLOB:
+            path = _FILE.sub(_anonymous_file, path)
         return cls(service, method, _ID.sub("{id}", path))
 
     @property
@@ -35,7 +40,7 @@ class Call:
     @property
     def is_read(self) -> bool:
         """True if nothing can change by it."""
-        return self.method in READS
+        return self.method in READS or self.path.endswith("/coql")
 
     def __str__(self) -> str:
         return f"{self.service} {self.method} {self.path}"
@@ -46,3 +51,8 @@ def _anonymous(match: re.Match[str]) -> str:
     kind = f"{match[1]}{{namespace}}{match[2]}"
     has_name = match[0].count("/") > kind.count("/")
     return f"{kind}/{{name}}" if has_name else kind
+
+
+def _anonymous_file(match: re.Match[str]) -> str:
+    """``/account/container/folder/file`` without the account, and without folder and file."""
+    return f"/{{account}}{match[1]}" + ("/{file}" if match.end() > match.end(1) else "")

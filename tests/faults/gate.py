@@ -21,6 +21,7 @@ class _Round:
 
     target: CrashPoint | None
     calls: list[Call] = field(default_factory=list)
+    reads: Counter[Call] = field(default_factory=Counter)
     occurrences: Counter[Call] = field(default_factory=Counter)
     struck: bool = False
 
@@ -48,6 +49,11 @@ class Gate:
         return list(self._round.calls)
 
     @property
+    def reads(self) -> Counter[Call]:
+        """How often Kubernetes was asked for each kind of object, watches apart, since :meth:`begin`."""
+        return Counter(self._round.reads)
+
+    @property
     def struck(self) -> bool:
         """True once the operator has died at the target."""
         return self._round.struck
@@ -55,6 +61,10 @@ class Gate:
     def quiet_for(self, seconds: float) -> bool:
         """Whether nothing has passed for so long, and nothing is under way."""
         return not self._under_way and time.monotonic() - self._last >= seconds
+
+    def note_read(self, call: Call) -> None:
+        """Kubernetes is asked for something: no death can matter there, and no quiet is disturbed."""
+        self._round.reads[call] += 1
 
     def enter(self, call: Call) -> int:
         """A call arrives; which of its kind it is. Raises OperatorKilledError."""

@@ -1,7 +1,8 @@
 """Reverse proxies between the operator and everybody it talks to.
 
 Toward the operator they speak plain HTTP on loopback, and TLS where they do so toward the API server, whose
-clients send credentials over nothing else. Credentials are passed on as they come.
+clients send credentials over nothing else. Credentials are passed on as they come. Where Platform tells the
+address of the blob service, it tells that of its proxy.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import aiohttp
 from aiohttp import web
 from yarl import URL
 
-from tests.faults.calls import Call
+from tests.faults.calls import BLOB, Call
 from tests.faults.gate import Gate, OperatorKilledError
 from tests.kit.loop_thread import LoopThread
 from tests.kit.servers import CERTIFICATE, server_context
@@ -28,6 +29,7 @@ _HOP_BY_HOP = frozenset(
     {"connection", "content-length", "host", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade"}
 )
 _ADDED_BY_AIOHTTP = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
+_TELLS_BLOB_SERVICE = "/landingzone/credentials"
 _LARGEST_BODY = 16 * 1024 * 1024
 
 
@@ -59,7 +61,7 @@ class Proxies(LoopThread):
     async def start(self) -> None:
         for service, upstream in self._upstreams.items():
             application = web.Application(client_max_size=_LARGEST_BODY)
-            forwarder = _Forwarder(service, upstream, self._gate, lambda: self.delay)
+            forwarder = _Forwarder(service, upstream, self._gate, lambda: self.delay, self._told)
             application.cleanup_ctx.append(forwarder.session)
             application.router.add_route("*", "/{path:.*}", forwarder.handle)
             # Without cancellation an idle watch would stay open after the operator's death.
@@ -78,14 +80,26 @@ class Proxies(LoopThread):
         for runner in self._runners:
             await runner.cleanup()
 
+    def _told(self, body: bytes) -> bytes:
+        """An answer, with the address of the blob service's proxy in place of its own."""
+        if BLOB not in self._upstreams:
+            return body
+        return body.replace(self._upstreams[BLOB].url.encode(), self.urls[BLOB].encode())
+
 
 class _Forwarder:
     """Passes the requests of one listener on, through the gate."""
 
     def __init__(
-        self, service: str, upstream: Upstream, gate: Gate, delay: Callable[[], float] = lambda: 0.0
+        self,
+        service: str,
+        upstream: Upstream,
+        gate: Gate,
+        delay: Callable[[], float],
+        told: Callable[[bytes], bytes],
     ) -> None:
         self._delay = delay
+        self._told = told
         self._service = service
         self._upstream = upstream
         self._gate = gate
@@ -110,6 +124,7 @@ class _Forwarder:
     async def _exchange(self, request: web.Request) -> web.StreamResponse:
         call = Call.of(self._service, request.method, request.rel_url.raw_path)
         if call.is_kubernetes and call.is_read:
+            self._gate.note_read(call)
             return await self._forward(request)
         try:
             occurrence = self._gate.enter(call)
@@ -124,9 +139,10 @@ class _Forwarder:
 
     async def _forward(self, request: web.Request) -> web.StreamResponse:
         async with self._request(request, await request.read()) as answer:
-            return web.Response(
-                status=answer.status, headers=_end_to_end(answer.headers), body=await answer.read()
-            )
+            body = await answer.read()
+            if request.path.endswith(_TELLS_BLOB_SERVICE):
+                body = self._told(body)
+            return web.Response(status=answer.status, headers=_end_to_end(answer.headers), body=body)
 
     async def _stream(self, request: web.Request) -> web.StreamResponse:
         async with self._request(request, b"") as answer:

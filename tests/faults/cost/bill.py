@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from tests.faults.calls import Call
 
@@ -19,6 +19,11 @@ class Bill:
     phase: str
     calls: Counter[Call]
     seconds: float
+    jobs: Counter[Call] = field(default_factory=Counter)
+    """What the Jobs of transfers asked; ``calls`` is what the operator did."""
+    credits: int = 0
+    """Of Zoho CRM, that the operator spent."""
+    job_credits: int = 0
 
     @property
     def remote(self) -> int:
@@ -42,7 +47,12 @@ class Bill:
     @property
     def kubernetes_writes(self) -> int:
         """Writes to the API server, Events among them."""
-        return self._count(call for call in self.calls if call.is_kubernetes)
+        return self._count(call for call in self.calls if call.is_kubernetes and not call.is_read)
+
+    @property
+    def kubernetes_reads(self) -> int:
+        """Reads of the API server, watches apart."""
+        return self._count(call for call in self.calls if call.is_kubernetes and call.is_read)
 
     def _count(self, calls: Iterable[Call]) -> int:
         return sum(self.calls[call] for call in calls)
@@ -59,11 +69,13 @@ class Bills:
     connections: int
     dataflows: int
     phases: tuple[Bill, ...]
+    way: str = "PlatformSource"
+    """Of its records into Platform, as ``spec.transport`` names it."""
 
     @property
     def title(self) -> str:
-        """Its size in words."""
-        return f"{many(self.connections, 'connection')}, {many(self.dataflows, 'dataflow')}"
+        """Way and size in words."""
+        return f"{self.way}: {many(self.connections, 'connection')}, {many(self.dataflows, 'dataflow')}"
 
     def phase(self, name: str) -> Bill:
         """The bill of that phase. Raises KeyError."""

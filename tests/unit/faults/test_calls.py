@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.faults.calls import KUBERNETES, Call
+from tests.faults.calls import BLOB, KUBERNETES, Call
 
 FLOWS = "/data/foundation/flowservice/flows"
 OURS = "/apis/crmflow.io/v1alpha1/namespaces"
@@ -19,6 +19,8 @@ OURS = "/apis/crmflow.io/v1alpha1/namespaces"
         ("platform", "/x/dataSets/6889f4f89b982b2b90bc1207", "/x/dataSets/{id}"),
         ("platform", "/x/schemas/https%3A%2F%2Fns.adobe.com%2Fa%2Fschemas%2Fb", "/x/schemas/{id}"),
         ("zoho-api", "/dc/eu/production/crm/v8/org", "/dc/eu/production/crm/v8/org"),
+        (BLOB, "/sndbxdtlnd0001/dlz-user-container", "/{account}/dlz-user-container"),
+        (BLOB, "/sndbxdtlnd0001/dlz-user-container/crmflow/a/b.csv", "/{account}/dlz-user-container/{file}"),
         (KUBERNETES, f"{OURS}/a/crmdataflows/b", f"{OURS}/{{namespace}}/crmdataflows/{{name}}"),
         (KUBERNETES, f"{OURS}/a/crmdataflows/b/status", f"{OURS}/{{namespace}}/crmdataflows/{{name}}/status"),
         (KUBERNETES, "/api/v1/namespaces/a/secrets", "/api/v1/namespaces/{namespace}/secrets"),

@@ -10,7 +10,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from tests.faults.calls import KUBERNETES, Call
+from tests.faults.calls import BLOB, KUBERNETES, Call
 from tests.faults.gate import Gate
 from tests.faults.points import CrashPoint, Moment
 from tests.faults.proxy import Proxies, Upstream
@@ -24,6 +24,7 @@ class Remote:
     def __init__(self) -> None:
         self.seen: list[web.Request] = []
         self.bodies: list[bytes] = []
+        self.told: dict[str, str] = {}
         self.may_end = asyncio.Event()
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
@@ -31,7 +32,7 @@ class Remote:
         self.bodies.append(await request.read())
         if "watch" in request.query:
             return await self._stream(request)
-        return web.json_response({"path": request.raw_path}, status=201, headers={"etag": '"7"'})
+        return web.json_response({"path": request.raw_path, **self.told}, status=201, headers={"etag": '"7"'})
 
     async def _stream(self, request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse()
@@ -103,6 +104,19 @@ async def test_everything_passes_the_gate_but_reads_of_kubernetes(
         ("platform", "POST"),
         (KUBERNETES, "POST"),
     ]
+    assert gate.reads == {Call(KUBERNETES, "GET", "/things"): 1}
+
+
+async def test_platform_tells_the_address_of_the_blob_services_proxy(
+    remote: tuple[Remote, str], gate: Gate, client: httpx.AsyncClient
+) -> None:
+    upstream = Upstream(remote[1])
+    remote[0].told = {"SASUri": f"{remote[1]}/account/container?sig=a"}
+    with Proxies({"platform": upstream, BLOB: upstream}, gate) as proxies:
+        answer = await client.get(f"{proxies.urls['platform']}/connectors/landingzone/credentials")
+        assert answer.json()["SASUri"] == f"{proxies.urls[BLOB]}/account/container?sig=a"
+        other = await client.get(f"{proxies.urls['platform']}/elsewhere")
+        assert other.json()["SASUri"].startswith(remote[1])
 
 
 @pytest.mark.parametrize(("moment", "reached"), [(Moment.BEFORE, 0), (Moment.COMMITTED, 1)])

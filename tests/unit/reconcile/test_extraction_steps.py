@@ -10,6 +10,7 @@ import pytest
 
 from crmflow.aep.models import Run, RunMetrics
 from crmflow.http.errors import ErrorClass
+from crmflow.reconcile.core.decide import WAITING_NET_SECONDS
 from crmflow.reconcile.core.outcome import OutcomeClass
 from crmflow.transfer.report import ExitCode, Report, Result
 from tests.fakes.failing import remote_error
@@ -120,6 +121,15 @@ async def test_a_window_is_read_before_its_tick_and_not_earlier() -> None:
     assert not await harness.transfers.jobs(resource.uid)
 
 
+async def test_what_is_only_recorded_is_written_once() -> None:
+    harness, resource = await ready()
+    at(harness, start_of(resource) - timedelta(minutes=13))
+    result = await resource.visit(full=False)
+    assert resource.condition("Extracted")[:2] == ("True", "NothingNew")
+    assert "coqlCount" in result.calls
+    assert "checkpoint" not in result.calls
+
+
 def fail(harness: Harness, code: ExitCode, reason: str = "Unavailable", **told: Any) -> None:
     """The Job that runs fails."""
     report = Report(exit_code=code, reason=reason, message="Zoho has said no", advice="Do this", **told)
@@ -214,6 +224,18 @@ async def test_a_dataflow_waits_for_a_slot() -> None:
     await resource.visit()
     assert resource.condition("Extracted")[:2] == ("False", "WaitingForSlot")
     assert resource.condition("Ready")[1] == "Extracting"
+
+
+async def test_waiting_for_a_slot_costs_no_credits_and_is_ended_by_its_event() -> None:
+    harness, resource = landing_zone()
+    harness.transfers.fill("org-1.production")
+    harness.zoho.crm.modify("Contacts", datetime(2020, 1, 1, tzinfo=UTC), 3)
+    await resource.visit()
+    harness.clock.time += 60
+    result = await resource.visit()
+    assert resource.condition("Extracted")[1] == "WaitingForSlot"
+    assert not [call for call in result.calls if call in ("modules", "fields", "coqlCount")]
+    assert result.pause == WAITING_NET_SECONDS
 
 
 async def test_a_dataflow_waits_for_credits() -> None:

@@ -87,7 +87,8 @@ async def extract_first(pass_: DataflowPass, upstream: Upstream) -> None:
         raise WaitingError(
             "Extracting",
             report.progress(pending, pass_.findings[EXTRACTED.name].message),
-            retry_after=JOB_LOOK.total_seconds(),
+            # A slot that becomes free wakes the dataflow.
+            retry_after=None if pass_.waits_for_slot else JOB_LOOK.total_seconds(),
         )
 
 

@@ -64,7 +64,8 @@ class Extracting:
             pass_.record(pending_windows=to_status(following.pending))
             if await self._plan_window(seen):
                 following = advance(pending_of(pass_.status), seen, Rules(self.rhythm, RETRY_LIMIT))
-            await pass_.journal.checkpoint()
+            if following.actions:  # what is done must be known before; all else is written at the end
+                await pass_.journal.checkpoint()
             blocked = await self.acts.carry_out(following, seen)
         finally:
             await self.acts.settle()

@@ -18,7 +18,9 @@ from crmflow.sentences import some
 
 
 async def explore(pass_: DataflowPass, upstream: Upstream, *, creates: bool) -> SourceView | None:
-    """What there is to read; None if the base connection is gone. Raises RemoteError."""
+    """What there is to read; None if the base connection is gone. It is asked anew for what is to be made,
+    until files are written for it: a pass that only waits for those costs no credits. Raises RemoteError.
+    """
     reader, table = upstream.reader(pass_), pass_.spec.source.table
     return await upstream.connector.look(reader, table, fresh=creates)
 

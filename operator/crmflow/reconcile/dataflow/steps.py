@@ -93,7 +93,7 @@ async def look_for_parts(
 ) -> tuple[Source, Result[Sequence[Schema]], Result[Sequence[DataSet]]]:
     """What a flow is made of is read side by side; the next steps judge it."""
     explored, schemas, datasets = await together(
-        ask(source.explore(pass_, upstream, creates=True)),
+        ask(source.explore(pass_, upstream, creates=pass_.status.extraction is None)),
         ask(schema.find(pass_, upstream)),
         ask(dataset.find(pass_, upstream)),
     )

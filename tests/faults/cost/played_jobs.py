@@ -1,0 +1,153 @@
+"""The part of a node, played in this process: what the pods of transfers would do is done here, against the
+emulators themselves, and counted apart from what the operator asks.
+
+The API server and its Job controller are real, so Jobs, pods and Secrets are; a process for each of a
+thousand Jobs would take an hour.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import tempfile
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+
+import httpx
+
+from crmflow.blob.block_blob import BlockBlob
+from crmflow.blob.service import BlobService
+from crmflow.clock import Clock
+from crmflow.http.client import HttpClient
+from crmflow.transfer.credentials import Credentials
+from crmflow.transfer.declaration import Declaration
+from crmflow.transfer.program import outcome
+from crmflow.transfer.report import Report
+from crmflow.transfer.transfer import Transfer
+from tests.faults.calls import Call
+from tests.kit.cluster import Cluster, Object
+from tests.kit.loop_thread import LoopThread
+
+JOB = "job"
+"""Begins the name of a service that a Job asks."""
+_LOOK_SECONDS = 0.2
+_AT_ONCE = 4
+_LABEL = ("app.kubernetes.io/name", "crmflow-transfer")
+
+
+class PlayedJobs(LoopThread):
+    """Runs the pods of one namespace, for the block."""
+
+    def __init__(
+        self,
+        kubeconfig: Path,
+        namespace: str,
+        clock: Path,
+        direct: Mapping[str, str],
+        services: Mapping[str, str],
+    ) -> None:
+        """``direct`` has, for each address that the operator was told, the one behind it; ``services`` the
+        names of those.
+        """
+        super().__init__("jobs")
+        self._cluster = Cluster(kubeconfig)
+        self._namespace = namespace
+        self._clock = Clock(clock)
+        self._direct = direct
+        self._transport = _CountingTransport(services)
+        self._begun: set[str] = set()
+        self._slots = asyncio.Semaphore(_AT_ONCE)
+        self._tasks: list[asyncio.Task[None]] = []
+        self.credits = 0
+        """Of Zoho CRM, that have been spent since :meth:`count_anew`."""
+
+    async def start(self) -> None:
+        self._tasks.append(asyncio.create_task(self._watch()))
+
+    async def stop(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._transport.aclose()
+        self._cluster.close()
+
+    def count_anew(self) -> None:
+        """Nothing has been asked or spent yet."""
+        self._transport.calls.clear()
+        self.credits = 0
+
+    @property
+    def calls(self) -> Counter[Call]:
+        """What the Jobs have asked since :meth:`count_anew`."""
+        return Counter(self._transport.calls)
+
+    async def _watch(self) -> None:
+        while True:
+            for pod in await asyncio.to_thread(self._cluster.list, "Pod", self._namespace):
+                uid, labels = pod["metadata"]["uid"], pod["metadata"].get("labels", {})
+                if _LABEL in labels.items() and uid not in self._begun:
+                    self._begun.add(uid)
+                    self._tasks.append(asyncio.create_task(self._run(pod)))
+            await asyncio.sleep(_LOOK_SECONDS)
+
+    async def _run(self, pod: Object) -> None:
+        async with self._slots:
+            report = await self._transfer(pod)
+        self.credits += report.credits
+        end = {
+            "exitCode": report.exit_code,
+            "message": report.model_dump_json(by_alias=True, exclude_none=True),
+        }
+        container = pod["spec"]["containers"][0]
+        status = {
+            "name": container["name"],
+            "image": container["image"],
+            "imageID": "",
+            "ready": False,
+            "restartCount": 0,
+            "state": {"terminated": end},
+        }
+        ended = {"phase": "Failed" if report.exit_code else "Succeeded", "containerStatuses": [status]}
+        name = f"{pod['metadata']['name']}/status"
+        await asyncio.to_thread(self._cluster.patch, "Pod", name, self._namespace, {"status": ended})
+
+    async def _transfer(self, pod: Object) -> Report:
+        arguments = pod["spec"]["containers"][0]["args"]
+        text = arguments[arguments.index("--declaration") + 1].replace("$$", "$")
+        declaration = Declaration.model_validate_json(self._behind(text))
+        (secret,) = [one["secret"]["secretName"] for one in pod["spec"]["volumes"] if "secret" in one]
+        held = await asyncio.to_thread(self._cluster.get, "Secret", secret, self._namespace)
+        with tempfile.TemporaryDirectory() as folder:
+            for key, value in held["data"].items():
+                (Path(folder) / key).write_text(self._behind(base64.b64decode(value).decode()))
+            http, credentials = (
+                HttpClient(self._transport, self._clock),
+                Credentials(Path(folder), self._clock),
+            )
+            file = BlockBlob(BlobService(http, credentials), declaration.file)
+            transfer = Transfer(declaration, http, credentials, file, self._clock)
+            return (await outcome(transfer)).model_copy(update={"credits": transfer.credits})
+
+    def _behind(self, text: str) -> str:
+        """With the addresses of the services themselves, so that the operator's gate counts the operator."""
+        for told, address in self._direct.items():
+            text = text.replace(told, address)
+        return text
+
+
+class _CountingTransport(httpx.AsyncHTTPTransport):
+    """Counts what passes, by the service that it goes to."""
+
+    def __init__(self, services: Mapping[str, str]) -> None:
+        super().__init__(verify=False, trust_env=False)
+        self.calls: Counter[Call] = Counter()
+        self._services = services
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        address = f"{request.url.scheme}://{request.url.netloc.decode()}"
+        call = Call.of(
+            self._services[address], request.method, request.url.raw_path.decode().partition("?")[0]
+        )
+        self.calls[Call(f"{JOB} {call.service}", call.method, call.path)] += 1
+        return await super().handle_async_request(request)
