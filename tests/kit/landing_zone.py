@@ -37,7 +37,7 @@ STRIDE_SECONDS, STRIDE_TAKES = 45.0, 0.3
 
 _RECORDS = "/zoho/eu/production/modules/Contacts/records"
 _ROWS = f"/aep/sandboxes/prod/dataSets/{ids.CONTACTS_DATASET}/rows"
-_SCOPES = ["ZohoCRM.modules.READ", "ZohoCRM.settings.ALL", *VERIFICATION_SCOPES, *LANDING_ZONE_SCOPES]
+ZONE_SCOPES = ["ZohoCRM.modules.READ", "ZohoCRM.settings.ALL", *VERIFICATION_SCOPES, *LANDING_ZONE_SCOPES]
 
 NOTHING_LEFT: dict[str, list[str]] = {"Job": [], "Pod": [], "Secret": []}
 
@@ -55,7 +55,7 @@ def pod_template(folder: Path, clock: str) -> str:
 
 def grant_reads(tenant: Tenant) -> None:
     """Both Secrets, with a grant that allows our own reads."""
-    grant = tenant.control.post("/zoho/grants", dataCenter="EU", scopes=_SCOPES, exchange=True)
+    grant = tenant.control.post("/zoho/grants", dataCenter="EU", scopes=ZONE_SCOPES, exchange=True)
     tenant.apply_secrets(**{name: grant[name] for name in ("clientId", "clientSecret", "refreshToken")})
 
 

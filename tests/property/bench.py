@@ -6,7 +6,7 @@ import asyncio
 import base64
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Iterable
 from typing import Any
 
 import httpx
@@ -84,7 +84,6 @@ class Bench:
         self._busy = 0
         self._tasks: list[asyncio.Task[None]] = []
         self._transport = CountedTransport()
-        self._add_secrets()
 
     def pick_habits(self, rng: random.Random) -> str:
         """Give Platform some of its possible habits."""
@@ -95,14 +94,7 @@ class Bench:
 
     async def start(self) -> None:
         """Start the operator."""
-        urls = self.emulators.info()
-        settings = Settings(
-            platform_url=urls["platformUrl"],
-            ims_url=urls["imsUrl"],
-            zoho_accounts_url=urls["zohoAccountsUrlTemplate"],
-            zoho_api_url=urls["zohoApiUrlTemplate"],
-            poll_interval=POLL_SECONDS,
-        )
+        settings = self.settings()
         metrics = Metrics()
         self._transport = CountedTransport()
         http = HttpClient(self._transport, self.clock, metrics.remote_call)
@@ -117,7 +109,24 @@ class Bench:
             asyncio.create_task(self.components.poller.run(self.components.access.sandboxes)),
             asyncio.create_task(self.components.events.run()),
             *(asyncio.create_task(self._work()) for _ in range(_WORKERS)),
+            *(asyncio.create_task(work) for work in self.further_work()),
         ]
+
+    def settings(self, **more: Any) -> Settings:
+        """Those of the operator."""
+        urls = self.emulators.info()
+        return Settings(
+            platform_url=urls["platformUrl"],
+            ims_url=urls["imsUrl"],
+            zoho_accounts_url=urls["zohoAccountsUrlTemplate"],
+            zoho_api_url=urls["zohoApiUrlTemplate"],
+            poll_interval=POLL_SECONDS,
+            **more,
+        )
+
+    def further_work(self) -> Iterable[Coroutine[Any, Any, None]]:
+        """What else the operator does."""
+        return ()
 
     async def stop(self) -> None:
         """Kill the operator, in the middle of whatever it does."""
@@ -152,17 +161,18 @@ class Bench:
         while calm < 5:
             assert time.monotonic() < begun + _CALM_SECONDS, f"never idle: {self.state()}"
             await asyncio.sleep(0.001)
-            calm = calm + 1 if self._is_calm else 0
+            calm = calm + 1 if self.is_calm else 0
 
     async def until_something_is_created(self) -> None:
         """Until the next object is created at Platform, or nobody works."""
         mark, calm = self.emulators.recorder.count, 0
         while calm < 5 and not any(_creates(call) for call in self.emulators.recorder.since(mark)):
             await asyncio.sleep(0.001)
-            calm = calm + 1 if self._is_calm else 0
+            calm = calm + 1 if self.is_calm else 0
 
     @property
-    def _is_calm(self) -> bool:
+    def is_calm(self) -> bool:
+        """Whether nobody works or waits for an answer."""
         return not self._busy and not self.components.queue.depth and not self._transport.under_way
 
     def state(self) -> str:
@@ -188,8 +198,10 @@ class Bench:
         else:
             self.components.handler.seen(obj)
 
-    def _add_secrets(self) -> None:
+    def add_secrets(self, **grant: str) -> None:
+        """Both Secrets; ``grant`` replaces values of Zoho's."""
         info = self.emulators.info()
+        info["zoho"] |= grant
         zoho = {key: info["zoho"][key] for key in ("clientId", "clientSecret", "refreshToken")}
         adobe = {key: info["platform"][key] for key in ("clientId", "clientSecret")}
         for name, values in {"zoho-oauth": zoho, "adobe-platform": adobe}.items():

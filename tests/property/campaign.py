@@ -12,6 +12,7 @@ from multiprocessing import get_context
 from hack.console import say
 from tests.emulators.core.server import Emulators
 from tests.property import remote_edits
+from tests.property.landing_zone.sequence import run_landing_zone
 from tests.property.mass_deletion import run_mass_deletion
 from tests.property.sequence import Outcome, run
 
@@ -19,6 +20,7 @@ Task = tuple[str, int]
 """Kind of sequence, and seed."""
 
 DECLARED, REMOTE, MASS_DELETION = "edits of the spec", "edits in Platform", "mass deletion"
+LANDING_ZONE = "through the landing zone"
 _PORTION = 20
 
 
@@ -50,6 +52,8 @@ async def _work(tasks: Sequence[Task], length: int) -> list[tuple[str, Outcome]]
 
 async def run_one(emulators: Emulators, kind: str, seed: int, length: int) -> Outcome:
     """One sequence of that kind."""
+    if kind == LANDING_ZONE:
+        return await run_landing_zone(emulators, seed, length)
     if kind == MASS_DELETION:
         return await run_mass_deletion(emulators, seed)
     table = tuple(remote_edits.EDITS.items()) if kind == REMOTE else ()

@@ -90,10 +90,12 @@ FIELDS: dict[str, FieldEdit] = {
 }
 
 
-def _field(name: str) -> Edit:
+def of_field(change: FieldEdit) -> Edit:
+    """The edit of some dataflow's spec that ``change`` makes up."""
+
     async def edit(tenant: Tenant) -> str | None:
         dataflow = tenant.some()
-        changes = FIELDS[name](tenant, tenant.declared[dataflow]) if dataflow else None
+        changes = change(tenant, tenant.declared[dataflow]) if dataflow else None
         if dataflow is None or changes is None:
             return None
         tenant.declare(dataflow, **changes)
@@ -157,7 +159,7 @@ async def _wait(tenant: Tenant) -> str | None:
 
 
 EDITS: dict[str, Edit] = {
-    **{f"dataflow {name}": _field(name) for name in FIELDS},
+    **{f"dataflow {name}": of_field(change) for name, change in FIELDS.items()},
     **lifecycle.EDITS,
     "create a dataflow": _create,
     "delete a dataflow": _delete,

@@ -17,6 +17,7 @@ async def run_mass_deletion(emulators: Emulators, seed: int) -> Outcome:
     """Eight dataflows, of which somebody deletes six flows or more."""
     rng, outcome = random.Random(seed), Outcome(seed)
     bench = Bench(emulators)
+    bench.add_secrets()
     tenant = Tenant(bench, rng)
     await bench.start()
     try:

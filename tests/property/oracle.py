@@ -31,7 +31,7 @@ def condition(obj: dict[str, Any], name: str) -> dict[str, Any]:
 
 def violations(tenant: Tenant) -> list[str]:
     """Everything that is not as it should be."""
-    found = [*_unsettled(tenant), *_strays(tenant), *_twins(tenant), *_differences(tenant)]
+    found = [*unsettled(tenant), *strays(tenant), *_twins(tenant), *_differences(tenant)]
     return [*found, *_differing_connection(tenant)]
 
 
@@ -54,7 +54,7 @@ def observed_writes(tenant: Tenant) -> list[str]:
     return [f"{key} was written to" for key, etag in now.items() if before.get(key, etag) != etag]
 
 
-def _unsettled(tenant: Tenant) -> Iterator[str]:
+def unsettled(tenant: Tenant) -> Iterator[str]:
     """Every resource has a result for its generation, and those that were deleted are gone."""
     known = {(DATAFLOW, name): spec for name, spec in tenant.declared.items()}
     if tenant.connection is not None:
@@ -88,10 +88,10 @@ def _has_result(tenant: Tenant, kind: str, obj: dict[str, Any]) -> bool:
     ready = condition(obj, "Ready")
     if ready["status"] == "True" or condition(obj, "Stalled"):
         return True
-    return kind == DATAFLOW and not _serves(tenant) and ready["reason"].startswith("Connection")
+    return kind == DATAFLOW and not serves(tenant) and ready["reason"].startswith("Connection")
 
 
-def _strays(tenant: Tenant) -> Iterator[str]:
+def strays(tenant: Tenant) -> Iterator[str]:
     """Of what carries our key there is one of each, and a resource records it."""
     recorded, awaited = {tenant.left_base or ""}, set(_awaited(tenant))
     for _, obj in tenant.objects():
@@ -115,11 +115,11 @@ def _awaited(tenant: Tenant) -> Iterator[str]:
     """
     for kind, obj in tenant.objects():
         is_held = "deletionTimestamp" in obj["metadata"]
-        if is_held or obj["spec"].get("paused") or (kind == DATAFLOW and not _serves(tenant)):
+        if is_held or obj["spec"].get("paused") or (kind == DATAFLOW and not serves(tenant)):
             yield from (intent["name"] for intent in obj.get("status", {}).get("intents", ()))
 
 
-def _serves(tenant: Tenant) -> bool:
+def serves(tenant: Tenant) -> bool:
     return tenant.connection is not None and not tenant.connection.get("paused")
 
 
@@ -160,7 +160,7 @@ def _differing_connection(tenant: Tenant) -> Iterator[str]:
     base = next((held for held in tenant.held("connections") if held.id == base_id), None)
     if base is None:
         yield f"base connection {base_id} is not there"
-    elif "connectionId" not in spec and not _is_named(base, CONNECTION_NAME, spec):
+    elif "connectionId" not in spec and not is_named(base, CONNECTION_NAME, spec):
         yield f"text of base connection {base_id}: {base.body['name']}"
     for name, dataflow in tenant.declared.items():
         status = (tenant.object(name) or {}).get("status", {})
@@ -186,7 +186,7 @@ def _differing(tenant: Tenant, name: str, spec: Spec, status: dict[str, Any]) ->
         yield "existence"
         return
     if "flowId" not in spec:
-        yield from (f"text of {slot}" for slot, held in remote.items() if not _is_named(held, name, spec))  # type: ignore[arg-type]
+        yield from (f"text of {slot}" for slot, held in remote.items() if not is_named(held, name, spec))  # type: ignore[arg-type]
     if (flow.body["sourceConnectionIds"], flow.body["targetConnectionIds"]) != ([source.id], [target.id]):
         yield "ends of the flow"
     if source.body["params"]["tableName"] != spec["source"]["table"]:
@@ -221,7 +221,7 @@ def dataset_named(tenant: Tenant, name: str) -> str | None:
     return named[0] if len(named) == 1 else None
 
 
-def _is_named(held: Resource, name: str, spec: Spec) -> bool:
+def is_named(held: Resource, name: str, spec: Spec) -> bool:
     shown = KEYED.sub("", held.body["name"]).strip()
     display = " ".join(re.sub(r'[,"\[\]]', " ", spec.get("displayName") or f"{NAMESPACE}.{name}").split())
     is_cut = len(held.body["name"]) >= _ALMOST_TOO_LONG
@@ -263,11 +263,11 @@ def _differing_flow(tenant: Tenant, spec: Spec, status: dict[str, Any], flow: Re
     delta = steps.get("Copy", {}).get("deltaColumn", {}).get("name")
     if delta != spec.get("deltaColumn", {}).get("name"):
         yield "deltaColumn"
-    if not _maps_as_wanted(tenant, steps["Mapping"], spec):
+    if not maps_as_wanted(tenant, steps["Mapping"], spec):
         yield "mapping of a one-time flow" if is_once else "mapping"
 
 
-def _maps_as_wanted(tenant: Tenant, params: dict[str, Any], spec: Spec) -> bool:
+def maps_as_wanted(tenant: Tenant, params: dict[str, Any], spec: Spec) -> bool:
     ref = spec.get("mappingSetRef")
     if ref is not None:
         return (params["mappingId"], int(params["mappingVersion"])) == (ref["id"], ref["version"])

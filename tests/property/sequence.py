@@ -38,6 +38,7 @@ async def run(
     """
     rng, outcome = random.Random(seed), Outcome(seed)
     bench = Bench(emulators)
+    bench.add_secrets()
     tenant = Tenant(bench, rng)
     outcome.habits = bench.pick_habits(rng)
     await bench.start()

@@ -47,9 +47,7 @@ class Tenant:
 
     def declare_connection(self, **changes: Any) -> None:
         """Create or edit the connection; None removes a field."""
-        base = self.connection or changed(
-            manifests.connection(NAMESPACE)["spec"], {"connectionId": self.left_base}
-        )
+        base = self.connection or changed(self.first_connection(), {"connectionId": self.left_base})
         self.connection = changed(base, changes)
         self.bench.server.apply(self.bench.key(CONNECTION, CONNECTION_NAME), self.connection)
 
@@ -59,7 +57,15 @@ class Tenant:
 
     def spec_with(self, name: str, changes: dict[str, Any]) -> Spec:
         """The spec of a dataflow, or that of the demo, with changes."""
-        return changed(self.declared.get(name) or manifests.dataflow(NAMESPACE, name)["spec"], changes)
+        return changed(self.declared.get(name) or self.first_dataflow(name), changes)
+
+    def first_connection(self) -> Spec:
+        """What the connection is declared with."""
+        return dict(manifests.connection(NAMESPACE)["spec"])
+
+    def first_dataflow(self, name: str) -> Spec:
+        """What a dataflow is declared with."""
+        return dict(manifests.dataflow(NAMESPACE, name)["spec"])
 
     def replace(self, name: str, spec: Spec) -> None:
         """Give a dataflow another spec."""
@@ -135,7 +141,8 @@ class Tenant:
             next((held for held in self.held(collection) if held.id == flow.body[member][0]), None)
             for member, collection in CONNECTED.items()
         ]
-        return all(parts) and parts[0].body["baseConnectionId"] == self.base_connection  # type: ignore[union-attr]
+        base = self.base_connection
+        return bool(base) and all(parts) and parts[0].body.get("baseConnectionId") == base  # type: ignore[union-attr]
 
     @property
     def missing(self) -> list[str]:

@@ -42,6 +42,7 @@ async def test_a_mass_deletion_waits_for_a_person(emulators: Emulators) -> None:
 async def tenant(emulators: Emulators) -> Tenant:
     """Everything is Ready, and nobody looks any more."""
     bench = Bench(emulators)
+    bench.add_secrets()
     tenant = Tenant(bench, random.Random(1))
     await bench.start()
     tenant.declare_connection(description="Ours")

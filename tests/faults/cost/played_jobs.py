@@ -8,26 +8,19 @@ thousand Jobs would take an hour.
 from __future__ import annotations
 
 import asyncio
-import base64
-import tempfile
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
 import httpx
 
-from crmflow.blob.block_blob import BlockBlob
-from crmflow.blob.service import BlobService
 from crmflow.clock import Clock
 from crmflow.http.client import HttpClient
-from crmflow.transfer.credentials import Credentials
-from crmflow.transfer.declaration import Declaration
-from crmflow.transfer.program import outcome
 from crmflow.transfer.report import Report
-from crmflow.transfer.transfer import Transfer
 from tests.faults.calls import Call
 from tests.kit.cluster import Cluster, Object
 from tests.kit.loop_thread import LoopThread
+from tests.kit.played_transfer import ended, play, secret_name
 
 JOB = "job"
 """Begins the name of a service that a Job asks."""
@@ -95,39 +88,15 @@ class PlayedJobs(LoopThread):
         async with self._slots:
             report = await self._transfer(pod)
         self.credits += report.credits
-        end = {
-            "exitCode": report.exit_code,
-            "message": report.model_dump_json(by_alias=True, exclude_none=True),
-        }
-        container = pod["spec"]["containers"][0]
-        status = {
-            "name": container["name"],
-            "image": container["image"],
-            "imageID": "",
-            "ready": False,
-            "restartCount": 0,
-            "state": {"terminated": end},
-        }
-        ended = {"phase": "Failed" if report.exit_code else "Succeeded", "containerStatuses": [status]}
         name = f"{pod['metadata']['name']}/status"
-        await asyncio.to_thread(self._cluster.patch, "Pod", name, self._namespace, {"status": ended})
+        status = {"status": ended(pod["spec"], report)}
+        await asyncio.to_thread(self._cluster.patch, "Pod", name, self._namespace, status)
 
     async def _transfer(self, pod: Object) -> Report:
-        arguments = pod["spec"]["containers"][0]["args"]
-        text = arguments[arguments.index("--declaration") + 1].replace("$$", "$")
-        declaration = Declaration.model_validate_json(self._behind(text))
-        (secret,) = [one["secret"]["secretName"] for one in pod["spec"]["volumes"] if "secret" in one]
-        held = await asyncio.to_thread(self._cluster.get, "Secret", secret, self._namespace)
-        with tempfile.TemporaryDirectory() as folder:
-            for key, value in held["data"].items():
-                (Path(folder) / key).write_text(self._behind(base64.b64decode(value).decode()))
-            http, credentials = (
-                HttpClient(self._transport, self._clock),
-                Credentials(Path(folder), self._clock),
-            )
-            file = BlockBlob(BlobService(http, credentials), declaration.file)
-            transfer = Transfer(declaration, http, credentials, file, self._clock)
-            return (await outcome(transfer)).model_copy(update={"credits": transfer.credits})
+        name = secret_name(pod["spec"])
+        secret = await asyncio.to_thread(self._cluster.get, "Secret", name, self._namespace)
+        http = HttpClient(self._transport, self._clock)
+        return await play(pod["spec"], secret, http, self._clock, self._behind)
 
     def _behind(self, text: str) -> str:
         """With the addresses of the services themselves, so that the operator's gate counts the operator."""
