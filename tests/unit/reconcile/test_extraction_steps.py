@@ -252,6 +252,37 @@ async def test_a_dataflow_waits_for_credits() -> None:
     assert len(harness.transfers.orders) == 1
 
 
+async def test_nothing_is_counted_before_the_first_window_while_credits_are_spent() -> None:
+    harness, resource = landing_zone()
+    await harness.credit_ledgers.spend("org-1.production", 40_000)
+    result = await resource.visit()
+    assert "coqlCount" not in harness.timeline
+    assert not harness.platform.flows
+    assert (result.outcome.outcome_class, result.outcome.reason) == (WAITING, "Extracting")
+    assert resource.condition("Extracted")[:2] == ("False", "CreditsSpent")
+    assert "are left until 2025-10-10T09:00:00Z" in resource.condition("Extracted")[2]
+    harness.clock.time += 86_400 + 900
+    await resource.until_done()
+    assert harness.timeline.count("coqlCount") == 1
+
+
+async def test_nothing_is_counted_at_a_tick_while_credits_are_spent() -> None:
+    harness, resource = await ready()
+    at(harness, start_of(resource) + timedelta(minutes=50))
+    await harness.credit_ledgers.spend("org-1.production", 40_000)
+    harness.timeline.clear()
+    cursor = resource.status["extraction"]["cursor"]
+    result = await resource.visit()
+    assert "coqlCount" not in harness.timeline
+    assert result.outcome.is_done
+    assert resource.condition("Extracted")[:2] == ("False", "CreditsSpent")
+    assert resource.status["extraction"]["cursor"] == cursor
+    harness.clock.time += 86_400 + 3600
+    await resource.visit()
+    assert resource.condition("Extracted")[:2] == ("True", "NothingNew")
+    assert resource.status["extraction"]["cursor"] > cursor
+
+
 async def test_what_was_spent_is_in_the_ledger() -> None:
     harness, resource = await running()
     finish(harness)

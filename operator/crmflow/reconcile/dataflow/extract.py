@@ -80,6 +80,12 @@ async def find_folder(pass_: DataflowPass, upstream: Upstream) -> None:
 async def extract_first(pass_: DataflowPass, upstream: Upstream) -> None:
     """What a flow is to begin with is there before it is made. Raises PassEndedError until then."""
     await Extracting(pass_, upstream, rhythm_of(pass_), None).run()
+    if pass_.status.extraction is None:
+        raise WaitingError(
+            "Extracting",
+            report.progress((), pass_.findings[EXTRACTED.name].message),
+            retry_after=JOB_LOOK.total_seconds(),
+        )
     pending = pending_of(pass_.status)
     if not pending and waits_for_a_file(pass_):
         raise _folder_empty(pass_, report.FOLDER_EMPTY)

@@ -10,6 +10,7 @@ from crmflow.aep.collection import OfFlow
 from crmflow.aep.flow_service import RUNS
 from crmflow.api.crmdataflow import Extraction, Frequency
 from crmflow.observability.events import EventType
+from crmflow.reconcile.core.conditions import Finding
 from crmflow.reconcile.core.outcome import StalledError
 from crmflow.reconcile.dataflow import extraction_report as report
 from crmflow.reconcile.dataflow.extraction_acts import Acts, folder_files
@@ -35,6 +36,8 @@ from crmflow.zoho import coql, deleted
 
 RETRY_LIMIT = 3
 """How often Platform is asked to do a failed run again."""
+COUNT = "Counting what has changed", 1
+"""What it is called, and its credits; a window that is cut takes some more, which are not held back."""
 LOOK_FOR_ROWS_EVERY = timedelta(minutes=5)
 RUNS_MARGIN = timedelta(hours=1)
 """So long before the oldest file that waits, runs are listed from: clocks differ."""
@@ -52,6 +55,7 @@ class Extracting:
 
     def __post_init__(self) -> None:
         self.acts = Acts(self.pass_, self.upstream)
+        self._uncounted: Finding | None = None
 
     async def run(self) -> None:
         """Look, record what follows, do it, and say it. Raises RemoteError and PassEndedError."""
@@ -69,7 +73,7 @@ class Extracting:
             blocked = await self.acts.carry_out(following, seen)
         finally:
             await self.acts.settle()
-        report.say(pass_, seen, following, blocked)
+        report.say(pass_, seen, following, blocked, self._uncounted)
 
     def _pending(self) -> tuple[PendingWindow, ...]:
         """What is on its way. Who asks for a check, or edits the spec, may have cured what failed."""
@@ -190,6 +194,9 @@ class Extracting:
         is recorded before all is counted.
         """
         pass_ = self.pass_
+        self._uncounted = await self.acts.credits_spent(*COUNT, pass_.utcnow)
+        if self._uncounted is not None:
+            return False
         pending = pending_of(pass_.status)
         parts = await cut_by(self._count, cut(due.window, room(pending)))
         known = len(pending)

@@ -81,6 +81,17 @@ class Acts:
         if spent:
             await self.pass_.services.credit_ledgers.spend(self.account.label, spent)
 
+    async def credits_spent(self, what: str, cost: int, now: datetime) -> Finding | None:
+        """Why ``what`` has to wait, which takes ``cost`` credits; None if they may be spent now."""
+        pass_, services, account = self.pass_, self.pass_.services, self.account
+        ledger = await services.credit_ledgers.ledger(account.label)
+        reserved = services.transfers.reserved_credits(account.label, besides=pass_.identity.uid)
+        at = ledger.affordable_at(cost, account.allowance, now, reserved)
+        if at is not None and at <= now:
+            return None
+        pass_.look_again(at or now + CREDITS_LOOK)
+        return report.credits_spent(what, cost, account.allowance, at)
+
     async def carry_out(self, step: Step, seen: Observed) -> Finding | None:
         """Do what ``step`` says; why no Job is started, if one should be and has to wait."""
         blocked = None
@@ -132,14 +143,9 @@ class Acts:
             return report.DISABLED
         columns = await self._columns()
         cost = credits.cost(way_of(pass_, one, columns), one.rows, len(columns))
-        ledger = await services.credit_ledgers.ledger(label)
-        uid = pass_.identity.uid
-        reserved = services.transfers.reserved_credits(label, besides=uid)
-        at = ledger.affordable_at(cost, self.account.allowance, now, reserved)
-        if at is None or at > now:
-            pass_.look_again(at or now + CREDITS_LOOK)
-            return report.credits_spent(cost, self.account.allowance, at)
-        if not services.transfers.may_start(label, Waiting(one.turn, uid), cost):
+        if (spent := await self.credits_spent("Reading the next window", cost, now)) is not None:
+            return spent
+        if not services.transfers.may_start(label, Waiting(one.turn, pass_.identity.uid), cost):
             pass_.waits_for_slot = True
             return Finding(
                 FALSE, "WaitingForSlot", "Other dataflows of this organization of Zoho CRM are being read."

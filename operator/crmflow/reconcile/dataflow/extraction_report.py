@@ -57,10 +57,15 @@ _WHY = {
 }
 
 
-def say(pass_: DataflowPass, seen: Observed, step: Step, blocked: Finding | None) -> None:
-    """Say how far the windows are. Raises PassEndedError where only a person can help."""
+def say(
+    pass_: DataflowPass, seen: Observed, step: Step, blocked: Finding | None, uncounted: Finding | None
+) -> None:
+    """Say how far the windows are: ``blocked`` is why no Job is started for what waits for one, and
+    ``uncounted`` why a window that is due was not begun. Raises PassEndedError where only a person can help.
+    """
     pending = step.pending
-    finding = _of_pending(pass_, seen, pending, blocked) or _of_what_was_read(pass_, step.news)
+    finding = _of_pending(pass_, seen, pending, blocked)
+    finding = finding or uncounted or _of_what_was_read(pass_, step.news)
     if pass_.recorded_id is not None and not pass_.spec.ingestion.enabled:
         finding = DISABLED
     pass_.findings[EXTRACTED.name] = finding
@@ -101,17 +106,17 @@ def progress(pending: Sequence[PendingWindow], now: str) -> str:
     """How much of what a flow begins with is there."""
     done = sum(one.file is not None for one in pending)
     what = "1 file" if len(pending) == 1 else f"{len(pending)} files"
-    begins = f"The flow is made once the landing zone has what it begins with: {done} of {what} written."
-    return f"{begins} {now}"
+    so_far = f": {done} of {what} written" if pending else ""
+    return f"The flow is made once the landing zone has what it begins with{so_far}. {now}"
 
 
-def credits_spent(cost: int, allowance: int, at: datetime | None) -> Finding:
-    """The organization's credits of the day, as far as they are ours, do not suffice."""
+def credits_spent(what: str, cost: int, allowance: int, at: datetime | None) -> Finding:
+    """The organization's credits of the day, as far as they are ours, do not suffice for ``what``."""
     until = f"until {instant(at)}" if at else "as long as others are read"
     return Finding(
         FALSE,
         "CreditsSpent",
-        f"Reading the next window is expected to cost {cost} of Zoho's API credits; of the {allowance} that "
+        f"{what} is expected to cost {cost} of Zoho's API credits; of the {allowance} that "
         f"crmflow spends in 24 hours for this organization, not so many are left {until}.",
     )
 
