@@ -116,7 +116,7 @@ demo: $(INSTALLED) ## Show the main job; CLUSTER=current uses your cluster, DEMO
 demo-down: $(INSTALLED) ## Stop the demo
 	@$(BIN)/python -m hack.demo down
 
-crash: $(INSTALLED) controlplane ## Kill the operator at every moment that matters; REPORT=FILE writes a page
+crash: $(INSTALLED) controlplane node azurite ## Kill the operator and its Jobs at every moment that matters; REPORT=FILE writes a page
 	@$(BIN)/python -m tests.faults crash $(if $(REPORT),--report $(REPORT)) $(ARGS)
 
 rbac: $(INSTALLED) controlplane helm ## Print each of the operator's rights with what fails without it

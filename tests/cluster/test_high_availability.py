@@ -232,7 +232,7 @@ def slow(pair: Pair, kubeconfig: Path, tmp_path: Path) -> Iterator[Proxies]:
     admin = json.loads(kubeconfig.read_text())["clusters"][0]["cluster"]
     authority = base64.b64decode(admin["certificate-authority-data"]).decode()
     trust = ssl.create_default_context(cadata=authority)
-    with Proxies({KUBERNETES: Upstream(admin["server"], trust)}, Gate(lambda: None)) as proxies:
+    with Proxies({KUBERNETES: Upstream(admin["server"], trust)}, Gate(lambda _: None)) as proxies:
         user = json.loads(pair.leader.kubeconfig.read_text())["users"][0]
         through = tmp_path / "through.kubeconfig"
         cluster = proxies.cluster(KUBERNETES)

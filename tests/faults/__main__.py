@@ -36,7 +36,7 @@ def main() -> int:
 
 def _crash(options: argparse.Namespace, directory: Path) -> int:
     scenarios = [scenario_named(name) for name in options.scenario] or list(SCENARIOS)
-    with running_controlplane(directory / "controlplane") as kubeconfigs:
+    with running_controlplane(directory / "controlplane", node=True) as kubeconfigs:
         tally = run_campaign(
             kubeconfigs,
             directory,
@@ -96,7 +96,9 @@ def _memory(options: argparse.Namespace, directory: Path) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    crash = commands.add_parser("crash", help="kill the operator at every moment that could matter")
+    crash = commands.add_parser(
+        "crash", help="kill the operator and its Jobs at every moment that could matter"
+    )
     names = [scenario.name for scenario in SCENARIOS]
     crash.add_argument("--scenario", action="append", default=[], choices=names, help="only this one")
     crash.add_argument("--every", type=int, default=1, metavar="K", help="only each K-th crash point")

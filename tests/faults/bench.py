@@ -17,17 +17,26 @@ from hack.emulators import Emulators
 from hack.install import install, operator_kubeconfig
 from hack.kubeconfig import kubeconfig, write_private
 from hack.kubectl import Kubectl
-from tests.faults.calls import BLOB, KUBERNETES
+from hack.node import Node, crmflow_image
+from tests.faults.calls import BLOB, KUBERNETES, Caller
 from tests.faults.gate import Gate
-from tests.faults.proxy import Proxies, Upstream
+from tests.faults.pods import kill_pods
+from tests.faults.proxy import Everybody, Proxies, Upstream
 from tests.faults.supervised import SupervisedOperator
 from tests.kit.cluster import Cluster
 from tests.kit.home import make_home
+from tests.kit.landing_zone import pod_template
 from tests.kit.tenant import Tenant
 
 INSTANCE = "faults"
 POLL_SECONDS = 300.0
 """Long enough that no poll falls into a run by chance: those that it needs are made by moving the clock."""
+QUIET_SECONDS = 0.6
+"""An operator that asks nobody anything for so long waits for time to pass."""
+_JOB_QUIET_SECONDS = 8.0
+"""The same where there is a Job: a pod that starts asks nobody anything, nor does one that has ended."""
+BULK_READ_ROWS = 100
+"""Of the contacts, all together are read by Bulk Read where there are Jobs, and an hour's changes by COQL."""
 
 _SETTINGS = {
     "CRMFLOW_INSTANCE": INSTANCE,
@@ -52,15 +61,26 @@ class Kubeconfigs:
     """The kubeconfig of cluster-admin."""
     operator: Path
     """A kubeconfig with the operator's rights and no more."""
+    run_jobs: bool
+    """Whether there is a node: then operators are set up to make Jobs."""
 
 
 @contextmanager
-def running_controlplane(directory: Path) -> Iterator[Kubeconfigs]:
-    """A control plane for the block; it dies with this process."""
-    with ControlPlane(directory) as plane:
+def running_controlplane(directory: Path, *, node: bool = False) -> Iterator[Kubeconfigs]:
+    """A control plane for the block, with a ``node`` if wanted; it dies with this process."""
+    with ExitStack() as stack:
+        plane = stack.enter_context(ControlPlane(directory))
         kubectl = Kubectl(find_assets().binary("kubectl"), plane.kubeconfig)
         install(kubectl)
-        yield Kubeconfigs(plane.kubeconfig, operator_kubeconfig(kubectl, directory / "operator.kubeconfig"))
+        if node:
+            stack.enter_context(Node(kubectl, directory / "node", [crmflow_image()]))
+        identity = operator_kubeconfig(kubectl, directory / "operator.kubeconfig")
+        yield Kubeconfigs(plane.kubeconfig, identity, run_jobs=node)
+
+
+def home_of(namespace: str) -> str:
+    """The operator's own namespace, beside the one that it serves."""
+    return f"{namespace}-system"
 
 
 class Bench:
@@ -76,8 +96,8 @@ class Bench:
         self._operator: SupervisedOperator | None = None
         self._kubeconfig = directory / "operator.kubeconfig"
         self._settings: dict[str, str] = {}
-        self.proxied: dict[str, str] = {}
-        """By service, the address that the operator is told instead of the emulators' own."""
+        self._pods_proxy = ""
+        self._home = ""
 
     @property
     def operator(self) -> SupervisedOperator:
@@ -90,13 +110,19 @@ class Bench:
         """What the operators that served the last tenant have logged."""
         return self.directory / "operator.log"
 
+    def is_quiet(self) -> bool:
+        """Whether everybody waits for time to pass."""
+        if not self.gate.quiet_for(QUIET_SECONDS):
+            return False
+        return self.gate.quiet_for(_JOB_QUIET_SECONDS) or not self.cluster.list("Job", self._home)
+
     @contextmanager
     def tenant(self, **settings: str) -> Iterator[Tenant]:
         """A fresh namespace, fresh remote sides, and a fresh operator that is ready and has nothing to do."""
         self.control.reset()
         namespace = f"faults-{uuid.uuid4().hex[:8]}"
         self.cluster.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}})
-        home = f"{namespace}-system"
+        self._home = home = home_of(namespace)
         make_home(self.cluster, home)
         settings = {
             **_SETTINGS,
@@ -118,21 +144,25 @@ class Bench:
             self.cluster.abandon_namespace(home)
 
     def connect(self, kubeconfigs: Kubeconfigs, proxies: Proxies) -> None:
-        """Lead the operators to come through ``proxies``."""
+        """Lead the operators to come, and their Jobs, through ``proxies``."""
         user = json.loads(kubeconfigs.operator.read_text())["users"][0]
         write_private(
             self._kubeconfig,
             kubeconfig(proxies.cluster(KUBERNETES), user["name"], user["user"]["token"]),
         )
-        info = self.emulators.info
-        self.proxied = {service: proxies.urls[service] for service in URLS}
-        for name, value in self.emulators.operator_settings().items():
-            for service, url in URLS.items():
-                value = value.replace(info[url], self.proxied[service])
-            self._settings[name] = value
+        self._pods_proxy = proxies.urls[Caller.JOB]
+        self._settings = self.emulators.operator_settings()
+        self._settings["HTTP_PROXY"] = proxies.urls[Caller.OPERATOR]
+        if kubeconfigs.run_jobs:
+            environment = {"HTTP_PROXY": self._pods_proxy}
+            template = pod_template(self.directory, self._settings["CRMFLOW_CLOCK"], **environment)
+            self._settings["CRMFLOW_TRANSFER_TEMPLATE"] = template
+            self._settings["CRMFLOW_BULK_READ_ROWS"] = str(BULK_READ_ROWS)
 
-    def _kill(self) -> None:
-        if self._operator is not None:
+    def _kill(self, caller: Caller) -> None:
+        if caller is Caller.JOB:
+            kill_pods(self._pods_proxy)
+        elif self._operator is not None:
             self._operator.strike()
 
 
@@ -145,8 +175,11 @@ def running_bench(kubeconfigs: Kubeconfigs, directory: Path) -> Iterator[Bench]:
         stack.callback(cluster.close)
         emulators = stack.enter_context(Emulators(directory).running())
         bench = Bench(directory, kubeconfigs.admin, cluster, emulators)
-        upstreams = {service: Upstream(emulators.info[url]) for service, url in URLS.items()}
-        upstreams[KUBERNETES] = _api_server(json.loads(kubeconfigs.admin.read_text()))
+        services = {emulators.info[url]: service for service, url in URLS.items()}
+        upstreams: dict[str, Upstream | Everybody] = {
+            KUBERNETES: _api_server(json.loads(kubeconfigs.admin.read_text())),
+            **{caller: Everybody(caller, services) for caller in Caller},
+        }
         bench.connect(kubeconfigs, stack.enter_context(Proxies(upstreams, bench.gate)))
         yield bench
 

@@ -1,4 +1,6 @@
-"""The one place that every remote call and every Kubernetes write of the operator passes."""
+"""The one place that every remote call and every Kubernetes write of the operator passes, and every call of
+its Jobs.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +9,12 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from tests.faults.calls import Call
+from tests.faults.calls import Call, Caller
 from tests.faults.points import CrashPoint, Moment
 
 
-class OperatorKilledError(Exception):
-    """The operator died at this call: nothing more may reach anybody."""
+class CallerKilledError(Exception):
+    """Who made this call died at it: nothing more of it may reach anybody."""
 
 
 @dataclass
@@ -27,13 +29,13 @@ class _Round:
 
 
 class Gate:
-    """Counts what passes, and kills the operator where it is told to.
+    """Counts what passes, and kills a caller where it is told to.
 
     The proxies call it in their thread; the rest may be used from another one.
     """
 
-    def __init__(self, kill: Callable[[], None]) -> None:
-        """``kill`` returns once the operator is dead."""
+    def __init__(self, kill: Callable[[Caller], None]) -> None:
+        """``kill`` returns once the caller is dead."""
         self._kill = kill
         self._round = _Round(None)
         self._under_way = 0
@@ -55,7 +57,7 @@ class Gate:
 
     @property
     def struck(self) -> bool:
-        """True once the operator has died at the target."""
+        """True once the caller has died at the target."""
         return self._round.struck
 
     def quiet_for(self, seconds: float) -> bool:
@@ -67,7 +69,7 @@ class Gate:
         self._round.reads[call] += 1
 
     def enter(self, call: Call) -> int:
-        """A call arrives; which of its kind it is. Raises OperatorKilledError."""
+        """A call arrives; which of its kind it is. Raises CallerKilledError."""
         self._under_way += 1
         round_ = self._round
         round_.calls.append(call)
@@ -77,7 +79,7 @@ class Gate:
         return occurrence
 
     def committed(self, call: Call, occurrence: int) -> None:
-        """The service has acted on it. Raises OperatorKilledError."""
+        """The service has acted on it. Raises CallerKilledError."""
         self._pass(CrashPoint(call, occurrence, Moment.COMMITTED))
 
     def leave(self) -> None:
@@ -88,6 +90,6 @@ class Gate:
     def _pass(self, point: CrashPoint) -> None:
         round_ = self._round
         if round_.target == point and not round_.struck:
-            self._kill()
+            self._kill(point.call.caller)
             round_.struck = True
-            raise OperatorKilledError(str(point))
+            raise CallerKilledError(str(point))

@@ -11,7 +11,7 @@ from tests.faults.calls import Call
 
 
 class Moment(StrEnum):
-    """When the operator dies, seen from one of its calls."""
+    """When the caller dies, seen from one of its calls."""
 
     BEFORE = "before"
     """The call is on its way out; nobody has seen it."""

@@ -1,8 +1,9 @@
-"""Reverse proxies between the operator and everybody it talks to.
+"""Proxies between the operator, its Jobs and everybody they talk to.
 
-Toward the operator they speak plain HTTP on loopback, and TLS where they do so toward the API server, whose
-clients send credentials over nothing else. Credentials are passed on as they come. Where Platform tells the
-address of the blob service, it tells that of its proxy.
+Operator and Jobs each have a proxy of their own for what speaks plain HTTP, named to them by ``HTTP_PROXY``:
+so it is known who asks, and an address that a service tells, as that of the landing zone, leads through it
+too. The API server has a reverse proxy in TLS: its clients send credentials over nothing else. Credentials
+are passed on as they come.
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ import aiohttp
 from aiohttp import web
 from yarl import URL
 
-from tests.faults.calls import BLOB, Call
-from tests.faults.gate import Gate, OperatorKilledError
+from tests.faults.calls import Call, Caller
+from tests.faults.gate import CallerKilledError, Gate
 from tests.kit.loop_thread import LoopThread
 from tests.kit.servers import CERTIFICATE, server_context
 
@@ -29,22 +30,32 @@ _HOP_BY_HOP = frozenset(
     {"connection", "content-length", "host", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade"}
 )
 _ADDED_BY_AIOHTTP = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
-_TELLS_BLOB_SERVICE = "/landingzone/credentials"
 _LARGEST_BODY = 16 * 1024 * 1024
 
 
 @dataclass(frozen=True)
 class Upstream:
-    """Where a proxy leads."""
+    """Where a reverse proxy leads: to one service, whose name is that of the proxy."""
 
     url: str
     trust: ssl.SSLContext | None = None
 
 
-class Proxies(LoopThread):
-    """One proxy per upstream, in a thread of their own for the block; ``urls`` says where they are."""
+@dataclass(frozen=True)
+class Everybody:
+    """Where a proxy leads whose clients name whom they ask."""
 
-    def __init__(self, upstreams: Mapping[str, Upstream], gate: Gate) -> None:
+    caller: Caller
+    services: Mapping[str, str]
+    """Their names, by scheme, host and port."""
+
+    trust = None
+
+
+class Proxies(LoopThread):
+    """Proxies by name, in a thread of their own for the block; ``urls`` says where they are."""
+
+    def __init__(self, upstreams: Mapping[str, Upstream | Everybody], gate: Gate) -> None:
         super().__init__("proxies")
         self.delay = 0.0
         """Seconds that every request is held up for on its way."""
@@ -59,9 +70,9 @@ class Proxies(LoopThread):
         return {"server": self.urls[service], "certificate-authority-data": authority}
 
     async def start(self) -> None:
-        for service, upstream in self._upstreams.items():
+        for name, upstream in self._upstreams.items():
             application = web.Application(client_max_size=_LARGEST_BODY)
-            forwarder = _Forwarder(service, upstream, self._gate, lambda: self.delay, self._told)
+            forwarder = _Forwarder(name, upstream, self._gate, lambda: self.delay)
             application.cleanup_ctx.append(forwarder.session)
             application.router.add_route("*", "/{path:.*}", forwarder.handle)
             # Without cancellation an idle watch would stay open after the operator's death.
@@ -74,17 +85,11 @@ class Proxies(LoopThread):
             tls = server_context() if upstream.trust else None
             await web.SockSite(runner, listener, ssl_context=tls).start()
             scheme = "https" if tls else "http"
-            self.urls[service] = f"{scheme}://127.0.0.1:{listener.getsockname()[1]}"
+            self.urls[name] = f"{scheme}://127.0.0.1:{listener.getsockname()[1]}"
 
     async def stop(self) -> None:
         for runner in self._runners:
             await runner.cleanup()
-
-    def _told(self, body: bytes) -> bytes:
-        """An answer, with the address of the blob service's proxy in place of its own."""
-        if BLOB not in self._upstreams:
-            return body
-        return body.replace(self._upstreams[BLOB].url.encode(), self.urls[BLOB].encode())
 
 
 class _Forwarder:
@@ -92,15 +97,13 @@ class _Forwarder:
 
     def __init__(
         self,
-        service: str,
-        upstream: Upstream,
+        name: str,
+        upstream: Upstream | Everybody,
         gate: Gate,
         delay: Callable[[], float],
-        told: Callable[[bytes], bytes],
     ) -> None:
         self._delay = delay
-        self._told = told
-        self._service = service
+        self._name = name
         self._upstream = upstream
         self._gate = gate
         self._http: aiohttp.ClientSession | None = None
@@ -114,15 +117,15 @@ class _Forwarder:
         await self._http.close()
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
-        """One request of the operator."""
+        """One request."""
         await asyncio.sleep(self._delay())
         if request.query.get("watch", "false").lower() in ("true", "1"):
             return await self._stream(request)
-        # A request that has left the operator goes its way, also when its sender dies at another one.
+        # A request that has left its sender goes its way, also when its sender dies at another one.
         return await asyncio.shield(asyncio.ensure_future(self._exchange(request)))
 
     async def _exchange(self, request: web.Request) -> web.StreamResponse:
-        call = Call.of(self._service, request.method, request.rel_url.raw_path)
+        call = self._call(request)
         if call.is_kubernetes and call.is_read:
             self._gate.note_read(call)
             return await self._forward(request)
@@ -130,7 +133,7 @@ class _Forwarder:
             occurrence = self._gate.enter(call)
             answer = await self._forward(request)
             self._gate.committed(call, occurrence)
-        except (OperatorKilledError, aiohttp.ClientError):
+        except (CallerKilledError, aiohttp.ClientError):
             _abort(request)
             return web.Response()
         finally:
@@ -139,10 +142,9 @@ class _Forwarder:
 
     async def _forward(self, request: web.Request) -> web.StreamResponse:
         async with self._request(request, await request.read()) as answer:
-            body = await answer.read()
-            if request.path.endswith(_TELLS_BLOB_SERVICE):
-                body = self._told(body)
-            return web.Response(status=answer.status, headers=_end_to_end(answer.headers), body=body)
+            return web.Response(
+                status=answer.status, headers=_end_to_end(answer.headers), body=await answer.read()
+            )
 
     async def _stream(self, request: web.Request) -> web.StreamResponse:
         async with self._request(request, b"") as answer:
@@ -157,12 +159,24 @@ class _Forwarder:
         assert self._http is not None
         return self._http.request(
             request.method,
-            URL(self._upstream.url + request.raw_path, encoded=True),
+            self._target(request),
             headers=_end_to_end(request.headers),
             data=body or None,
             skip_auto_headers=_ADDED_BY_AIOHTTP,
             allow_redirects=False,
         )
+
+    def _call(self, request: web.Request) -> Call:
+        service, caller = self._name, Caller.OPERATOR
+        if isinstance(self._upstream, Everybody):
+            service, caller = self._upstream.services[str(request.url.origin())], self._upstream.caller
+        comp = request.query.get("comp", "")
+        return Call.of(service, request.method, request.rel_url.raw_path, comp=comp, caller=caller)
+
+    def _target(self, request: web.Request) -> URL:
+        if isinstance(self._upstream, Everybody):
+            return request.url
+        return URL(self._upstream.url + request.raw_path, encoded=True)
 
 
 def _end_to_end(headers: Mapping[str, str]) -> list[tuple[str, str]]:

@@ -6,19 +6,14 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tests.faults.bench import POLL_SECONDS, Bench
+from tests.faults.bench import POLL_SECONDS, QUIET_SECONDS, Bench
 from tests.faults.outcome import Outcome, Verdict, compare, outcome_of
 from tests.faults.points import CrashPoint, points_of
 from tests.faults.scenarios import Scenario
 from tests.kit.tenant import Tenant
 
-QUIET_SECONDS = 0.6
-"""An operator that asks nobody anything for so long waits for time to pass."""
-STRIDE_SECONDS = 61.0
-"""How far the clock then moves: beyond a create's grace."""
 ONE_POLL_SECONDS = POLL_SECONDS * 1.06
 """The operator spreads its polls by 5 %."""
-LIMIT_SECONDS = 30.0
 ATTEMPTS = 3
 """How often a run is tried until its crash point occurs: calls that depend on time may be left out once."""
 
@@ -45,7 +40,7 @@ def record(bench: Bench, scenario: Scenario) -> Recording:
         _until_quiet(bench)
         bench.gate.begin()
         scenario.act(tenant)
-        if not _wait(bench, lambda: scenario.finished(tenant)):
+        if not _wait(bench, scenario, lambda: scenario.finished(tenant)):
             raise DidNotFinishError(
                 f"{scenario.name} leads nowhere even without a crash: see {bench.log_file}"
             )
@@ -56,7 +51,7 @@ def record(bench: Bench, scenario: Scenario) -> Recording:
 
 
 def replay(bench: Bench, recording: Recording, point: CrashPoint) -> Verdict:
-    """Kill the operator at ``point``, and compare where that leads to."""
+    """Kill who makes the call of ``point`` there, and compare where that leads to."""
     for _ in range(ATTEMPTS):
         verdict = _attempt(bench, recording, point)
         if verdict is not None:
@@ -72,20 +67,20 @@ def _attempt(bench: Bench, recording: Recording, point: CrashPoint) -> Verdict |
         _until_quiet(bench)
         bench.gate.begin(point)
         scenario.act(tenant)
-        if not _wait(bench, lambda: bench.gate.struck or _is_over(bench, scenario, tenant)):
+        if not _wait(bench, scenario, lambda: bench.gate.struck or _is_over(bench, scenario, tenant)):
             return _verdict(recording, tenant)
         if not bench.gate.struck:
             _let_a_poll_pass(bench)  # a call that was only late, as one more read of a state, occurs now
         if not bench.gate.struck:
             return None
-        _wait(bench, lambda: bench.operator.is_ready() and _verdict(recording, tenant).converged)
+        _wait(bench, scenario, lambda: bench.operator.is_ready() and _verdict(recording, tenant).converged)
         # What lies twice or is forgotten shows at the next poll, and must have been put right by then.
         _let_a_poll_pass(bench)
         return _verdict(recording, tenant)
 
 
 def _is_over(bench: Bench, scenario: Scenario, tenant: Tenant) -> bool:
-    return bench.gate.quiet_for(QUIET_SECONDS) and scenario.finished(tenant)
+    return bench.is_quiet() and scenario.finished(tenant)
 
 
 def _verdict(recording: Recording, tenant: Tenant) -> Verdict:
@@ -103,20 +98,31 @@ def _until_quiet(bench: Bench) -> None:
     def quiet() -> bool:
         return time.monotonic() - since >= QUIET_SECONDS and bench.gate.quiet_for(QUIET_SECONDS)
 
-    _wait(bench, quiet, moving_clock=False)
+    _keep_running(bench, quiet)
 
 
-def _wait(bench: Bench, met: Callable[[], bool], *, moving_clock: bool = True) -> bool:
+def _wait(bench: Bench, scenario: Scenario, met: Callable[[], bool]) -> bool:
     """Keep the operator running until ``met``; whenever it only waits, let time pass. False: not in time."""
-    deadline = time.monotonic() + LIMIT_SECONDS
     moved = time.monotonic()
+
+    def let_time_pass() -> None:
+        nonlocal moved
+        if time.monotonic() - moved >= QUIET_SECONDS and bench.is_quiet() and bench.operator.is_ready():
+            bench.control.advance(scenario.stride)
+            moved = time.monotonic()
+
+    return _keep_running(bench, met, let_time_pass, scenario.limit)
+
+
+def _keep_running(
+    bench: Bench, met: Callable[[], bool], meanwhile: Callable[[], None] = lambda: None, seconds: float = 30.0
+) -> bool:
+    """Start the operator whenever it has died, until ``met``; False: not in time."""
+    deadline = time.monotonic() + seconds
     while not met():
         if time.monotonic() > deadline:
             return False
         bench.operator.revive()
-        idle = time.monotonic() - moved >= QUIET_SECONDS and bench.gate.quiet_for(QUIET_SECONDS)
-        if moving_clock and idle and bench.operator.is_ready():
-            bench.control.advance(STRIDE_SECONDS)
-            moved = time.monotonic()
+        meanwhile()
         time.sleep(_PAUSE_SECONDS)
     return True

@@ -19,7 +19,8 @@ def write_report(path: Path, tally: Tally) -> None:
 def _lines(tally: Tally) -> Iterator[str]:
     yield "# Crash points"
     yield ""
-    yield "Written by `make crash REPORT=…`. At each point the operator is killed (SIGKILL) and started anew."
+    yield "Written by `make crash REPORT=…`. At each point who makes the call is killed (SIGKILL): the"
+    yield "operator, which is started anew, or the process of a Job's pod."
     yield "What Platform then holds and what the resources say is compared with the run without a crash."
     yield ""
     yield f"{tally}."
@@ -33,7 +34,7 @@ def _section(scenario: Scenario, results: list[Result]) -> Iterator[str]:
     yield ""
     yield f"May differ: {', '.join(['time', 'Events', *sorted(scenario.may_differ)])}."
     yield ""
-    yield "| The operator dies | Call | No. | Outcome |"
+    yield "| It dies | Call | No. | Outcome |"
     yield "|---|---|---|---|"
     for result in results:
         point = result.point

@@ -1,14 +1,17 @@
-"""What the operator is doing when it dies. A scenario is one declaration: how to get there, what happens
-then, and when that is over.
+"""What the operator, or a Job of it, is doing when it dies. A scenario is one declaration: how to get there,
+what happens then, and when that is over.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
+from tests.faults.bench import home_of
 from tests.faults.outcome import Difference
 from tests.kit.cluster import OUR_KINDS, Object, condition
+from tests.kit.landing_zone import COLUMNS, NOTHING_LEFT, Contacts, Transfers, Windows, grant_reads
 from tests.kit.tenant import CONNECTION, DATAFLOW, ONE_OF_EACH, Tenant
 
 TARGET = {
@@ -44,6 +47,10 @@ class Scenario:
     prepare: Act = Tenant.make_ready
     may_differ: frozenset[Difference] = frozenset()
     """What a crash may change; time and Events always may."""
+    stride: float = 61.0
+    """How far the clock moves, in seconds, while everybody waits: beyond a create's grace."""
+    limit: float = 30.0
+    """Seconds that a run may take to get where it leads."""
 
 
 def _create(tenant: Tenant) -> None:
@@ -169,6 +176,83 @@ def _is_disabled(tenant: Tenant) -> bool:
     return tenant.held("flows")[0]["state"] == "disabled" and _are_ready(tenant)
 
 
+# Through the landing zone
+
+
+def _open_zone(tenant: Tenant) -> None:
+    grant_reads(tenant)
+    tenant.apply_connection(transport="LandingZone")
+
+
+def _opened_zone(tenant: Tenant) -> None:
+    _open_zone(tenant)
+    tenant.wait_ready(CONNECTION)
+
+
+def _bulk_read_in_parts(tenant: Tenant) -> None:
+    """The contacts are three files of Bulk Read, which are there at once."""
+    _opened_zone(tenant)
+    tenant.control.switch("zoho", bulkPageRows=60, bulkSeconds=0)
+
+
+def _extract(tenant: Tenant) -> None:
+    """All contacts there are."""
+    tenant.apply_dataflow(source={"columns": COLUMNS})
+
+
+def _follow_changes(tenant: Tenant) -> None:
+    """What was there before is not wanted."""
+    _opened_zone(tenant)
+    tenant.apply_dataflow(source={"columns": COLUMNS}, schedule={"backfill": False})
+    tenant.wait_ready(DATAFLOW)
+
+
+def _change_contacts(tenant: Tenant) -> None:
+    """Some, and the window that they are in begins to be read."""
+    Contacts(tenant).edit()
+    Windows(tenant, tenant.get(DATAFLOW)).open_next()
+
+
+def _hold_transfer(tenant: Tenant) -> None:
+    """There is a file that no run took yet, and a Job runs that can't write its own."""
+    _follow_changes(tenant)
+    windows = Windows(tenant, tenant.get(DATAFLOW))
+    Contacts(tenant).edit()
+    windows.open_next()
+    windows.wait_file()
+    Contacts(tenant).edit()
+    Transfers(tenant, home_of(tenant.namespace)).hold_back()
+    mark = tenant.mark()
+    windows.open_next()
+    tenant.until(lambda: any(call["status"] == 503 for call in tenant.calls_since(mark)), "a Job that writes")
+
+
+def _is_open(tenant: Tenant) -> bool:
+    return _is_ready(tenant.get(CONNECTION))
+
+
+def _are_ingested(tenant: Tenant) -> bool:
+    """The contacts, the operator knows of it, and nothing of the transfers is left."""
+    status = tenant.get(DATAFLOW).get("status", {})
+    return (
+        _are_ready(tenant)
+        and "pendingWindows" not in status
+        and bool(Contacts(tenant).ingested)
+        and _none_left(tenant)
+    )
+
+
+def _are_gone_with_transfers(tenant: Tenant) -> bool:
+    return _are_gone(tenant) and _none_left(tenant)
+
+
+def _none_left(tenant: Tenant) -> bool:
+    return Transfers(tenant, home_of(tenant.namespace)).left == NOTHING_LEFT
+
+
+_through_files = partial(Scenario, stride=300.0, limit=60.0)
+"""A window lasts an hour, and its Job some seconds."""
+
 SCENARIOS = (
     Scenario("create", _create, _are_ready, prepare=_nothing, may_differ=SPARE),
     Scenario("adopt", _adopt, _are_ready, prepare=_leave),
@@ -185,6 +269,10 @@ SCENARIOS = (
     Scenario("repair-source", _lose("sourceConnections"), _is_whole, may_differ=SPARE | DRIFT),
     Scenario("repair-target", _lose("targetConnections"), _is_whole, may_differ=SPARE | DRIFT),
     Scenario("repair-connection", _lose("connections"), _is_whole, may_differ=SPARE | DRIFT),
+    Scenario("landing-zone", _open_zone, _is_open, prepare=_nothing),
+    _through_files("transfer-first", _extract, _are_ingested, prepare=_bulk_read_in_parts, may_differ=SPARE),
+    _through_files("transfer-window", _change_contacts, _are_ingested, prepare=_follow_changes),
+    _through_files("transfer-delete", _delete, _are_gone_with_transfers, prepare=_hold_transfer),
 )
 
 

@@ -45,9 +45,10 @@ Row = tuple[str, str]
 """What tells two versions of a record apart: its id and its Modified_Time."""
 
 
-def pod_template(folder: Path, clock: str) -> str:
+def pod_template(folder: Path, clock: str, **variables: str) -> str:
     """A file for ``CRMFLOW_TRANSFER_TEMPLATE``: transfers run from the image ``crmflow``, on that clock."""
-    environment = [{"name": "CRMFLOW_CLOCK", "value": clock}]
+    variables["CRMFLOW_CLOCK"] = clock
+    environment = [{"name": name, "value": value} for name, value in variables.items()]
     file = folder / "transfer.json"
     file.write_text(json.dumps({"spec": {"containers": [{"image": "crmflow:1", "env": environment}]}}))
     return str(file)

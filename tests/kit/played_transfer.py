@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,18 +21,14 @@ from crmflow.transfer.transfer import Transfer
 Object = Mapping[str, Any]
 
 
-async def play(
-    pod: Object, secret: Object, http: HttpClient, clock: Clock, told: Callable[[str], str] = str
-) -> Report:
-    """What the transfer of a pod spec reports, with the Secret as it is now; ``told`` may change what its
-    declaration and its credentials say.
-    """
+async def play(pod: Object, secret: Object, http: HttpClient, clock: Clock) -> Report:
+    """What the transfer of a pod spec reports, with the Secret as it is now."""
     arguments = pod["containers"][0]["args"]
     text = arguments[arguments.index("--declaration") + 1].replace("$$", "$")
-    declaration = Declaration.model_validate_json(told(text))
+    declaration = Declaration.model_validate_json(text)
     with tempfile.TemporaryDirectory() as folder:
         for key, value in secret["data"].items():
-            (Path(folder) / key).write_text(told(base64.b64decode(value).decode()))
+            (Path(folder) / key).write_text(base64.b64decode(value).decode())
         credentials = Credentials(Path(folder), clock)
         file = BlockBlob(BlobService(http, credentials), declaration.file)
         transfer = Transfer(declaration, http, credentials, file, clock)

@@ -45,7 +45,6 @@ def landing_zone_tenant(bench: Bench) -> Iterator[tuple[Tenant, PlayedJobs]]:
             bench.admin,
             tenant.operator.settings["CRMFLOW_POD_NAMESPACE"],
             bench.emulators.clock,
-            direct={bench.proxied[service]: info[url] for service, url in URLS.items()},
             services={info[url]: service for service, url in URLS.items()},
         )
         with jobs:

@@ -17,13 +17,11 @@ import httpx
 from crmflow.clock import Clock
 from crmflow.http.client import HttpClient
 from crmflow.transfer.report import Report
-from tests.faults.calls import Call
+from tests.faults.calls import Call, Caller
 from tests.kit.cluster import Cluster, Object
 from tests.kit.loop_thread import LoopThread
 from tests.kit.played_transfer import ended, play, secret_name
 
-JOB = "job"
-"""Begins the name of a service that a Job asks."""
 _LOOK_SECONDS = 0.2
 _AT_ONCE = 4
 _LABEL = ("app.kubernetes.io/name", "crmflow-transfer")
@@ -32,22 +30,12 @@ _LABEL = ("app.kubernetes.io/name", "crmflow-transfer")
 class PlayedJobs(LoopThread):
     """Runs the pods of one namespace, for the block."""
 
-    def __init__(
-        self,
-        kubeconfig: Path,
-        namespace: str,
-        clock: Path,
-        direct: Mapping[str, str],
-        services: Mapping[str, str],
-    ) -> None:
-        """``direct`` has, for each address that the operator was told, the one behind it; ``services`` the
-        names of those.
-        """
+    def __init__(self, kubeconfig: Path, namespace: str, clock: Path, services: Mapping[str, str]) -> None:
+        """``services`` has the name of each by its address."""
         super().__init__("jobs")
         self._cluster = Cluster(kubeconfig)
         self._namespace = namespace
         self._clock = Clock(clock)
-        self._direct = direct
         self._transport = _CountingTransport(services)
         self._begun: set[str] = set()
         self._slots = asyncio.Semaphore(_AT_ONCE)
@@ -96,13 +84,7 @@ class PlayedJobs(LoopThread):
         name = secret_name(pod["spec"])
         secret = await asyncio.to_thread(self._cluster.get, "Secret", name, self._namespace)
         http = HttpClient(self._transport, self._clock)
-        return await play(pod["spec"], secret, http, self._clock, self._behind)
-
-    def _behind(self, text: str) -> str:
-        """With the addresses of the services themselves, so that the operator's gate counts the operator."""
-        for told, address in self._direct.items():
-            text = text.replace(told, address)
-        return text
+        return await play(pod["spec"], secret, http, self._clock)
 
 
 class _CountingTransport(httpx.AsyncHTTPTransport):
@@ -115,8 +97,7 @@ class _CountingTransport(httpx.AsyncHTTPTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         address = f"{request.url.scheme}://{request.url.netloc.decode()}"
-        call = Call.of(
-            self._services[address], request.method, request.url.raw_path.decode().partition("?")[0]
-        )
-        self.calls[Call(f"{JOB} {call.service}", call.method, call.path)] += 1
+        path, comp = request.url.raw_path.decode().partition("?")[0], request.url.params.get("comp", "")
+        call = Call.of(self._services[address], request.method, path, comp=comp, caller=Caller.JOB)
+        self.calls[call] += 1
         return await super().handle_async_request(request)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from tests.faults.calls import Call
 from tests.faults.cost.bill import Bill, Bills
@@ -69,4 +70,4 @@ def _number(count: int) -> str:
 def _short(call: Call) -> str:
     """Service, method and what is distinct about the path."""
     path = call.path.split("/namespaces/{namespace}/")[-1].removeprefix("/data/foundation/")
-    return f"{call.service} {call.method} {path}"
+    return str(replace(call, path=path))

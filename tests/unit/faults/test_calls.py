@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from tests.faults.calls import BLOB, KUBERNETES, Call
+from tests.faults.calls import BLOB, KUBERNETES, Call, Caller
 
 FLOWS = "/data/foundation/flowservice/flows"
 OURS = "/apis/crmflow.io/v1alpha1/namespaces"
+ZONE = "/sndbxdtlnd0004/dlz-user-container"
 
 
 @pytest.mark.parametrize(
@@ -34,3 +35,18 @@ def test_ids_are_taken_out(service: str, path: str, kind: str) -> None:
 @pytest.mark.parametrize(("method", "is_read"), [("GET", True), ("POST", False), ("DELETE", False)])
 def test_only_reads_change_nothing(method: str, is_read: bool) -> None:
     assert Call("platform", method, FLOWS).is_read == is_read
+
+
+def test_what_is_asked_of_a_file_tells_calls_apart() -> None:
+    block, commit = (Call.of(BLOB, "PUT", f"{ZONE}/a.csv", comp=comp) for comp in ("block", "blocklist"))
+    assert [str(call) for call in (block, commit)] == [
+        "blob PUT /{account}/dlz-user-container/{file}?comp=block",
+        "blob PUT /{account}/dlz-user-container/{file}?comp=blocklist",
+    ]
+
+
+def test_calls_of_a_job_are_other_calls() -> None:
+    path = "/dc/eu/production/crm/v8/coql"
+    ours, job = (Call.of("zoho-api", "POST", path, caller=caller) for caller in Caller)
+    assert ours != job
+    assert [str(call) for call in (ours, job)] == [f"zoho-api POST {path}", f"job zoho-api POST {path}"]

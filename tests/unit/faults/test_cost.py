@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 
-from tests.faults.calls import KUBERNETES, Call
+from tests.faults.calls import KUBERNETES, Call, Caller
 from tests.faults.cost.bill import Bill, Bills
-from tests.faults.cost.played_jobs import JOB
 from tests.faults.cost.table import last_line, tables
 
 PREFIX = "/data/foundation/flowservice"
@@ -54,7 +53,7 @@ def test_a_table_has_a_row_per_kind_and_a_column_per_phase() -> None:
 
 def test_what_jobs_ask_and_spend_stands_apart() -> None:
     coql = Call("zoho-api", "POST", "/dc/eu/production/crm/v8/coql")
-    asked = Call(f"{JOB} zoho-api", "POST", coql.path)
+    asked = Call("zoho-api", "POST", coql.path, Caller.JOB)
     listed = Call(KUBERNETES, "GET", "/apis/batch/v1/namespaces/{namespace}/jobs")
     bill = Bill("a window", Counter({coql: 1, listed: 2}), 1.0, Counter({asked: 4}), credits=1, job_credits=5)
     assert (bill.remote, bill.remote_writes, bill.kubernetes_writes, bill.kubernetes_reads) == (1, 0, 0, 2)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.faults.calls import Call
-from tests.faults.gate import Gate, OperatorKilledError
+from tests.faults.calls import Call, Caller
+from tests.faults.gate import CallerKilledError, Gate
 from tests.faults.points import CrashPoint, Moment
 
 CREATE = Call("platform", "POST", "/flows")
@@ -17,9 +17,11 @@ class Victim:
 
     def __init__(self) -> None:
         self.deaths = 0
+        self.killed = Caller.OPERATOR
 
-    def kill(self) -> None:
+    def kill(self, caller: Caller) -> None:
         self.deaths += 1
+        self.killed = caller
 
 
 @pytest.fixture
@@ -50,7 +52,7 @@ def test_counting_begins_anew(gate: Gate, victim: Victim) -> None:
     gate.begin(CrashPoint(CREATE, 2, Moment.BEFORE))
     _pass(gate, CREATE)
     assert not gate.struck
-    with pytest.raises(OperatorKilledError):
+    with pytest.raises(CallerKilledError):
         gate.enter(CREATE)
     assert gate.struck
     assert victim.deaths == 1
@@ -59,7 +61,7 @@ def test_counting_begins_anew(gate: Gate, victim: Victim) -> None:
 def test_it_strikes_before_the_call(gate: Gate, victim: Victim) -> None:
     gate.begin(CrashPoint(CREATE, 1, Moment.BEFORE))
     _pass(gate, READ)
-    with pytest.raises(OperatorKilledError):
+    with pytest.raises(CallerKilledError):
         gate.enter(CREATE)
     assert victim.deaths == 1
 
@@ -68,14 +70,14 @@ def test_it_strikes_after_the_commit(gate: Gate, victim: Victim) -> None:
     gate.begin(CrashPoint(CREATE, 1, Moment.COMMITTED))
     occurrence = gate.enter(CREATE)
     assert victim.deaths == 0
-    with pytest.raises(OperatorKilledError):
+    with pytest.raises(CallerKilledError):
         gate.committed(CREATE, occurrence)
     assert victim.deaths == 1
 
 
 def test_it_strikes_once(gate: Gate, victim: Victim) -> None:
     gate.begin(CrashPoint(CREATE, 1, Moment.COMMITTED))
-    with pytest.raises(OperatorKilledError):
+    with pytest.raises(CallerKilledError):
         gate.committed(CREATE, 1)
     gate.committed(CREATE, 1)
     assert victim.deaths == 1
@@ -88,3 +90,12 @@ def test_it_is_not_quiet_while_a_call_is_under_way(gate: Gate) -> None:
     gate.leave()
     assert gate.quiet_for(0)
     assert not gate.quiet_for(60)
+
+
+def test_who_makes_the_call_is_killed(gate: Gate, victim: Victim) -> None:
+    of_job = Call("platform", "POST", "/flows", Caller.JOB)
+    gate.begin(CrashPoint(of_job, 1, Moment.BEFORE))
+    _pass(gate, CREATE)
+    with pytest.raises(CallerKilledError):
+        gate.enter(of_job)
+    assert victim.killed is Caller.JOB

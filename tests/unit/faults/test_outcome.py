@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from copy import deepcopy
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from tests.faults.outcome import TARGETS, Difference, Outcome, build, compare
+from tests.faults.outcome import TARGETS, Arrival, Difference, Outcome, build, compare
 
 SPARE = frozenset({Difference.SPARE_MAPPING_SET})
 NOTHING: frozenset[Difference] = frozenset()
@@ -147,3 +148,51 @@ def test_another_number_is_told_as_a_number(expected: Side, found: Side) -> None
     found.sandbox["connections"].clear()
     verdict = compare(expected.outcome, found.outcome, SPARE)
     assert "connections: 0 instead of 1" in verdict.differences
+
+
+ARRIVED = Arrival(ingested=3, files=("<window>-0.csv",))
+
+
+@pytest.mark.parametrize(
+    ("arrival", "difference"),
+    [
+        (replace(ARRIVED, missing=1), "missing: 1 instead of 0"),
+        (replace(ARRIVED, ingested=2), "ingested: 2 instead of 3"),
+        (replace(ARRIVED, files=()), 'files: [] instead of ["<window>-0.csv"]'),
+    ],
+)
+def test_what_came_through_the_landing_zone_is_compared(
+    expected: Side, found: Side, arrival: Arrival, difference: str
+) -> None:
+    verdict = compare(
+        replace(expected.outcome, arrival=ARRIVED), replace(found.outcome, arrival=arrival), NOTHING
+    )
+    assert verdict.differences == (difference,)
+
+
+def test_a_row_that_was_ingested_twice_is_a_double(expected: Side, found: Side) -> None:
+    twice = Arrival(doubled=(("17", "2026-01-01T00:00:00Z"),))
+    verdict = compare(expected.outcome, replace(found.outcome, arrival=twice), NOTHING)
+    assert verdict.doubled == ("row 17 of 2026-01-01T00:00:00Z",)
+
+
+def test_a_job_that_is_left_is_an_orphan(expected: Side, found: Side) -> None:
+    left = Arrival(left=("Job crmflow-contacts-1",))
+    verdict = compare(expected.outcome, replace(found.outcome, arrival=left), NOTHING)
+    assert verdict.orphaned == ("Job crmflow-contacts-1",)
+
+
+def test_folders_of_files_are_the_same_but_for_their_hash(expected: Side, found: Side) -> None:
+    for side, digest in ((expected, "0a1b2c3d"), (found, "4e5f6a7b")):
+        folder = f"crmflow/faults/{side.namespace}/contacts/0-{digest}"
+        side.sandbox["sourceConnections"] = [{"id": f"source-{digest}", "params": {"path": folder}}]
+    assert compare(expected.outcome, found.outcome, NOTHING).converged
+
+
+def test_whether_the_last_window_had_rows_is_a_matter_of_time(expected: Side, found: Side) -> None:
+    for side, reason in ((expected, "Succeeded"), (found, "NothingNew")):
+        said = {"type": "Extracted", "status": "True", "reason": reason, "message": reason}
+        side.resource["status"]["conditions"].append(said)
+    assert compare(expected.outcome, found.outcome, NOTHING).converged
+    found.resource["status"]["conditions"][-1]["status"] = "False"
+    assert compare(expected.outcome, found.outcome, NOTHING).differences

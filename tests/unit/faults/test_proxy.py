@@ -10,10 +10,10 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from tests.faults.calls import BLOB, KUBERNETES, Call
+from tests.faults.calls import BLOB, KUBERNETES, Call, Caller
 from tests.faults.gate import Gate
 from tests.faults.points import CrashPoint, Moment
-from tests.faults.proxy import Proxies, Upstream
+from tests.faults.proxy import Everybody, Proxies, Upstream
 
 CREATE = Call("platform", "POST", "/things")
 
@@ -24,7 +24,6 @@ class Remote:
     def __init__(self) -> None:
         self.seen: list[web.Request] = []
         self.bodies: list[bytes] = []
-        self.told: dict[str, str] = {}
         self.may_end = asyncio.Event()
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
@@ -32,7 +31,7 @@ class Remote:
         self.bodies.append(await request.read())
         if "watch" in request.query:
             return await self._stream(request)
-        return web.json_response({"path": request.raw_path, **self.told}, status=201, headers={"etag": '"7"'})
+        return web.json_response({"path": request.raw_path}, status=201, headers={"etag": '"7"'})
 
     async def _stream(self, request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse()
@@ -54,7 +53,7 @@ async def remote() -> AsyncIterator[tuple[Remote, str]]:
 
 @pytest.fixture
 def gate() -> Gate:
-    return Gate(lambda: None)
+    return Gate(lambda _: None)
 
 
 @pytest.fixture
@@ -107,18 +106,6 @@ async def test_everything_passes_the_gate_but_reads_of_kubernetes(
     assert gate.reads == {Call(KUBERNETES, "GET", "/things"): 1}
 
 
-async def test_platform_tells_the_address_of_the_blob_services_proxy(
-    remote: tuple[Remote, str], gate: Gate, client: httpx.AsyncClient
-) -> None:
-    upstream = Upstream(remote[1])
-    remote[0].told = {"SASUri": f"{remote[1]}/account/container?sig=a"}
-    with Proxies({"platform": upstream, BLOB: upstream}, gate) as proxies:
-        answer = await client.get(f"{proxies.urls['platform']}/connectors/landingzone/credentials")
-        assert answer.json()["SASUri"] == f"{proxies.urls[BLOB]}/account/container?sig=a"
-        other = await client.get(f"{proxies.urls['platform']}/elsewhere")
-        assert other.json()["SASUri"].startswith(remote[1])
-
-
 @pytest.mark.parametrize(("moment", "reached"), [(Moment.BEFORE, 0), (Moment.COMMITTED, 1)])
 async def test_a_crash_leaves_the_call_unanswered(
     remote: tuple[Remote, str],
@@ -140,3 +127,19 @@ async def test_nobody_behind_it_is_nobody_in_front_of_it(gate: Gate, client: htt
     with Proxies({"platform": nobody}, gate) as proxies, pytest.raises(httpx.TransportError):
         await client.get(proxies.urls["platform"] + "/things")
     assert gate.quiet_for(0)
+
+
+async def test_who_asks_through_a_proxy_of_their_own_is_known(remote: tuple[Remote, str], gate: Gate) -> None:
+    signed = "/account/dlz-user-container/a%20b.csv?comp=block&sig=a%2Fb%3D"
+    everybody = {caller: Everybody(caller, {remote[1]: BLOB}) for caller in Caller}
+    with Proxies(everybody, gate) as proxies:
+        for caller in Caller:
+            proxy = proxies.urls[caller]
+            async with httpx.AsyncClient(trust_env=False, timeout=5, proxy=proxy) as client:
+                answer = await client.put(remote[1] + signed, content=b"rows")
+                assert answer.json() == {"path": signed}
+    assert [str(call) for call in gate.calls] == [
+        "blob PUT /{account}/dlz-user-container/{file}?comp=block",
+        "job blob PUT /{account}/dlz-user-container/{file}?comp=block",
+    ]
+    assert remote[0].bodies == [b"rows", b"rows"]
