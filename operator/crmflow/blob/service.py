@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Protocol, TypeVar
-from urllib.parse import quote, urlsplit
+from urllib.parse import SplitResult, quote, urlsplit
 
 from pydantic import SecretStr
 
 from crmflow.blob.errors import blob_error
 from crmflow.http.client import DEFAULT_TIMEOUT, Answer, HttpClient
+from crmflow.http.errors import ErrorClass, RemoteError
 
 SERVICE = "LandingZone"
 METADATA = "x-ms-meta-"
@@ -57,7 +58,7 @@ class BlobService:
                 SERVICE,
                 operation,
                 method,
-                address(sas_uri, path, query),
+                _address(operation, sas_uri, path, query),
                 headers={"x-ms-version": _VERSION, **kind, **(headers or {})},
                 content=content,
                 timeout=timeout,
@@ -69,11 +70,30 @@ class BlobService:
         return await self._keeper.with_sas(send)
 
 
-def address(sas_uri: SecretStr, path: str, query: str) -> str:
+def _address(operation: str, sas_uri: SecretStr, path: str, query: str) -> str:
     """Address of the blob at ``path`` of the container that the SAS URI names; of the container itself
-    without one.
+    without one. Raises RemoteError (InvalidRequest).
     """
-    container = urlsplit(sas_uri.get_secret_value())
+    container = _parsed(sas_uri.get_secret_value())
+    if container is None:
+        raise RemoteError(
+            SERVICE,
+            operation,
+            ErrorClass.TERMINAL,
+            "InvalidRequest",
+            "the SAS URI of the landing zone is no address: scheme, host or port can't be used",
+            maybe_applied=False,
+        )
     place = "/".join(part for part in (container.path.rstrip("/"), quote(path)) if part)
     query = "&".join(part for part in (container.query, query) if part)
     return f"{container.scheme}://{container.netloc}{place}?{query}"
+
+
+def _parsed(sas_uri: str) -> SplitResult | None:
+    """None of a text that names no host to which a request could be sent."""
+    try:
+        parts = urlsplit(sas_uri)
+        usable = parts.scheme in ("https", "http") and parts.hostname and parts.port != 0
+    except ValueError:  # a port that is no number or too large, a bracket that is not closed
+        return None
+    return parts if usable and not any(map(str.isspace, sas_uri)) else None

@@ -6,10 +6,11 @@ refusal is first taken for a credential that has run out, and waits for another 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TypeVar
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import unquote
 
 from pydantic import SecretStr
 
@@ -22,6 +23,8 @@ TOKEN_FILE, SAS_FILE = "accessToken", "sasUri"
 """Keys of the Secret."""
 PATIENCE_SECONDS = 120.0
 _LOOK_EVERY = 1.0
+_SIGNATURE = re.compile(r"\bsig=([^&\s]*)")
+"""What of a SAS URI is the secret, also of one that is damaged."""
 
 T = TypeVar("T")
 Use = Callable[[SecretStr], Awaitable[T]]
@@ -76,8 +79,10 @@ class Credentials:
         path = self._directory / name
         try:
             value = path.read_text(encoding="utf-8").strip()
-        except OSError as error:
+        except (OSError, UnicodeDecodeError) as error:
             raise unreadable_file(path, error) from error
-        for secret in (value, *parse_qs(urlsplit(value).query).get("sig", ())):
-            register(secret)
+        for signature in _SIGNATURE.findall(value):
+            register(signature)
+            register(unquote(signature))
+        register(value)
         return value

@@ -7,6 +7,7 @@ import json
 import logging
 import signal
 import time
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -46,8 +47,8 @@ def run(declaration: str, credentials: Path, report_file: Path) -> int:
         )
     except SettingError as error:
         found = _report(ExitCode.DECLARATION, "DeclarationNotUnderstood", str(error))
-    except Exception:
-        log.exception("the transfer ends")
+    except Exception as error:  # noqa: BLE001 - told by places alone: texts may quote a row
+        log.error("the transfer fails", extra={"places": _places(error)})  # noqa: TRY400
         found = _report(
             ExitCode.BUG, "InternalError", "the transfer has failed; see its log", "Please report this."
         )
@@ -126,6 +127,16 @@ def _exit_code(error: RemoteError) -> ExitCode:
 
 def _report(exit_code: ExitCode, reason: str, message: str, advice: str = "") -> Report:
     return Report(exit_code=exit_code, reason=reason, message=message, advice=advice)
+
+
+def _places(error: BaseException | None) -> list[str]:
+    """Where an error was raised, and those that it came from: kinds and lines of code, and no text."""
+    if error is None:
+        return []
+    frames = traceback.extract_tb(error.__traceback__)
+    lines = [f"{Path(frame.filename).name}:{frame.lineno} {frame.name}" for frame in frames]
+    source = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    return [type(error).__name__, *lines, *_places(source)]
 
 
 def _problem(error: ValidationError) -> str:

@@ -98,11 +98,12 @@ class TransferError(Exception):
         self.advice = advice
 
 
-def unreadable_file(path: Path, error: OSError) -> TransferError:
+def unreadable_file(path: Path, error: OSError | UnicodeDecodeError) -> TransferError:
     """The error for a file of the Job's own that can't be read."""
+    cause = system_reason(error) if isinstance(error, OSError) else "it is no text"
     return TransferError(
         ExitCode.DECLARATION,
         "CredentialFileUnreadable",
-        f"{path.name} of the transfer's Secret can't be read: {system_reason(error)}",
+        f"{path.name} of the transfer's Secret can't be read: {cause}",
         "Please report this: the operator writes the Secret.",
     )

@@ -144,6 +144,63 @@ def test_a_folder_without_the_secret(tmp_path: Path) -> None:
     assert report(tmp_path)["reason"] == "CredentialFileUnreadable"
 
 
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "",
+        "container?sig={}",
+        "/container?sig={}",
+        "https:///container?sig={}",
+        "https://host:port/container?sig={}",
+        "https://host:99999/container?sig={}",
+        "https://[::1/container?sig={}",
+        "https://ho st/container?sig={}",
+        "ftp://host/container?sig={}",
+    ],
+)
+def test_a_sas_uri_that_is_no_address_is_for_the_operator_to_renew(
+    remote: Remote, credentials: Path, caplog: pytest.LogCaptureFixture, uri: str
+) -> None:
+    (credentials / "sasUri").write_text(uri.format(SIGNATURE))
+    wanted = declaration(zohoApiUrl=remote.url, way="COQL")
+    assert program.run(wanted, credentials, credentials / "report") == ExitCode.SAS
+    found = report(credentials)
+    assert "the SAS URI of the landing zone is no address" in found["message"]
+    assert SIGNATURE not in json.dumps(found) + caplog.text
+
+
+@pytest.mark.parametrize("file", ["sasUri", "accessToken"])
+def test_a_credential_that_is_no_text(remote: Remote, credentials: Path, file: str) -> None:
+    (credentials / file).write_bytes(b"\xff\xfe")
+    wanted = declaration(zohoApiUrl=remote.url, way="COQL")
+    assert program.run(wanted, credentials, credentials / "report") == ExitCode.DECLARATION
+    assert report(credentials)["reason"] == "CredentialFileUnreadable"
+
+
+def test_an_error_that_nobody_expected_is_told_without_its_text(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    row = "Jane,Doe,jane@example.com"
+
+    async def fails(*_: Any) -> None:
+        try:
+            raise KeyError(row)
+        except KeyError as error:
+            raise RuntimeError(f"{TOKEN} https://host/container?sig={SIGNATURE}", row) from error
+
+    monkeypatch.setattr(program, "_transfer", fails)
+    assert program.run(declaration(), tmp_path, tmp_path / "report") == ExitCode.BUG
+    [record] = [record for record in caplog.records if hasattr(record, "places")]
+    assert record.places[0] == "RuntimeError"
+    assert "KeyError" in record.places
+    told = caplog.text + str([vars(record) for record in caplog.records]) + str(capfd.readouterr())
+    told += (tmp_path / "report").read_text()
+    assert not [secret for secret in (row, "jane@example.com", TOKEN, SIGNATURE) if secret in told]
+
+
 def test_a_report_that_can_not_be_written_is_no_other_outcome(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
