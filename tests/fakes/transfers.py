@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from typing import Any
 
 from crmflow.reconcile.extraction.credits import Ledger
 from crmflow.reconcile.extraction.observed import JobState, TransferJob
@@ -37,6 +38,11 @@ class FakeTransfers(Failing):
         """The Job that runs (that of ``uid``, where several do) ends, and says ``report``."""
         succeeded = report.exit_code == ExitCode.DONE
         self.end_silently(uid, report, JobState.SUCCEEDED if succeeded else JobState.FAILED)
+
+    def show(self, **what: Any) -> None:
+        """The Job that runs looks like that now."""
+        [key] = self.running
+        self._jobs[key] = TransferJob(JobState.RUNNING, **what)
 
     def end_silently(
         self, uid: str | None = None, report: Report | None = None, state: JobState = JobState.FAILED

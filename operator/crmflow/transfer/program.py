@@ -47,7 +47,7 @@ def run(declaration: str, credentials: Path, report_file: Path) -> int:
         )
     except SettingError as error:
         found = _report(ExitCode.DECLARATION, "DeclarationNotUnderstood", str(error))
-    except Exception as error:  # noqa: BLE001 - told by places alone: texts may quote a row
+    except Exception as error:  # told by places alone: a text may quote a row
         log.error("the transfer fails", extra={"places": _places(error)})  # noqa: TRY400
         found = _report(
             ExitCode.BUG, "InternalError", "the transfer has failed; see its log", "Please report this."

@@ -299,6 +299,22 @@ async def test_a_running_job_is_given_the_token_that_is_good_by_then() -> None:
     assert held.access_token.get_secret_value() == "1000.cccc.dddd"
 
 
+async def test_why_the_pod_of_a_job_does_not_run_is_told() -> None:
+    harness, resource = await running()
+    harness.transfers.show(has_pod=False)
+    await resource.visit()
+    assert resource.condition("Extracted")[:2] == ("Unknown", "Running")
+    assert "Its Job has no Pod yet" in resource.condition("Extracted")[2]
+    harness.transfers.show(trouble="Unschedulable: 0/1 nodes are available")
+    result = await resource.visit()
+    assert resource.condition("Extracted")[:2] == ("False", "PodNotRunning")
+    assert "Unschedulable: 0/1 nodes are available." in resource.condition("Extracted")[2]
+    assert result.outcome.outcome_class is WAITING
+    harness.transfers.show()
+    await resource.visit()
+    assert resource.condition("Extracted")[:2] == ("Unknown", "Running")
+
+
 async def test_a_file_that_no_transfer_wrote_is_told_once() -> None:
     harness, resource = await running()
     order = harness.transfers.orders[0]

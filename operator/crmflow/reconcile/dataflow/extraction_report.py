@@ -15,7 +15,7 @@ from crmflow.reconcile.dataflow.state import DataflowPass
 from crmflow.reconcile.extraction import completeness
 from crmflow.reconcile.extraction.completeness import Reason
 from crmflow.reconcile.extraction.cutting import Part
-from crmflow.reconcile.extraction.observed import FileRun, StoredFile, TransferJob
+from crmflow.reconcile.extraction.observed import FileRun, JobState, StoredFile, TransferJob
 from crmflow.reconcile.extraction.pending import (
     AttemptFailed,
     Extracted,
@@ -42,6 +42,10 @@ DISABLED = Finding(
 )
 FOLDER_EMPTY = (
     "Platform makes no flow for a folder without files; it is made once something has changed in Zoho CRM."
+)
+NO_POD = (
+    "Its Job has no Pod yet. What keeps Kubernetes from making one, such as a quota, stands in the events of "
+    "the Job."
 )
 CURSOR_UNKNOWN = (
     "Neither status nor the files in the landing zone nor the runs of the flow tell up to when records have "
@@ -145,7 +149,18 @@ def _of_pending(
         return blocked
     if one.failure is not None and _pauses(one, seen):
         return _known_failure(pass_)
-    return Finding(UNKNOWN, "Running", f"Reading what changed in {_span(one.window)}.")
+    return _of_job(seen.jobs.get(one.job), f"Reading what changed in {_span(one.window)}.")
+
+
+def _of_job(job: TransferJob | None, reads: str) -> Finding:
+    """How the Job is that ``reads`` a window; None if it was only just asked for."""
+    if job is not None and job.state is JobState.RUNNING:
+        if job.trouble:
+            text = f"{reads} The Pod of its Job does not run: {sentence(job.trouble)}"
+            return Finding(FALSE, "PodNotRunning", text)
+        if not job.has_pod:
+            return Finding(UNKNOWN, "Running", f"{reads} {NO_POD}")
+    return Finding(UNKNOWN, "Running", reads)
 
 
 def _pauses(one: PendingWindow, seen: Observed) -> bool:

@@ -37,6 +37,8 @@ class TransferJob:
     """The whole termination message."""
     trouble: str = ""
     """Why its pod does not run, or has ended without a report, in the words of Kubernetes."""
+    has_pod: bool = True
+    """Whether Kubernetes has made a pod for it."""
 
     @classmethod
     def ended(

@@ -140,8 +140,8 @@ def transfer_job(job: KnownJob, pods: Iterable[KnownPod]) -> TransferJob:
     """What reconciling sees of a Job with these pods."""
     ordered = sorted(pods, key=lambda pod: pod.created)
     if not job.has_ended or not all(pod.has_ended for pod in ordered):
-        what = "" if job.has_pod or ordered else "the Job has no pod yet"
-        return TransferJob(JobState.RUNNING, trouble=ordered[-1].trouble if ordered else what)
+        trouble = ordered[-1].trouble if ordered else ""
+        return TransferJob(JobState.RUNNING, trouble=trouble, has_pod=job.has_pod or bool(ordered))
     if not ordered:
         return TransferJob.ended(job.state, None, trouble=job.trouble)
     last = ordered[-1]

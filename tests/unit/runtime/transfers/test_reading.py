@@ -186,9 +186,9 @@ def test_why_a_pod_does_not_run_is_said(cluster: Cluster, status: dict[str, Any]
 
 def test_a_job_without_a_pod_says_so(cluster: Cluster) -> None:
     """A quota or an admission policy may keep the controller from making one."""
-    assert cluster.seen.trouble == "the Job has no pod yet"
+    assert not cluster.seen.has_pod
     cluster.api.change(Listed.JOBS, cluster.name, {"active": 1})
-    assert cluster.seen.trouble == ""
+    assert cluster.seen.has_pod
 
 
 @pytest.mark.parametrize("version", [FORM_VERSION, FORM_VERSION - 1])
