@@ -47,14 +47,16 @@ class _DataSets(Collection[DataSet, DataSet]):
 
 def _dataset(raw: Raw) -> DataSet:
     schema_ref = fields.obj(raw, "schemaRef")
-    tags = fields.texts(fields.obj(raw, "tags").get("unifiedProfile"))
+    # Written with and without a space (platform.md 16.1).
+    written = fields.texts(fields.obj(raw, "tags").get("unifiedProfile"))
+    tags = {tag.replace(" ", "").lower() for tag in written}
     return DataSet(
         id=fields.text(raw, "id"),
         name=fields.text(raw, "name"),
         schema_id=fields.text(schema_ref, "id"),
         content_type=fields.text(schema_ref, "contentType"),
-        # Written with and without a space (platform.md 16.1).
-        profile_enabled=any(tag.replace(" ", "").lower() == "enabled:true" for tag in tags),
+        profile_enabled="enabled:true" in tags,
+        upserts="isupsert:true" in tags,
     )
 
 

@@ -436,3 +436,5 @@ class DataSet:
     content_type: str
     """Media type of the schema with its version."""
     profile_enabled: bool
+    upserts: bool = False
+    """Whether a row updates the fields of Profile that it has, and leaves the others."""

@@ -690,21 +690,21 @@ async def test_no_schema(status: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("tags", "enabled"),
+    ("tags", "enabled", "upserts"),
     [
-        ({"unifiedProfile": ["enabled:true"]}, True),
-        ({"unifiedProfile": ["enabled: true", "isUpsert:true"]}, True),
-        ({"unifiedProfile": "enabled:true"}, True),
-        ({"unifiedProfile": ["enabled:false"]}, False),
-        ({}, False),
-        (None, False),
+        ({"unifiedProfile": ["enabled:true"]}, True, False),
+        ({"unifiedProfile": ["enabled: true", "isUpsert:true"]}, True, True),
+        ({"unifiedProfile": "enabled:true"}, True, False),
+        ({"unifiedProfile": ["enabled:false"]}, False, False),
+        ({}, False, False),
+        (None, False, False),
     ],
 )
-async def test_dataset(tags: Any, enabled: bool) -> None:
+async def test_dataset(tags: Any, enabled: bool, upserts: bool) -> None:
     raw = {"name": "Contacts", "tags": tags, "schemaRef": {"id": SCHEMA_ID, "contentType": CONTENT_TYPE}}
     fake = Fake({"ds": raw})
     assert await fake.client.get(DATA_SETS, "ds") == DataSet(
-        "ds", "Contacts", SCHEMA_ID, CONTENT_TYPE, enabled
+        "ds", "Contacts", SCHEMA_ID, CONTENT_TYPE, enabled, upserts
     )
     assert fake.line == ("GET", "/data/foundation/catalog/dataSets/ds")
 

@@ -14,7 +14,7 @@ from crmflow.reconcile.core.decide import WAITING_NET_SECONDS
 from crmflow.reconcile.core.outcome import OutcomeClass
 from crmflow.transfer.report import ExitCode, Report, Result
 from tests.fakes.failing import remote_error
-from tests.fakes.platform import SCHEMA_ID
+from tests.fakes.platform import DATASET_ID, SCHEMA_ID
 from tests.unit.reconcile.harness import Harness, Resource
 
 WAITING, STALLED = OutcomeClass.WAITING, OutcomeClass.STALLED
@@ -577,6 +577,23 @@ async def test_deleted_records_are_marked_if_the_mapping_can_tell_them() -> None
     await resource.visit()
     [order] = harness.transfers.orders
     assert order.declaration.marks_deletions
+
+
+async def test_marks_that_replace_what_profile_knows_are_told_once() -> None:
+    source = {"table": "Contacts", "columns": ["id", "Email", "First_Name", "Modified_Time"]}
+    harness, resource = landing_zone(extract={"deletedRecords": "Mark"}, source=source, mapping=MARKED)
+    dataset = harness.platform.datasets[DATASET_ID]
+    harness.platform.datasets[DATASET_ID] = replace(dataset, profile_enabled=True)
+    result = await resource.visit()
+    assert resource.condition("TargetReady")[:2] == ("True", "DeletionsReplaceProfile")
+    assert [event.reason for event in result.events].count("DeletionsReplaceProfile") == 1
+    result = await resource.until_done()
+    assert resource.condition("TargetReady")[:2] == ("True", "DeletionsReplaceProfile")
+    assert "DeletionsReplaceProfile" not in [event.reason for event in result.events]
+
+    harness.platform.datasets[DATASET_ID] = replace(dataset, profile_enabled=True, upserts=True)
+    await resource.visit()
+    assert resource.condition("TargetReady")[:2] == ("True", "Succeeded")
 
 
 async def test_a_formula_that_no_full_read_refreshes_is_told() -> None:

@@ -13,16 +13,20 @@ from crmflow.aep.collection import Named
 from crmflow.aep.errors import found
 from crmflow.aep.models import DataSet, Schema
 from crmflow.api.crmdataflow import DatasetCreation, DatasetStatus
+from crmflow.observability.events import EventType
 from crmflow.reconcile.core import creation, named_objects
-from crmflow.reconcile.core.conditions import FALSE
+from crmflow.reconcile.core.conditions import FALSE, TRUE
 from crmflow.reconcile.core.engine import step
 from crmflow.reconcile.core.outcome import PassEndedError, StalledError
 from crmflow.reconcile.core.prefetch import Result
 from crmflow.reconcile.dataflow.conditions import TARGET_READY
 from crmflow.reconcile.dataflow.state import DataflowPass, Upstream
+from crmflow.reconcile.dataflow.transfer_orders import marks_deletions
 from crmflow.reconcile.external.dataset import SLOT
 from crmflow.reconcile.external.dataset import creation as created_with
 from crmflow.reconcile.external.schema import content_type, major_version
+
+REPLACES_PROFILE = "DeletionsReplaceProfile"
 
 
 async def find(pass_: DataflowPass, upstream: Upstream) -> Sequence[DataSet]:
@@ -115,6 +119,21 @@ async def resolve(pass_: DataflowPass, upstream: Upstream) -> str | None:
 def _record(pass_: DataflowPass, dataset: DataSet, name: str | None) -> None:
     status = DatasetStatus(id=dataset.id, name=name, profile_enabled=dataset.profile_enabled)
     pass_.record(dataset=status)
+    if marks_deletions(pass_) and dataset.profile_enabled and not dataset.upserts:
+        _warn_of_replacement(pass_)
+
+
+def _warn_of_replacement(pass_: DataflowPass) -> None:
+    """A row that marks a deletion has no other value: without upsert it replaces what Profile knows."""
+    text = (
+        "Profile reads the dataset, which has no upsert: a row that marks a deleted record replaces all that "
+        "this dataset has told Profile of the record. Use a dataset that was created with upsert, or set "
+        "extract.deletedRecords to Ignore."
+    )
+    said = pass_.conditions.get(TARGET_READY.name)
+    if said is None or said.reason != REPLACES_PROFILE:
+        pass_.record_event(REPLACES_PROFILE, "Check", text, EventType.WARNING)
+    pass_.set_condition(TARGET_READY, TRUE, REPLACES_PROFILE, text)
 
 
 async def _create(
@@ -131,7 +150,9 @@ async def _create(
             dataset_id = (await named_objects.post(pass_, platform, DATA_SETS, SLOT, body)).id
             names.created(key, dataset_id)
             pass_.record_event("Created", "Create", f'Created dataset "{name}", {dataset_id}.')
-            hits = (DataSet(dataset_id, name, schema.id, content_type(schema), wanted.profile),)
+            hits = (
+                DataSet(dataset_id, name, schema.id, content_type(schema), wanted.profile, wanted.upsert),
+            )
         creation.forget(pass_, SLOT)
         return hits
 
