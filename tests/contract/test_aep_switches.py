@@ -739,4 +739,5 @@ async def test_unknown_dataset_delete(aep: Aep, position: str, status: int, body
 
 def test_every_position_of_every_switch_is_tested() -> None:
     landing_zone = [f"test_landing_zone{part}.py" for part in ("", "_flow", "_ingestion")]
-    assert_all_turned(AepSwitches, "turn", "test_aep_switches.py", *landing_zone)
+    files = ["test_aep_switches.py", "test_aep_source_runs.py", *landing_zone]
+    assert_all_turned(AepSwitches, "turn", *files)

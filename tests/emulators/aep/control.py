@@ -188,7 +188,7 @@ class _Control:
         flow = sandbox.stores["flows"].get(str(flow_id), ctx.now)
         if flow is None or (wanted.runId is not None and run is None):
             raise refused(404, f"no such flow or run in {sandbox.name}")
-        if run is None and outcome == RunOutcome() and flow.id in sandbox.file_flows:
+        if run is None and outcome == RunOutcome() and self._state.runs_itself(sandbox, flow):
             run = await self._state.runner.run_now(sandbox, flow)
             if run is None:
                 return answer({})
@@ -199,7 +199,7 @@ class _Control:
         return answer({**run.common(), **run.body})
 
     async def rows(self, request: web.Request) -> web.Response:
-        """What runs of files have written into a dataset, the oldest first."""
+        """What runs that ingest have written into a dataset, the oldest first."""
         text = request.query.get("since", "0")
         if not text.isdecimal():
             raise refused(400, "since: a number is expected")

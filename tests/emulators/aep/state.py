@@ -36,9 +36,11 @@ class LandingZone:
 
 @dataclass
 class LakeRow:
-    """A row that a run of files wrote: some of its source columns, and what it was mapped to if kept."""
+    """A row that a run wrote: some of its source columns, and what it was mapped to if kept. ``file`` is
+    empty if it came from a table.
+    """
 
-    values: dict[str, str | None]
+    values: dict[str, Any]
     record: dict[str, Any] | None
     file: str
     batch: str = ""
@@ -57,7 +59,7 @@ class Diagnostics:
 
 @dataclass
 class PendingRun:
-    """A run of files that begins, or with ``finish`` ends, at a time."""
+    """A run that ingests: it begins, or with ``finish`` ends, at a time."""
 
     at: float
     run: str
@@ -65,7 +67,7 @@ class PendingRun:
 
 
 class Runner(Protocol):
-    """What makes the runs of flows of files."""
+    """What makes the runs of flows that run by themselves."""
 
     async def settle(self) -> None:
         """Work off what was due by now."""
@@ -100,6 +102,8 @@ class Sandbox:
     landing_zone: LandingZone | None = None
     file_flows: set[str] = field(default_factory=set)
     """Flows of files, which run by themselves."""
+    table_flows: set[str] = field(default_factory=set)
+    """Flows of tables, which run by themselves in one position of ``sourceRuns``."""
     pending: list[PendingRun] = field(default_factory=list)
     diagnostics: dict[str, Diagnostics] = field(default_factory=dict)
     lake: dict[str, list[LakeRow]] = field(default_factory=dict)
@@ -121,6 +125,7 @@ class Sandbox:
         ):
             content.clear()
         self.file_flows.clear()
+        self.table_flows.clear()
         self.pending.clear()
 
 
@@ -201,6 +206,16 @@ class AepState:
         """The sandbox of requests that name none."""
         return next(s for s in self.sandboxes.values() if s.is_default)
 
+    def self_running(self, sandbox: Sandbox) -> set[str]:
+        """The flows of which each tick makes a run."""
+        if self.switches.sourceRuns == "control":
+            return sandbox.file_flows
+        return sandbox.file_flows | sandbox.table_flows
+
+    def runs_itself(self, sandbox: Sandbox, flow: Resource) -> bool:
+        """Whether the flow is one of those."""
+        return flow.id in self.self_running(sandbox)
+
     def issue_token(self, client_id: str) -> str:
         """A new access token for a credential."""
         token = ".".join(secrets.token_urlsafe(n) for n in (24, 96, 32))
@@ -247,13 +262,16 @@ class AepState:
             self._take_up_runs(sandbox)
 
     def _take_up_runs(self, sandbox: Sandbox) -> None:
-        """Runs of files that had not ended begin anew."""
+        """Runs of files that had not ended begin anew; those of tables are the control API's, as the
+        switches stand after a restore.
+        """
         now = self.now()
-        sandbox.file_flows = {
-            flow.id
-            for flow in sandbox.stores["flows"].living(now)
-            if flow.body.get("flowSpec", {}).get("id") == CLOUD_STORAGE_FLOW_SPEC
-        }
+        sandbox.file_flows.clear()
+        sandbox.table_flows.clear()
+        for flow in sandbox.stores["flows"].living(now):
+            if flow.state != "draft":
+                files = flow.body["flowSpec"]["id"] == CLOUD_STORAGE_FLOW_SPEC
+                (sandbox.file_flows if files else sandbox.table_flows).add(flow.id)
         sandbox.pending = [
             PendingRun(now, run.id)
             for run in sandbox.stores["runs"].living(now)

@@ -197,6 +197,25 @@ class AepSwitches(BaseModel):
         "catchUp", description="whether a flow that was disabled reads what it missed (16.3.7)"
     )
 
+    runWindows: Literal["shown", "absent"] = Field(
+        "shown", description="whether a run's activities tell its window (7.1)"
+    )
+
+    # Ingestion of Zoho's tables
+    sourceRuns: Literal["control", "ingest"] = Field(
+        "control",
+        description="runs of flows of tables: only by the control API, or each tick makes one that ingests "
+        "the rows of its window (6.1, 7); turned before the flows are made",
+    )
+    firstWindow: Literal["start", "period"] = Field(
+        "start",
+        description="where the first window of a table begins without backfill: at startTime, or one period "
+        "before it (6.1)",
+    )
+    emptySourceRun: Literal["successZero", "none"] = Field(
+        "successZero", description="a window without rows: a run that ingests nothing, or none (7.3)"
+    )
+
     # Landing zone
     landingZoneSource: Literal["offered", "notInFlowSpec", "noConnectionSpec", "withdrawn"] = Field(
         "offered",
@@ -240,7 +259,7 @@ class AepSwitches(BaseModel):
         "generic", description="form of the 400 and 403 of the connectors service (LZ K.1)"
     )
 
-    # Ingestion of files
+    # Ingestion of files; times, mapping and conversion are also those of tables
     windowBounds: Literal["(]", "[)", "[]"] = Field(
         "(]", description="which bounds of a run's window belong to it (LZ E.3, K.4)"
     )
@@ -248,9 +267,9 @@ class AepSwitches(BaseModel):
         "none", description="a window without files: no run, or one that ingests nothing (LZ E.3, K.4)"
     )
     runVisibleSeconds: Seconds = Field(
-        150, description="until a run of files can be seen, from its start (LZ E.3)"
+        150, description="until a run that ingests can be seen, from its start (LZ E.3)"
     )
-    fileRunSeconds: Seconds = Field(180, description="how long a run of files takes (LZ K.4)")
+    fileRunSeconds: Seconds = Field(180, description="how long a run that ingests takes (LZ K.4)")
     fileRuns: Literal["ingest", "fail"] = Field(
         "ingest", description="runs of files do their work, or fail with CONNECTOR-1001-500 (LZ K.4)"
     )

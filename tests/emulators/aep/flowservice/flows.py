@@ -95,8 +95,8 @@ class Flows(Collection):
         """The flow takes what its connections say now; later edits don't reach it (platform.md 6.3)."""
         resource.extra["source"] = copy.deepcopy(self._first(ctx, resource, "sourceConnectionIds").body)
         resource.extra["target"] = copy.deepcopy(self._first(ctx, resource, "targetConnectionIds").body)
-        if resource.body["flowSpec"]["id"] == CLOUD_STORAGE_FLOW_SPEC:
-            ctx.sandbox.file_flows.add(resource.id)
+        files = resource.body["flowSpec"]["id"] == CLOUD_STORAGE_FLOW_SPEC
+        (ctx.sandbox.file_flows if files else ctx.sandbox.table_flows).add(resource.id)
         resource.begin("create", "enabled-finalizing", "enabled", ctx.now, ctx.switches.transitionSeconds)
 
     def shown(self, ctx: Context, resource: Resource) -> Body:

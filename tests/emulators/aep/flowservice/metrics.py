@@ -105,7 +105,7 @@ def activities(outcome: RunOutcome, measured: Measured, switches: AepSwitches) -
     """The two activities of a run: copy from the source, promotion into the dataset."""
     over = outcome.state not in ("inProgress", "queued")
     duration = _duration(outcome, measured, over)
-    if measured.window is not None:
+    if measured.window is not None and switches.runWindows == "shown":
         start, end = measured.window
         duration["extensions"] = {"windowStart": milliseconds(start), "windowEnd": milliseconds(end)}
     shared = {"durationSummary": duration, "statusSummary": {"status": status(outcome, switches)}}

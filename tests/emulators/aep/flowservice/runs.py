@@ -11,7 +11,7 @@ from aiohttp import web
 from pydantic import BaseModel
 
 from tests.emulators.aep import errors
-from tests.emulators.aep.flowservice import transformations
+from tests.emulators.aep.flowservice import tables, transformations
 from tests.emulators.aep.flowservice.collection import (
     Body,
     Collection,
@@ -20,7 +20,6 @@ from tests.emulators.aep.flowservice.collection import (
     provider_error,
     reference,
 )
-from tests.emulators.aep.flowservice.explore import table_name
 from tests.emulators.aep.flowservice.metrics import (
     FileSummary,
     Measured,
@@ -37,11 +36,9 @@ from tests.emulators.aep.state import PendingRun
 from tests.emulators.core.source import SourceError
 from tests.emulators.core.web import answer, read_json
 
-_ROWS = 1_000_000
-
 
 class Runs(Collection):
-    """``/runs``. Runs of a schedule appear only when the control API finishes them."""
+    """``/runs``. Those of a flow that does not run by itself appear only when the control API makes them."""
 
     kind = "runs"
     shape = BaseModel
@@ -75,7 +72,7 @@ class Runs(Collection):
         return item
 
     def find(self, ctx: Context, id: str) -> Resource:
-        """A run of files shows some minutes after it began (landing-zone.md E.3)."""
+        """A run that ingests shows some minutes after it began (landing-zone.md E.3)."""
         run = super().find(ctx, id)
         if not _visible(ctx, run):
             raise self.not_found(ctx, id)
@@ -105,7 +102,7 @@ class Runs(Collection):
         if flow.state != "enabled":
             raise provider_error(ctx, "1388-400", "Flow not enabled", f"The flow's state is {flow.state}")
         window = _window(ctx, flow, body.get("params"))
-        if _reads_files(flow):
+        if ctx.state.runs_itself(ctx.sandbox, flow):
             run = _queue(ctx, flow, window, _start_time(ctx, body["params"]))
         else:
             run = begin(ctx, flow, RunOutcome(state="queued"), window)
@@ -133,7 +130,7 @@ class Runs(Collection):
         if not _retryable(run):
             raise provider_error(ctx, "1387-400", "Invalid run state", f"The run's state is {run.state}")
         window = run.extra.get("window")
-        if _reads_files(flow):
+        if ctx.state.runs_itself(ctx.sandbox, flow):
             return answer(reference(_queue(ctx, flow, window, ctx.now)))
         return answer(reference(begin(ctx, flow, RunOutcome(state="queued"), window)))
 
@@ -191,7 +188,7 @@ def _count(batch: Body, metrics: Body) -> None:
 
 
 def _queue(ctx: Context, flow: Resource, window: tuple[float, float] | None, at: float) -> Resource:
-    """A run of files on demand, or a retry: it takes what is in its window when it begins."""
+    """A run on demand, or a retry: it takes what is in its window when it begins."""
     run = begin(ctx, flow, RunOutcome(state="queued"), window)
     run.extra["visibleAt"] = at + ctx.switches.runVisibleSeconds
     ctx.sandbox.pending.append(PendingRun(at, run.id))
@@ -214,14 +211,8 @@ def _visible(ctx: Context, run: Resource) -> bool:
 
 def _offered(ctx: Context, flow: Resource) -> tuple[int, int]:
     """Rows of the flow's table and their size in bytes; nothing if the source lets nobody in."""
-    source = flow.extra.get("source", {})
-    base = ctx.sandbox.stores["connections"].get(str(source.get("baseConnectionId")), ctx.now)
-    if base is None:
-        return 0, 0
     try:
-        rows = ctx.state.source.rows(
-            base.body["auth"]["params"], table_name(source["params"]["tableName"]), _ROWS
-        )
+        rows = tables.rows(ctx, flow)
     except (SourceError, KeyError):
         return 0, 0
     return len(rows), len(json.dumps(rows, default=str))

@@ -1,1 +1,3 @@
-"""Files of a landing zone on their way into a dataset (landing-zone.md E.3, E.4, K.4, K.5)."""
+"""Files of a landing zone (landing-zone.md E.3, E.4, K.4, K.5) and rows of tables (platform.md 6, 7) on their
+way into a dataset.
+"""

@@ -1,7 +1,11 @@
-"""Files become rows of a dataset: parse, Data Prep, check (landing-zone.md K.4). Pure computation."""
+"""Files and rows of tables become rows of a dataset: parse, Data Prep, check (landing-zone.md K.4).
+
+Pure computation.
+"""
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -25,7 +29,7 @@ MESSAGES = {
 
 @dataclass
 class Input:
-    """What is common to the files of a run. ``header`` is that of the folder's first file ever."""
+    """What is common to all that a run reads. ``header`` is that of the folder's first file ever."""
 
     properties: dict[str, Any]
     mappings: list[dict[str, Any]]
@@ -59,6 +63,13 @@ def ingest(files: Iterable[tuple[str, int, IO[bytes]]], given: Input) -> Ingeste
     return run.found
 
 
+def ingest_rows(rows: list[dict[str, Any]], given: Input) -> Ingested:
+    """The same for the rows of a table, which need no parsing."""
+    run = _Run(given)
+    run.rows(rows)
+    return run.found
+
+
 class _Run:
     def __init__(self, given: Input) -> None:
         self._given = given
@@ -84,6 +95,11 @@ class _Run:
                 continue
             self._row(name, {n: file.cell(cell) for n, cell in zip(file.header, cells, strict=True)})
 
+    def rows(self, rows: list[dict[str, Any]]) -> None:
+        self.found.size, self.found.read = len(json.dumps(rows)), len(rows)
+        for row in rows:
+            self._row("", row)
+
     def _check_header(self, header: list[str]) -> None:
         """All files of a folder share their columns (E.4); what happens if they don't is unknown."""
         if self.found.header is None:
@@ -91,7 +107,7 @@ class _Run:
         if header != self.found.header and self._given.switches.headerMismatch == "failFile":
             raise Unreadable("the columns differ from those of the folder's other files")
 
-    def _row(self, file: str, row: dict[str, str | None]) -> None:
+    def _row(self, file: str, row: dict[str, Any]) -> None:
         found, switches = self.found, self._given.switches
         data, failures = self._map(row)
         failed = [failure for failure in failures if failure.emulated]

@@ -1,14 +1,11 @@
-"""The runs of flows of files, on the emulators' clock (landing-zone.md K.4)."""
+"""The runs of flows that run by themselves, on the emulators' clock (landing-zone.md K.4, platform.md 7)."""
 
 from __future__ import annotations
 
 import asyncio
 import copy
-import tempfile
 from collections.abc import Callable
-from contextlib import ExitStack
-from dataclasses import dataclass, field
-from typing import IO, TYPE_CHECKING
+from dataclasses import dataclass
 
 from tests.emulators.aep.dataprep import mapping_sets
 from tests.emulators.aep.flowservice import runs, transformations
@@ -16,14 +13,11 @@ from tests.emulators.aep.flowservice.metrics import FileSummary, RunError, RunOu
 from tests.emulators.aep.flowservice.schedule import integer
 from tests.emulators.aep.gateway import Context
 from tests.emulators.aep.ingestion import schedule
-from tests.emulators.aep.ingestion.files import chosen, prefix
-from tests.emulators.aep.ingestion.ingest import MESSAGES, Ingested, Input, ingest
+from tests.emulators.aep.ingestion.ingest import MESSAGES, Ingested, Input
+from tests.emulators.aep.ingestion.offers import CopyFailed, Look, Offer, offered
 from tests.emulators.aep.resource import Author, Resource
 from tests.emulators.aep.state import AepState, Diagnostics, PendingRun, Sandbox
 from tests.emulators.blob.azurite import CONTAINER
-
-if TYPE_CHECKING:
-    from tests.emulators.blob.container import Blob, Container
 
 _SYSTEM = Author("acp_foundation_connectors@AdobeID", "acp_foundation_connectors")
 _RUNNING = ("enabled", "enabled-finalizing", "updating")
@@ -31,22 +25,13 @@ _PROFILE_TAG = "unifiedProfile"
 
 
 @dataclass
-class _Look:
-    """A container as it was found when the due runs of a sandbox began to be worked off."""
-
-    container: Container
-    blobs: list[Blob] = field(default_factory=list)
-
-
-@dataclass
 class _Task:
-    """A run that begins at a time with some files."""
+    """A run that begins at the time of ``ctx`` with what is offered to it."""
 
-    sandbox: Sandbox
+    ctx: Context
     flow: Resource
     run: Resource
-    files: list[Blob]
-    at: float
+    offer: Offer
 
 
 class Ingestion:
@@ -68,7 +53,7 @@ class Ingestion:
         """A tick at this moment that ends at once; None if there is nothing to take."""
         async with self._working:
             now = self._state.now()
-            run = await self._tick(sandbox, flow, now, await self._look(sandbox), seconds=0)
+            run = await self._tick(sandbox, flow, now, Look(self._state, sandbox), seconds=0)
             if run is not None:
                 run.extra["visibleAt"] = now
                 pending = next(p for p in sandbox.pending if p.run == run.id)
@@ -85,7 +70,7 @@ class Ingestion:
         for pending in sandbox.pending:
             if pending.at < found[0]:
                 found = pending.at, pending
-        for id in sandbox.file_flows:
+        for id in self._state.self_running(sandbox):
             flow = sandbox.stores["flows"].get(id, now)
             if flow is not None and flow.state != "draft":
                 listing = schedule.next_tick(flow) + schedule.LISTED_AFTER
@@ -93,7 +78,7 @@ class Ingestion:
         return found
 
     async def _work_off(self, sandbox: Sandbox) -> None:
-        look: _Look | None = None
+        look = Look(self._state, sandbox)
         while True:
             at, what = self._next(sandbox)
             if at > self._state.now() or what is None:
@@ -103,35 +88,23 @@ class Ingestion:
                 continue
             tick = what.extra["ticked"] = schedule.next_tick(what)
             if what.state in _RUNNING:
-                look = look or await self._look(sandbox)
                 await self._tick(sandbox, what, tick, look)
 
-    async def _look(self, sandbox: Sandbox) -> _Look:
-        container = await self._state.blobs.container(sandbox.name)
-        return _Look(container, await container.blobs(expired=True))
-
     async def _tick(
-        self, sandbox: Sandbox, flow: Resource, at: float, look: _Look, seconds: float | None = None
+        self, sandbox: Sandbox, flow: Resource, at: float, look: Look, seconds: float | None = None
     ) -> Resource | None:
-        """A run of what came since the last one; without files there may be none (K.4)."""
+        """A run of what came since the last one; where nothing came there may be none (K.4)."""
         switches = self._state.switches
         window = schedule.window(flow, switches, float(int(at)))
-        files = self._files(flow, window, look, at)
-        if not files and switches.emptyRun == "none":
+        ctx = Context(self._state, sandbox, _SYSTEM, at)
+        offer = await offered(ctx, flow, window, look)
+        if offer.skipped:
             return None
         flow.extra["windowEnd"] = window[1]
-        ctx = Context(self._state, sandbox, _SYSTEM, at)
         run = runs.begin(ctx, flow, RunOutcome(state="inProgress"), window)
         run.extra["visibleAt"] = at + switches.runVisibleSeconds
-        sandbox.pending.append(
-            await self._read(_Task(sandbox, flow, run, files, at), look.container, seconds)
-        )
+        sandbox.pending.append(await _read(_Task(ctx, flow, run, offer), seconds))
         return run
-
-    def _files(self, flow: Resource, window: tuple[float, float], look: _Look, at: float) -> list[Blob]:
-        params, life = flow.extra["source"]["params"], self._state.blobs.switches.lifeSeconds
-        alive = [b for b in look.blobs if b.changed + life > at and b.name.startswith(prefix(params["path"]))]
-        return [b for b in chosen(alive, params) if schedule.inside(b, window, self._state.switches)]
 
     async def _step(self, sandbox: Sandbox, pending: PendingRun, at: float) -> None:
         """A run begins, or it ends."""
@@ -144,33 +117,21 @@ class Ingestion:
         if pending.finish is not None:
             pending.finish(ctx, run, flow)
             return
-        look = await self._look(sandbox)
         runs.report(ctx, run, flow, RunOutcome(state="inProgress"))
-        files = self._files(flow, run.extra["window"], look, at)
-        sandbox.pending.append(await self._read(_Task(sandbox, flow, run, files, at), look.container))
+        offer = await offered(ctx, flow, run.extra["window"], Look(self._state, sandbox))
+        sandbox.pending.append(await _read(_Task(ctx, flow, run, offer)))
 
-    async def _read(self, task: _Task, container: Container, seconds: float | None = None) -> PendingRun:
-        """Read the files now; what came of them shows when the run ends."""
-        switches, flow = self._state.switches, task.flow
-        seconds = switches.fileRunSeconds if seconds is None else seconds
-        ends = task.at + seconds
-        if switches.fileRuns == "fail":
-            return PendingRun(ends, task.run.id, _failing(RunError(), seconds))
-        if (kind := flow.extra["source"]["data"]["format"]) != "delimited":
-            error = RunError(code="CONNECTOR-2001-500", message=f"{kind} files are not emulated")
-            return PendingRun(ends, task.run.id, _failing(error, seconds))
-        given = _input(task.sandbox, flow, self._state)
-        with ExitStack() as stack:
-            opened: list[tuple[str, int, IO[bytes]]] = []
-            for blob in task.files:
-                content = stack.enter_context(tempfile.TemporaryFile())
-                async for chunk in container.read(blob.name):
-                    content.write(chunk)
-                content.seek(0)
-                opened.append((blob.name, blob.size, content))
-            found = await asyncio.to_thread(ingest, opened, given)
-        flow.extra["header"] = found.header
-        return PendingRun(ends, task.run.id, _ending(found, flow, seconds))
+
+async def _read(task: _Task, seconds: float | None = None) -> PendingRun:
+    """Read what is offered now; what came of it shows when the run ends."""
+    seconds = task.ctx.switches.fileRunSeconds if seconds is None else seconds
+    try:
+        found = await task.offer.ingested(_input(task.ctx.sandbox, task.flow, task.ctx.state))
+        task.flow.extra["header"] = found.header
+        finish = _ending(found, task.flow, seconds)
+    except CopyFailed as failed:
+        finish = _failing(failed.error, seconds)
+    return PendingRun(task.ctx.now + seconds, task.run.id, finish)
 
 
 Finish = Callable[[Context, Resource, Resource], None]

@@ -1,11 +1,12 @@
-"""When a flow of files runs, and which files its window holds (landing-zone.md E.3, K.4)."""
+"""When a flow runs, its window, and the files that this holds (landing-zone.md E.3, K.4; platform.md 6)."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tests.emulators.aep.flowservice.schedule import boolean, frequency, integer
 from tests.emulators.aep.resource import Resource
+from tests.emulators.aep.seed_data import CLOUD_STORAGE_FLOW_SPEC
 from tests.emulators.aep.switches import AepSwitches
 
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 NEVER = float("inf")
 BEGINNING = 0.0
 LISTED_AFTER = 1.0
-"""A run lists its files when the second of its tick is over: times of files are in whole seconds."""
+"""A run looks when the second of its tick is over: times of files and of rows are in whole seconds."""
 _SECONDS = {"minute": 60, "hour": 3600, "day": 86400, "week": 7 * 86400}
 
 
@@ -26,20 +27,33 @@ def next_tick(flow: Resource) -> float:
         return start
     if frequency(params) == "once":
         return NEVER
-    period = _SECONDS[frequency(params)] * (integer(params.get("interval")) or 1)
+    period = _period(params)
     return float(start + (int((last - start) // period) + 1) * period)
 
 
 def window(flow: Resource, switches: AepSwitches, tick: float) -> tuple[float, float]:
     """From the end of the last run; the first takes all there is with backfill, else what came later."""
-    params = flow.body.get("scheduleParams", {})
     since = flow.extra.get("windowEnd")
     if since is None:
-        everything = frequency(params) == "once" or boolean(params.get("backfill", True))
-        since = BEGINNING if everything else float(int(flow.created_at))
+        since = _first(flow, switches)
     if switches.windowAfterPause == "skip":
         since = max(since, float(int(flow.extra.get("enabledAt", since))))
     return since, tick
+
+
+def _first(flow: Resource, switches: AepSwitches) -> float:
+    """Where the first window begins. Without backfill, where that of a table does is unknown."""
+    params = flow.body.get("scheduleParams", {})
+    if frequency(params) == "once" or boolean(params.get("backfill", True)):
+        return BEGINNING
+    if flow.body["flowSpec"]["id"] == CLOUD_STORAGE_FLOW_SPEC:
+        return float(int(flow.created_at))
+    start = float(integer(params.get("startTime")) or 0)
+    return start if switches.firstWindow == "start" else start - _period(params)
+
+
+def _period(params: dict[str, Any]) -> int:
+    return _SECONDS[frequency(params)] * (integer(params.get("interval")) or 1)
 
 
 def inside(blob: Blob, bounds: tuple[float, float], switches: AepSwitches) -> bool:
