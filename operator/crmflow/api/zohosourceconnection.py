@@ -119,7 +119,7 @@ class ZohoSpec(Model):
         | None
     ) = None
     """The OAuth scopes that the grant must have, and that kubectl crmflow authorize asks for. Left out, the
-    smallest set that works."""
+    smallest set that works. The landing zone needs ZohoCRM.coql.READ and ZohoCRM.bulk.READ in any case."""
 
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(

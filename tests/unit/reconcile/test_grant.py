@@ -51,6 +51,20 @@ async def test_the_spec_may_ask_for_more_scopes() -> None:
     assert "the scope ZohoCRM.settings.layouts.READ." in result.outcome.message
 
 
+@pytest.mark.parametrize("named", [None, [*SOURCE_SCOPES]])
+async def test_our_own_reads_need_their_scopes_whatever_the_spec_names(named: list[str] | None) -> None:
+    harness = Harness()
+    harness.zoho.granted = SOURCE_SCOPES
+    resource = harness.connection()
+    resource.spec["transport"] = "LandingZone"
+    if named:
+        resource.spec["zoho"]["scopes"] = named
+    result = await resource.visit()
+    assert result.outcome.reason == "ScopeMissing"
+    assert "ZohoCRM.coql.READ, ZohoCRM.bulk.READ." in result.outcome.message
+    assert ("spec.zoho.scopes, which is" in result.outcome.message) == bool(named)
+
+
 async def test_a_missing_scope_for_verification_never_blocks() -> None:
     harness = Harness()
     harness.zoho.granted = SOURCE_SCOPES

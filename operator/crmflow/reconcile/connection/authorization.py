@@ -44,25 +44,36 @@ async def authorize_at_zoho(pass_: ConnectionPass, credentials: ZohoCredentials)
     zoho = pass_.services.access.zoho(who, pass_.spec.zoho.data_center, credentials)
     with _advice(pass_, pass_.spec.zoho.credentials_secret_ref.name, credentials.suspicions):
         await zoho.access_token()
-    await _check_scopes(pass_, zoho, SOURCE_SCOPES)
+    await _check_scopes(
+        pass_,
+        zoho,
+        pass_.spec.zoho.scopes or SOURCE_SCOPES,
+        "Where narrower ones are enough, name them in spec.zoho.scopes.",
+    )
     return zoho
 
 
 @step(AUTHORIZED)
 async def check_reading_scopes(pass_: ConnectionPass, zoho: Zoho) -> None:
-    """The grant has the scopes that our own reads need, where records are read by us."""
-    await _check_scopes(pass_, zoho, LANDING_ZONE_SCOPES)
+    """The grant has the scopes that our own reads need, where records are read by us. No narrower ones do."""
+    named = pass_.spec.zoho.scopes is not None
+    await _check_scopes(
+        pass_,
+        zoho,
+        LANDING_ZONE_SCOPES,
+        "spec.zoho.scopes, which is what a consent is asked for, has to have them too." if named else "",
+    )
 
 
-async def _check_scopes(pass_: ConnectionPass, zoho: Zoho, needed: Sequence[str]) -> None:
+async def _check_scopes(pass_: ConnectionPass, zoho: Zoho, needed: Sequence[str], advice: str) -> None:
     granted = await zoho.scopes()
-    lacking = missing_scopes(pass_.spec.zoho.scopes or needed, granted) if granted else ()
+    lacking = missing_scopes(needed, granted) if granted else ()
     if lacking:
         raise StalledError(
             "ScopeMissing",
             f"The grant lacks {_scopes(lacking)}. Authorize again with "
             f'"{pass_.advisor.authorize}", or consent to these scopes and store the new refresh token. '
-            "Where narrower ones are enough, name them in spec.zoho.scopes.",
+            f"{advice}".rstrip(),
         )
 
 

@@ -22,7 +22,8 @@ FLOW_SPEC_NAME = "CloudStorageToAEP"
 _VERSION = "1.0"
 """Of a specification that does not say which (landing-zone.md E.2)."""
 _ADVICE = (
-    "Every customer of Platform has a Data Landing Zone as a source: ask Adobe why this sandbox has not."
+    "Every customer of Platform has a Data Landing Zone as a source: ask Adobe why this sandbox has not, or "
+    "set spec.transport to PlatformSource where Platform offers its own Zoho CRM source."
 )
 
 
