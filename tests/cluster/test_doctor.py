@@ -77,6 +77,20 @@ def test_all_is_well(ready: Tenant, plugin: Plugin) -> None:
     assert "data.pipeline@example.com" in the("Zoho user", live)["message"]
 
 
+def test_all_is_well_with_a_landing_zone(zone: Tenant, plugin: Plugin) -> None:
+    zone.apply_connection(transport="LandingZone")
+    zone.wait_ready(CONNECTION, seconds=60)
+    mark = zone.mark()
+    live = plugin("doctor", "--live", "-o", "json")
+    assert live.status == 0, live.stderr
+    found = results(live)
+    checked = ("landing zone", "landing zone SAS", "landing zone files", "Zoho scopes")
+    assert {subject: found[subject] for subject in checked} == dict.fromkeys(checked, "ok")
+    assert "source offered" not in found
+    assert "dlz-user-container" in the("landing zone SAS", live)["message"]
+    assert changes(zone.calls_since(mark)) == []
+
+
 def test_two_connections_with_one_grant_cost_one_token(ready: Tenant, plugin: Plugin) -> None:
     ready.cluster.apply(manifests.connection(ready.namespace, "zoho-second"))
     ready.cluster.wait_ready(CONNECTION, "zoho-second", ready.namespace, seconds=60)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -115,6 +116,56 @@ def test_a_first_load_in_three_parts_and_what_is_edited_while_windows_are_read(
     contacts.check()
     assert contacts.marked == deleted
     assert len(files(zone)) == 3
+
+
+@pytest.fixture
+def standby(operator: Operator, tmp_path: Path) -> Iterator[Operator]:
+    """A second replica, which leads some seconds after the first one died. Not started yet."""
+    operator.settings |= {
+        "CRMFLOW_LEADER_ELECTION": "true",
+        "CRMFLOW_LEASE_DURATION": "4s",
+        "CRMFLOW_LEASE_RENEW_DEADLINE": "3s",
+        "CRMFLOW_LEASE_RETRY_PERIOD": "500ms",
+        "CRMFLOW_POD_NAME": "one",
+    }
+    folder = tmp_path / "standby"
+    folder.mkdir()
+    replica = Operator(folder, operator.kubeconfig, {**operator.settings, "CRMFLOW_POD_NAME": "two"})
+    yield replica
+    replica.close()
+
+
+def test_the_death_of_the_leader_in_the_middle_of_a_job_makes_nothing_twice(
+    standby: Operator, zone: Tenant, contacts: Contacts, transfers: Transfers
+) -> None:
+    standby.settings |= {
+        name: value for name, value in zone.operator.settings.items() if name != "CRMFLOW_POD_NAME"
+    }
+    windows = begin(zone)
+    standby.start()
+    contacts.edit()
+    transfers.hold_back()
+    windows.open_next()
+    pod = transfers.wait_pod()
+    zone.operator.kill()
+    lease = zone.cluster.get
+    zone.until(
+        lambda: lease("Lease", "crmflow", transfers.home)["spec"]["holderIdentity"].startswith("two"),
+        "the other replica to lead",
+    )
+    contacts.edit()
+    transfers.let_go()
+    windows.wait_file()
+    (window,) = zone.get(DATAFLOW)["status"]["pendingWindows"]
+    assert "attempt" not in window, f"{pod['metadata']['name']} was followed by another attempt"
+    windows.ingest()
+    windows.open_next()
+    windows.wait_file()
+    windows.ingest()
+    zone.until(lambda: contacts.all_arrived, "all rows")
+    contacts.check()
+    assert len(files(zone)) == 3
+    zone.until(lambda: transfers.left == NOTHING_LEFT, "Jobs, pods and Secrets to be gone")
 
 
 def test_deletion_in_the_middle_of_a_job_leaves_nothing(
