@@ -20,6 +20,7 @@ from crmflow.reconcile.ports import Platform
 from crmflow.reconcile.sources.offer import FLOW_SPEC_ID, ZOHO_CONNECTION_SPEC_ID
 from tests.contract.aep import XED_FULL, Aep
 from tests.emulators.aep import seed_data as ids
+from tests.emulators.aep.state import Diagnostics
 from tests.fakes.failing import Timeline
 from tests.fakes.platform import DATASET_ID, SCHEMA_ID, FakePlatform
 
@@ -41,6 +42,8 @@ class PlatformUnderTest:
     """Let transitions come to their end."""
     hold: Callable[[str], None]
     """Keep a flow in transition."""
+    keep: Callable[[str, list[str]], None]
+    """Have there be a batch that was made from files."""
 
     # Bodies that are accepted
 
@@ -138,6 +141,7 @@ def fake() -> PlatformUnderTest:
         lambda: 1_760_000_000.0,
         platform.flow_states.clear,
         hold,
+        platform.batches.__setitem__,
     )
 
 
@@ -165,6 +169,10 @@ def emulator(aep: Aep, http: Any) -> PlatformUnderTest:
         assert flow is not None
         flow.begin("update", "updating", "enabled", emulators.clock.now(), 3600)
 
+    def keep(batch_id: str, files: list[str]) -> None:
+        found = Diagnostics(emulators.clock.now(), files, [], [])
+        emulators.aep.sandboxes["prod"].diagnostics[batch_id] = found
+
     return PlatformUnderTest(
         PlatformClient(gateway),
         ids.CONTACTS_SCHEMA,
@@ -175,4 +183,5 @@ def emulator(aep: Aep, http: Any) -> PlatformUnderTest:
         emulators.clock.now,
         aep.pass_transition,
         hold,
+        keep,
     )

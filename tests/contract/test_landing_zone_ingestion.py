@@ -62,6 +62,9 @@ def lake(control: Any) -> Lake:
     return Lake(control)
 
 
+LINK = "https://platform.adobe.io/data/foundation/export/batches/BATCH/meta?path=input_files"
+
+
 async def pass_time(control: Any, seconds: float) -> None:
     """Let time pass on the emulators' clock."""
     await control("POST", "/clock", {"advance": seconds})
@@ -511,6 +514,25 @@ async def test_manifest_path(aep: Aep, control: Any, position: str, path: str) -
     found = await meta(aep, batch, f"input_files/{file['name']}")
     assert found.body == {"path": path}
     assert int(file["length"]) == len(json.dumps(found.body)) + 1
+
+
+@pytest.mark.parametrize(
+    ("position", "summary", "status"),
+    [
+        ("link", {"extensions": {"manifest": {"fileInfo": LINK}}}, 200),
+        ("entries", {"manifest": {"fileInfo": [{"path": LINK, "pathPrefix": "dlz-user-container"}]}}, 200),
+        ("absent", {}, 404),
+    ],
+)
+async def test_run_manifest(
+    aep: Aep, control: Any, position: str, summary: dict[str, Any], status: int
+) -> None:
+    turn(aep, runManifest=position)
+    await put(aep, "crmflow/a/b/1.csv", contacts(1))
+    run = await only_run(aep, control, await begin(aep, control))
+    shown = json.loads(json.dumps(run["metrics"]["fileSummary"]).replace(batch_of(run), "BATCH"))
+    assert {name: shown[name] for name in ("manifest", "extensions") if name in shown} == summary
+    assert (await meta(aep, batch_of(run), "input_files")).status == status
 
 
 @pytest.mark.parametrize(("position", "state"), [("failFile", "failed"), ("nullColumns", "success")])

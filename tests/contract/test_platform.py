@@ -314,6 +314,18 @@ async def test_a_target_connection_needs_its_dataset(site: PlatformUnderTest) ->
     assert await refusal(create) == (ErrorClass.TERMINAL, "DatasetNotFound")
 
 
+# Batches
+
+
+async def test_a_batch_names_the_files_that_it_was_made_from(site: PlatformUnderTest) -> None:
+    files = [f"dlz-user-container/a/{number}.csv" for number in range(1200)]
+    site.keep("01HB", files)
+    assert list(await site.platform.batch_files("01HB")) == files
+    site.keep("01HC", [])
+    assert list(await site.platform.batch_files("01HC")) == []
+    assert await refusal(site.platform.batch_files("nothing")) == NOT_FOUND
+
+
 # A base connection's view of the source
 
 

@@ -130,6 +130,8 @@ class FakePlatform(Failing):
         self.sas_generation = 1
         self.runs: dict[str, Run] = {}
         """By their ids, the latest last."""
+        self.batches: dict[str, list[str]] = {}
+        """What each was made from."""
         self.connections: dict[str, BaseConnection] = {}
         self.source_connections: dict[str, SourceConnection] = {}
         self.target_connections: dict[str, TargetConnection] = {}
@@ -274,6 +276,12 @@ class FakePlatform(Failing):
             return Created(made.id, self._new_etag())
 
         return await self._call(RUNS, "retry", (run_id,), perform)
+
+    async def batch_files(self, batch_id: str) -> Sequence[str]:
+        async def perform() -> Sequence[str]:
+            return tuple(_found(self.batches, batch_id))
+
+        return await self.run("batches.files", (batch_id,), perform)
 
     async def validate_mapping(self, body: Mapping[str, Any]) -> Sequence[MappingCheck]:
         async def perform() -> Sequence[MappingCheck]:

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from pydantic import SecretStr
 
-from crmflow.aep import data_prep, explore
+from crmflow.aep import data_access, data_prep, explore
 from crmflow.aep import landing_zone as zones
 from crmflow.aep.collection import AnyCollection, Collection, Query, Raw, Selection, Verb
 from crmflow.aep.data_prep import MAPPING_SETS
@@ -157,6 +157,15 @@ class PlatformClient:
         answer = await self._send(RUNS, "retry", "POST", f"{RUNS.path_of(run_id)}/action", query)
         return RUNS.created(answer)
 
+    async def batch_files(self, batch_id: str) -> tuple[str, ...]:
+        """The files that a batch was made from, each as Platform writes its path; NotFound once that is not
+        kept any more, after 30 days (platform.md 7.1).
+        """
+        found: list[str] = []
+        for name in data_access.lists(await self._of_batch(batch_id, data_access.files_query())):
+            found += data_access.paths(await self._of_batch(batch_id, data_access.files_query(name)))
+        return tuple(found)
+
     async def validate_mapping(self, body: Mapping[str, Any]) -> tuple[MappingCheck, ...]:
         """Data Prep's verdicts on the ``mappings`` of a mapping set's body, one for each in their order;
         nothing is created.
@@ -196,6 +205,12 @@ class PlatformClient:
     async def landing_zone_file(self, path: str) -> Preview:
         """The columns of a delimited file with its first rows."""
         return explore.preview(await self._explore_zone("exploreFile", zones.file_query(path)))
+
+    async def _of_batch(self, batch_id: str, query: Query) -> Answer:
+        path = data_access.meta_path(batch_id)
+        return await self._gateway.send(
+            data_access.SERVICE, "batches.files", "GET", path, params=query.params
+        )
 
     async def _zone(self, operation: str, method: str, path: str, query: Query = zones.ZONE) -> Answer:
         return await self._gateway.send(zones.SERVICE, operation, method, path, params=query.params)

@@ -292,8 +292,8 @@ class Run:
     errors: tuple[RunError, ...] = ()
     window: tuple[float, float] | None = None
     """What it was asked to take, by times of the source."""
-    files: tuple[str, ...] | None = None
-    """The files that it took, as far as the run itself names them; each as Platform writes its path."""
+    batches: tuple[str, ...] = ()
+    """What it wrote, by ids of Catalog: their metadata names the files that it took."""
 
     @property
     def is_final(self) -> bool:

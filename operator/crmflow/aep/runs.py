@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -16,7 +17,8 @@ ERROR_LENGTH = 1024
 _STATE_LENGTH = 64
 _END_OF_TIME = 10.0**14
 """Milliseconds; what lies beyond is no date."""
-_PATH_LENGTH = 1024
+_BATCH = re.compile(r"/batches/([A-Za-z0-9-]{1,64})/meta\b")
+"""In a link to what a batch was made from."""
 
 _STATES = {
     "inprogress": RunState.IN_PROGRESS,
@@ -51,7 +53,7 @@ def run_of(raw: Mapping[str, Any]) -> Run:
         metrics=measured,
         errors=errors,
         window=_window(raw),
-        files=_files(fields.obj(metrics, "fileSummary")),
+        batches=_batches(raw, fields.obj(metrics, "fileSummary")),
     )
 
 
@@ -89,10 +91,8 @@ def _metrics(metrics: Mapping[str, Any]) -> RunMetrics | None:
 
 
 def _window(raw: Mapping[str, Any]) -> tuple[float, float] | None:
-    """The window that an activity shows; one that takes everything begins at 0. Adobe's own description
-    misspells the activities.
-    """
-    for activity in fields.objects(raw.get("activities") or raw.get("activites")):
+    """The window that an activity shows; one that takes everything begins at 0."""
+    for activity in _activities(raw):
         shown = fields.obj(activity, "durationSummary", "extensions")
         end = _seconds(shown.get("windowEnd"))
         if end is not None:
@@ -100,15 +100,33 @@ def _window(raw: Mapping[str, Any]) -> tuple[float, float] | None:
     return None
 
 
-def _files(summary: Mapping[str, Any]) -> tuple[str, ...] | None:
-    """The paths in the manifest. Often that is only a link to where they are."""
+def _activities(raw: Mapping[str, Any]) -> tuple[Mapping[str, Any], ...]:
+    """Adobe's own description misspells them."""
+    return fields.objects(raw.get("activities") or raw.get("activites"))
+
+
+def _batches(raw: Mapping[str, Any], summary: Mapping[str, Any]) -> tuple[str, ...]:
+    """The batches that the manifest links to, else those that an activity names."""
     manifest = fields.obj(summary, "manifest") or fields.obj(summary, "extensions", "manifest")
-    paths = tuple(
-        sanitize(path, _PATH_LENGTH, keep_end=True)
-        for entry in fields.objects(manifest.get("fileInfo"))
-        if (path := fields.text(entry, "pathPrefix"))
+    return tuple(dict.fromkeys(_linked(manifest.get("fileInfo")))) or tuple(_referred(raw))
+
+
+def _linked(shown: Any) -> Iterator[str]:
+    """A link itself is not followed: an answer does not decide where the token is sent."""
+    links = (
+        [shown] if isinstance(shown, str) else [fields.text(entry, "path") for entry in fields.objects(shown)]
     )
-    return paths or None
+    for link in links:
+        if match := _BATCH.search(link):
+            yield match[1]
+
+
+def _referred(raw: Mapping[str, Any]) -> Iterator[str]:
+    for activity in _activities(raw):
+        for target in fields.objects(activity.get("targetInfo")):
+            reference = fields.obj(target, "reference")
+            if fields.text(reference, "type") == "Batch":
+                yield from fields.texts(reference.get("ids"))
 
 
 def _errors(summary: Mapping[str, Any]) -> Iterator[RunError]:

@@ -44,6 +44,8 @@ async def _meta(request: web.Request) -> web.Response:
             if rows
         },
     }
+    if ctx.switches.runManifest == "absent":
+        del folders["input_files"]
     if path == "row_error_samples.json":
         return _lines([*found.parsing_errors, *found.conversion_errors][:10])
     folder, _, file = path.partition("/")

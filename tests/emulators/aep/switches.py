@@ -282,6 +282,11 @@ class AepSwitches(BaseModel):
     dateTimeWithOffset: Literal["refused", "accepted"] = Field(
         "refused", description="2023-10-15T14:20:00+00:00 as a date-time: in none of the lists (LZ E.4)"
     )
+    runManifest: Literal["link", "entries", "absent"] = Field(
+        "link",
+        description="how a run names its files: by a link to its batch's input_files, by a list of entries "
+        "with such links, or neither it nor the batch does (7.1)",
+    )
     manifestPath: Literal["container", "folder", "name"] = Field(
         "container",
         description="how a manifest names a file: from the container, below it, or its name (7.1)",

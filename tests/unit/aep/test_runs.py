@@ -10,6 +10,7 @@ from crmflow.aep.collection import OfFlow, StartedAfter, WithIds
 from crmflow.aep.flow_service import RUNS
 from crmflow.aep.models import Created, Run, RunError, RunMetrics
 from crmflow.aep.runs import ERROR_LENGTH, MOST_ERRORS, last_run_of, run_of
+from crmflow.http.errors import RemoteError
 from tests.unit.aep.fake import Fake
 
 START, END = 1_612_310_500_000, 1_612_310_560_000
@@ -222,17 +223,44 @@ LINK = "https://platform.adobe.io/data/foundation/export/batches/01/meta?path=in
 
 
 @pytest.mark.parametrize(
-    ("summary", "files"),
+    ("summary", "batches"),
     [
-        ({}, None),
-        ({"manifest": {"fileInfo": [{"path": LINK, "pathPrefix": "/c/a/1.csv"}]}}, ("/c/a/1.csv",)),
-        ({"extensions": {"manifest": {"fileInfo": [{"pathPrefix": "a/1.csv"}]}}}, ("a/1.csv",)),
-        ({"extensions": {"manifest": {"fileInfo": LINK}}}, None),
-        ({"manifest": {"fileInfo": [{"path": LINK}]}}, None),
+        ({}, ()),
+        ({"manifest": {"fileInfo": [{"path": LINK, "pathPrefix": "/c/a/1.csv"}] * 2}}, ("01",)),
+        ({"manifest": {"fileInfo": [{"path": LINK}, {"path": LINK.replace("01", "02")}]}}, ("01", "02")),
+        ({"manifest": {"fileInfo": [{"pathPrefix": "a/1.csv"}]}}, ()),
+        ({"extensions": {"manifest": {"fileInfo": LINK}}}, ("01",)),
+        ({"extensions": {"manifest": {"fileInfo": "https://elsewhere.example/batches/../meta"}}}, ()),
     ],
 )
-def test_the_files_of_a_run(summary: dict[str, Any], files: Any) -> None:
-    assert run_of(raw(fileSummary=summary)).files == files
+def test_the_batches_that_the_manifest_of_a_run_links_to(summary: dict[str, Any], batches: Any) -> None:
+    assert run_of(raw(fileSummary=summary)).batches == batches
+
+
+@pytest.mark.parametrize("name", ["activities", "activites"])
+def test_without_a_manifest_an_activity_names_the_batches(name: str) -> None:
+    copied = {"sourceInfo": [{"reference": {"type": "AdfRunId", "ids": ["a"]}}]}
+    promoted = {"targetInfo": [{"reference": {"type": "Batch", "ids": ["01", "02"]}}]}
+    assert run_of({**raw(), name: [copied, promoted]}).batches == ("01", "02")
+
+
+async def test_the_files_of_a_batch_are_in_lists_of_lines() -> None:
+    listing = {"data": [{"name": "fileMetaData1.json"}, {"name": "fileMetaData2.json"}], "_page": {}}
+    lines = '{"path": "F1.csv"}\n{"path": "etc/F2.csv"}\n', '{"path": "F3.csv"}'
+    fake = Fake(listing, *lines)
+    assert await fake.client.batch_files("01/..") == ("F1.csv", "etc/F2.csv", "F3.csv")
+    assert [str(request.url).partition("export/")[2] for request in fake.requests] == [
+        "batches/01%2F../meta?path=input_files",
+        "batches/01%2F../meta?path=input_files%2FfileMetaData1.json",
+        "batches/01%2F../meta?path=input_files%2FfileMetaData2.json",
+    ]
+
+
+@pytest.mark.parametrize("answers", [({},), ({"data": [{"name": "a.json"}]}, "<html/>")])
+async def test_another_answer_does_not_tell_that_there_are_no_files(answers: tuple[Any, ...]) -> None:
+    with pytest.raises(RemoteError) as raised:
+        await Fake(*answers).client.batch_files("01")
+    assert raised.value.reason == "UnreadableAnswer"
 
 
 async def test_runs_by_ids_are_asked_for_fifty_at_a_time() -> None:

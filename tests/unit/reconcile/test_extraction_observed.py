@@ -41,6 +41,10 @@ def test_window_and_counts() -> None:
 
 
 def test_files_that_are_ours() -> None:
-    assert file_run(run()).files is None
     paths = (f"/dlz-user-container/crmflow/a/{NAME}", NAME, "crmflow/a/by-hand.csv")
-    assert file_run(run(files=paths)).files == {KEY}
+    assert file_run(run(), paths).files == {KEY}
+
+
+@pytest.mark.parametrize("paths", [(), ("staging/part-0000.parquet",)])
+def test_a_manifest_that_names_none_of_ours_tells_nothing(paths: tuple[str, ...]) -> None:
+    assert file_run(run(), paths).files is None

@@ -315,13 +315,15 @@ async def test_why_the_pod_of_a_job_does_not_run_is_told() -> None:
     assert resource.condition("Extracted")[:2] == ("Unknown", "Running")
 
 
-async def test_a_file_that_no_transfer_wrote_is_told_once() -> None:
+async def test_a_file_that_no_transfer_wrote_is_told_by_each_complete_comparison() -> None:
     harness, resource = await running()
     order = harness.transfers.orders[0]
     harness.access.zone.put(f"{order.declaration.folder}/mine.csv", harness.clock.now())
     result = await resource.visit()
     assert [event.reason for event in result.events] == ["ForeignFiles"]
     assert "mine.csv" in result.events[0].note
+    result = await resource.visit(full=False)
+    assert not result.events
 
 
 async def test_observe_extracts_nothing_and_says_so() -> None:
@@ -489,6 +491,83 @@ async def test_a_failed_run_is_done_again() -> None:
     await resource.visit(full=False)
     assert "pendingWindows" not in resource.status
     assert resource.condition("IngestionComplete")[:2] == ("True", "RowsMatch")
+
+
+async def taken() -> tuple[Harness, Resource]:
+    """A dataflow with a file that was committed 3 s before the tick of the run that has just taken it."""
+    harness, resource = await ready()
+    tick = start_of(resource)
+    end = tick - timedelta(minutes=15)
+    harness.zoho.crm.modify("Contacts", end - timedelta(minutes=1), 3)
+    at(harness, end + timedelta(minutes=2))
+    await resource.visit(full=False)
+    at(harness, tick - timedelta(seconds=3))
+    finish(harness)
+    await resource.visit(full=False)
+    add_run(harness, resource, "run-1", tick)
+    [path] = harness.access.zone.files
+    harness.platform.batches["batch of run-1"] = [f"dlz-user-container/{path}"]
+    at(harness, tick + timedelta(minutes=11))
+    return harness, resource
+
+
+def add_run(harness: Harness, resource: Resource, name: str, tick: datetime, records: int = 3) -> None:
+    """A run of the flow has ended with success."""
+    flow_id, begun = resource.status["flow"]["id"], tick.timestamp()
+    bounds = (begun - 3600, begun)
+    metrics = RunMetrics(records, records, 0, 0)
+    found = Run(name, flow_id, "success", begun, begun + 60, metrics, (), bounds, (f"batch of {name}",))
+    harness.platform.runs[name] = harness.inventory.runs[flow_id] = found
+
+
+async def test_the_manifest_of_a_run_tells_that_it_has_ingested_a_window() -> None:
+    _, resource = await taken()
+    result = await resource.visit(full=False)
+    assert result.calls.count("batches.files") == 1
+    assert "pendingWindows" not in resource.status
+    assert resource.condition("IngestionComplete")[:2] == ("True", "RowsMatch")
+    result = await resource.visit(full=False)
+    assert "batches.files" not in result.calls
+
+
+@pytest.mark.parametrize("error_class", [ErrorClass.NOT_FOUND, ErrorClass.TERMINAL])
+@pytest.mark.parametrize(("records", "is_ingested"), [(3, True), (8, False)])
+async def test_without_its_manifest_a_run_is_judged_by_what_it_read(
+    error_class: ErrorClass, records: int, is_ingested: bool
+) -> None:
+    harness, resource = await taken()
+    add_run(harness, resource, "run-1", start_of(resource), records)
+    harness.platform.fail("batches.files", remote_error(error_class))
+    await resource.visit(full=False)
+    assert ("pendingWindows" not in resource.status) is is_ingested
+    at(harness, start_of(resource) + timedelta(hours=1, minutes=11))
+    result = await resource.visit(full=False)
+    assert ("ExtractedAnew" in {event.reason for event in result.events}) is not is_ingested
+
+
+async def test_a_manifest_that_can_not_be_read_at_the_moment_is_waited_for() -> None:
+    harness, resource = await taken()
+    at(harness, start_of(resource) + timedelta(hours=3))
+    harness.platform.fail("batches.files", remote_error(ErrorClass.TRANSIENT), times=1)
+    result = await resource.visit(full=False)
+    assert result.outcome.outcome_class is OutcomeClass.TRANSIENT
+    assert len(resource.status["pendingWindows"]) == 1
+    await resource.visit(full=False)
+    assert "pendingWindows" not in resource.status
+
+
+async def test_a_restored_backup_reads_nothing_anew_that_a_run_has_taken() -> None:
+    """Its cursor is behind the folder, and nothing of what it holds is pending."""
+    harness, resource = await taken()
+    at(harness, start_of(resource) + timedelta(hours=3, minutes=20))
+    cursor = resource.status["extraction"] | {"cursor": "2025-10-09T08:00:00Z"}
+    cursor["cursorSetTime"] = "2025-10-09T08:00:00Z"
+    resource.status = {**resource.status, "extraction": cursor}
+    del resource.status["pendingWindows"]
+    result = await resource.visit()
+    assert [event.reason for event in result.events] == ["CursorFound"]
+    assert "pendingWindows" not in resource.status
+    assert len(harness.transfers.orders) == 1
 
 
 async def test_a_count_that_fails_loses_no_window() -> None:

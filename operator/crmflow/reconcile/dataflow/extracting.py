@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from crmflow.aep.collection import OfFlow
-from crmflow.aep.flow_service import RUNS
 from crmflow.api.crmdataflow import Extraction, Frequency
 from crmflow.observability.events import EventType
 from crmflow.reconcile.core.conditions import Finding
@@ -16,12 +14,13 @@ from crmflow.reconcile.dataflow import extraction_report as report
 from crmflow.reconcile.dataflow.extraction_acts import Acts, folder_files
 from crmflow.reconcile.dataflow.extraction_due import full_reads, waits_for_a_file, wanted_cursor
 from crmflow.reconcile.dataflow.extraction_status import cursor_of, moved, pending_of, to_status
+from crmflow.reconcile.dataflow.file_runs import file_runs
 from crmflow.reconcile.dataflow.state import DataflowPass, Upstream
 from crmflow.reconcile.dataflow.transfer_orders import cursor_column, marks_deletions
 from crmflow.reconcile.extraction.cursor import Found, cursor_of_annotation, find_cursor
 from crmflow.reconcile.extraction.cutting import cut, cut_by
 from crmflow.reconcile.extraction.names import FileKey
-from crmflow.reconcile.extraction.observed import FileRun, StoredFile, file_run
+from crmflow.reconcile.extraction.observed import StoredFile
 from crmflow.reconcile.extraction.pending import Observed, PendingWindow, Rules, advance, record, room
 from crmflow.reconcile.extraction.rhythm import (
     Due,
@@ -39,8 +38,6 @@ RETRY_LIMIT = 3
 COUNT = "Counting what has changed", 1
 """What it is called, and its credits; a window that is cut takes some more, which are not held back."""
 LOOK_FOR_ROWS_EVERY = timedelta(minutes=5)
-RUNS_MARGIN = timedelta(hours=1)
-"""So long before the oldest file that waits, runs are listed from: clocks differ."""
 
 
 @dataclass
@@ -67,7 +64,8 @@ class Extracting:
             report.note_news(pass_, following.news, seen)
             pass_.record(pending_windows=to_status(following.pending))
             if await self._plan_window(seen):
-                following = advance(pending_of(pass_.status), seen, Rules(self.rhythm, RETRY_LIMIT))
+                planned = advance(pending_of(pass_.status), seen, Rules(self.rhythm, RETRY_LIMIT))
+                following = following.then(planned)
             if following.actions:  # what is done must be known before; all else is written at the end
                 await pass_.journal.checkpoint()
             blocked = await self.acts.carry_out(following, seen)
@@ -88,26 +86,18 @@ class Extracting:
         """Jobs before files: one that has just ended has its file by then."""
         pass_, now = self.pass_, self.pass_.utcnow
         jobs = await pass_.services.transfers.jobs(pass_.identity.uid)
-        files, foreign = {}, []
+        files: dict[FileKey, StoredFile] = {}
+        foreign: list[str] = []
         for blob in await folder_files(pass_, self.upstream):
             stored = StoredFile.of_blob(blob.path, blob.committed, blob.metadata)
             if stored is None:
                 foreign.append(blob.path.rpartition("/")[2])
             else:
                 files[stored.key] = stored
-        report.note_foreign_files(pass_, foreign)
-        return Observed(now, jobs, files, await self._runs(files), self.taking_since)
-
-    async def _runs(self, files: Mapping[FileKey, StoredFile]) -> Sequence[FileRun]:
-        """The runs of the flow that may have taken what is pending, or that tell how far it has read."""
-        flow_id, pending = self.pass_.recorded_id, pending_of(self.pass_.status)
-        written = [one.file.committed for one in pending if one.file]
-        if flow_id is None or (not written and self.pass_.status.extraction is not None):
-            return ()
-        oldest = min((*written, *(file.committed for file in files.values())), default=None)
-        since = 0.0 if oldest is None else (oldest - RUNS_MARGIN).timestamp()
-        runs = await self.upstream.sandbox.platform.list(RUNS, OfFlow(flow_id, since))
-        return [file_run(run) for run in sorted(runs, key=lambda run: run.started_at or 0.0)]
+        if pass_.full:
+            report.note_foreign_files(pass_, foreign)
+        runs = await file_runs(pass_, self.upstream.sandbox.platform, files)
+        return Observed(now, jobs, files, runs, self.taking_since, has_foreign_files=bool(foreign))
 
     # Where it goes on
 

@@ -15,7 +15,7 @@ from crmflow.reconcile.dataflow.state import DataflowPass
 from crmflow.reconcile.extraction import completeness
 from crmflow.reconcile.extraction.completeness import Reason
 from crmflow.reconcile.extraction.cutting import Part
-from crmflow.reconcile.extraction.observed import FileRun, JobState, StoredFile, TransferJob
+from crmflow.reconcile.extraction.observed import JobState, TransferJob
 from crmflow.reconcile.extraction.pending import (
     AttemptFailed,
     Extracted,
@@ -96,7 +96,7 @@ def note_news(pass_: DataflowPass, news: Sequence[News], seen: Observed) -> None
 
 
 def note_foreign_files(pass_: DataflowPass, names: Sequence[str]) -> None:
-    """Files in the folder that no transfer has written are ingested, too: that is told once."""
+    """Files in the folder that no transfer has written are ingested, too."""
     if not names:
         return
     text = (
@@ -242,11 +242,7 @@ def _note_window(pass_: DataflowPass, window: Window, rows: int, deleted: int) -
 def _compare(pass_: DataflowPass, ingested: Sequence[Ingested]) -> None:
     """``IngestionComplete``: what the last run that has ingested files has read, and what they hold."""
     if ingested:
-        run: FileRun = ingested[-1].run
-        files: list[StoredFile] = [
-            one.pending.file for one in ingested if one.run.id == run.id and one.pending.file is not None
-        ]
-        verdict = completeness.compare(files, run)
+        verdict = completeness.compare(ingested[-1].files, ingested[-1].run)
         status = _COMPLETENESS.get(verdict.reason, UNKNOWN)
         if status == FALSE:
             pass_.record_event(verdict.reason, "Compare", verdict.message, EventType.WARNING)

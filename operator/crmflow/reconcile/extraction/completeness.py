@@ -35,9 +35,12 @@ def compare(files: Sequence[StoredFile], run: FileRun | None) -> Verdict:
             return Verdict(Reason.ROWS_DIFFER, _differs_from_zoho(file))
     if run is None or not run.is_final:
         return Verdict(Reason.WAITING, "No run has ingested the last file yet.")
-    written = sum(file.rows + file.deleted for file in files)
+    written = sum(file.records for file in files)
     if run.records_read is None:
         return Verdict(Reason.NOT_REPORTED, f"Run {run.id} does not tell how many records it read.")
+    if run.files is not None and len(files) < len(run.files):
+        text = f"Run {run.id} read {run.records_read}{_left_out(run)}; not all files that it took are there."
+        return Verdict(Reason.NOT_REPORTED, text)
     read = f"{_rows(written)} written; run {run.id} read {run.records_read}{_left_out(run)}."
     if run.records_read != written:
         return Verdict(Reason.ROWS_DIFFER, read)

@@ -62,16 +62,24 @@ def find_cursor(
     """The cursor of a flow that exists; None if nothing tells of it (``CursorUnknown``). ``runs`` are in the
     order of their starts.
     """
-    news = [file for file in files if recorded is None or file.committed > recorded.set_at]
-    newest = max((file.key.window.end for file in news), default=None)
-    if recorded is not None and (newest is None or newest <= recorded.time):
-        return Found(recorded.time, Source.STATUS, tuple(pending))
-    if newest is not None:
+    news = beyond(recorded, files)
+    if news:
+        newest = max(file.key.window.end for file in news)
         return Found(newest, Source.FOLDER, (*pending, *_unknown(news, pending)))
+    if recorded is not None:
+        return Found(recorded.time, Source.STATUS, tuple(pending))
     for run in reversed(runs):
         if (time := _read_until(run, lead)) is not None:
             return Found(time, Source.RUNS, tuple(pending))
     return None
+
+
+def beyond(recorded: Cursor | None, files: Iterable[StoredFile]) -> Sequence[StoredFile]:
+    """The files by which extraction came further than is ``recorded``, and those beside them."""
+    news = [file for file in files if recorded is None or file.committed > recorded.set_at]
+    if recorded is not None and all(file.key.window.end <= recorded.time for file in news):
+        return ()
+    return news
 
 
 def cursor_of_annotation(value: str) -> datetime:

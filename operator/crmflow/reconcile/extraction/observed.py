@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -71,6 +71,11 @@ class StoredFile:
     """``COUNT(id)`` of the window before and after its extraction."""
     count_after: int | None = None
 
+    @property
+    def records(self) -> int:
+        """What a run reads of it."""
+        return self.rows + self.deleted
+
     @classmethod
     def of_blob(cls, name: str, last_modified: datetime, metadata: Mapping[str, str]) -> StoredFile | None:
         """None of a file that no transfer wrote (``ForeignFiles``)."""
@@ -99,7 +104,7 @@ class FileRun:
     window: tuple[datetime, datetime] | None
     """Files that were committed in it were taken. Which of its bounds belong to it is not documented."""
     files: frozenset[FileKey] | None = None
-    """Those of its manifest that are ours; None if it shows none."""
+    """Those of its manifest that are ours; None if it shows none of ours, such as one of staged copies."""
     records_read: int | None = None
     records_skipped: int | None = None
     records_failed: int | None = None
@@ -109,15 +114,11 @@ class FileRun:
         """Whether nothing more comes of it."""
         return self.succeeded is not None
 
-    def may_take(self, file: StoredFile) -> bool:
-        """Whether it took ``file``, for all that is known."""
-        if self.files is not None:
-            return file.key in self.files
-        return self.may_cover(file.committed)
-
     def may_cover(self, committed: datetime) -> bool:
-        """Whether that instant lies in its window or on a bound of it."""
-        return self.window is not None and self.window[0] <= committed <= self.window[1]
+        """Whether that instant lies in its window or near a bound of it."""
+        return self.window is not None and (
+            self.window[0] - CLEAR_OF_BOUNDS <= committed <= self.window[1] + CLEAR_OF_BOUNDS
+        )
 
     def surely_covers(self, committed: datetime) -> bool:
         """Whether it lies between the bounds, and clear of them."""
@@ -130,15 +131,15 @@ def _exit_code(status: int | None) -> ExitCode | None:
     return next((code for code in ExitCode if code == status), None)
 
 
-def file_run(run: Run) -> FileRun:
-    """What a run of a flow of files tells."""
+def file_run(run: Run, manifest: Sequence[str] = ()) -> FileRun:
+    """What a run of a flow of files tells; ``manifest`` are the paths of its files, as far as known."""
     succeeded = run.state in (RunState.SUCCESS, RunState.PARTIAL_SUCCESS)
     metrics = run.metrics or RunMetrics()
     return FileRun(
         id=run.id,
         succeeded=succeeded if run.is_final else None,
         window=None if run.window is None else (_instant(run.window[0]), _instant(run.window[1])),
-        files=None if run.files is None else frozenset(filter(None, map(FileKey.of, run.files))),
+        files=frozenset(filter(None, map(FileKey.of, manifest))) or None,
         records_read=metrics.records_read,
         records_skipped=metrics.records_skipped,
         records_failed=metrics.records_failed,

@@ -32,6 +32,7 @@ from crmflow.reconcile.extraction.cutting import Part
 from crmflow.reconcile.extraction.names import FileKey
 from crmflow.reconcile.extraction.observed import FileRun, JobState, StoredFile, TransferJob
 from crmflow.reconcile.extraction.rhythm import Rhythm, is_late
+from crmflow.reconcile.extraction.taking import took
 from crmflow.transfer.declaration import Window
 from crmflow.transfer.report import ExitCode, Result
 
@@ -95,6 +96,10 @@ class PendingWindow:
         """The oldest comes first."""
         return self.tick or self.window.end
 
+    def wrote(self, key: FileKey) -> bool:
+        """Whether a file of that name is of one of its extractions."""
+        return key.window == self.window and key.extraction >= self.first
+
     @property
     def times_anew(self) -> int:
         """How often it was extracted anew."""
@@ -121,6 +126,8 @@ class Observed:
     """Of the flow, in the order of their starts, back to the oldest file that is pending."""
     taking_since: datetime | None
     """Since when the flow exists and is enabled; None while it isn't."""
+    has_foreign_files: bool = False
+    """Whether the folder has files that no transfer has written, which runs take, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,10 +213,13 @@ class AttemptFailed:
 
 @dataclass(frozen=True, slots=True)
 class Ingested:
-    """A run that took the window's file has ended with success."""
+    """A run that took the window's file has ended with success. ``files`` are all that it took, and that are
+    known.
+    """
 
     pending: PendingWindow
     run: FileRun
+    files: tuple[StoredFile, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,6 +241,11 @@ class Step:
     pending: tuple[PendingWindow, ...]
     actions: tuple[Action, ...]
     news: tuple[News, ...]
+
+    def then(self, later: Step) -> Step:
+        """Both, where ``later`` follows from what this one has recorded and what was recorded after it."""
+        actions = dict.fromkeys((*self.actions, *later.actions))
+        return Step(later.pending, tuple(actions), (*self.news, *later.news))
 
 
 def record(
@@ -269,24 +284,6 @@ def advance(pending: Sequence[PendingWindow], seen: Observed, rules: Rules) -> S
     return Step(kept, tuple(dict.fromkeys(actions)), tuple(progress.news))
 
 
-def run_that_took(one: PendingWindow, runs: Sequence[FileRun]) -> FileRun | None:
-    """The run that has ingested a window; None unless that is certain.
-
-    A run's manifest names its files. Without one, the time of the commit has to lie within the run's window
-    and clear of its bounds: which of them belong to it is not documented (landing-zone.md E.3), and a file
-    that is committed in the very second of a tick may be seen by neither of the runs on both sides of it.
-    """
-    done = [run for run in runs if run.succeeded]
-    for run in done:
-        if any(key.window == one.window and key.extraction >= one.first for key in run.files or ()):
-            return run
-    for run in done:
-        silent = run.files is None and run.records_read != 0
-        if silent and one.file is not None and run.surely_covers(one.file.committed):
-            return run
-    return None
-
-
 @dataclass
 class _Progress:
     """One walk over the windows. ``of`` gives what becomes of one; None: it is done."""
@@ -297,12 +294,28 @@ class _Progress:
     actions: list[Action] = field(default_factory=list)
     news: list[News] = field(default_factory=list)
 
+    def __post_init__(self) -> None:
+        recorded = {one.key: one.file for one in self.before if one.file is not None}
+        self._files = {**recorded, **self.seen.files}
+
     def of(self, one: PendingWindow) -> PendingWindow | None:
-        run = run_that_took(one, self.seen.runs)
+        run = self._ingested_by(one)
         if run is not None:
-            self.news.append(Ingested(one, run))
+            files = tuple(file for file in self._files.values() if self._took(run, file))
+            self.news.append(Ingested(one, run, files))
             return None
         return self._extraction(one) if one.file is None else self._ingestion(one, one.file)
+
+    def _ingested_by(self, one: PendingWindow) -> FileRun | None:
+        """The run that has ingested any file of the window; None unless that is certain."""
+        files = [file for key, file in self._files.items() if one.wrote(key)]
+        for run in (run for run in self.seen.runs if run.succeeded):
+            if any(map(one.wrote, run.files or ())) or any(self._took(run, file) for file in files):
+                return run
+        return None
+
+    def _took(self, run: FileRun, file: StoredFile) -> bool | None:
+        return took(run, file, () if self.seen.has_foreign_files else self._files.values())
 
     def _extraction(self, one: PendingWindow) -> PendingWindow | None:
         job = self.seen.jobs.get(one.job)
@@ -354,11 +367,11 @@ class _Progress:
             return one
         if now - file.committed >= SIX_DAYS:
             return self._anew(one, Why.FILE_OLD, may_double=True)
-        last = next((run for run in reversed(self.seen.runs) if run.may_take(file)), None)
+        last = next((run for run in reversed(self.seen.runs) if self._took(run, file) is not False), None)
         if last is not None and not last.is_final:
             return one
         is_there = one.key in self.seen.files
-        if last is not None and not last.succeeded and is_there:
+        if last is not None and not last.succeeded and is_there and self._took(last, file):
             return self._retried(one, file, last)
         ticks = self.rules.rhythm.ticks(max(file.committed, taking_since), now - RUN_SHOWS_WITHIN)
         if ticks >= TICKS_TO_TAKE << one.times_anew:
@@ -378,7 +391,7 @@ class _Progress:
             )
             if now < asked.retried_at + RETRY_SHOWS_WITHIN:
                 return one
-        shown = sum(each.succeeded is False and each.may_take(file) for each in self.seen.runs) - 1
+        shown = sum(each.succeeded is False and each.window == run.window for each in self.seen.runs) - 1
         retries = max(one.retries, shown)
         if retries < self.rules.retry_limit:
             self.actions.append(ReTrigger(run.id))

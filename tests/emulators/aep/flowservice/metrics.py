@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from tests.emulators.aep.resource import milliseconds
 from tests.emulators.aep.switches import AepSwitches
+from tests.emulators.blob.azurite import CONTAINER
 
 Outcome = Literal["success", "failed", "partial", "inProgress", "queued"]
 
@@ -96,7 +97,7 @@ def metrics(outcome: RunOutcome, measured: Measured, switches: AepSwitches) -> d
         summary |= {
             "sizeSummary": _sizes(outcome, measured),
             "recordSummary": _records(outcome, measured),
-            "fileSummary": _files(outcome, measured),
+            "fileSummary": _files(outcome, measured, switches),
         }
     return summary
 
@@ -167,7 +168,7 @@ def _records(outcome: RunOutcome, measured: Measured) -> dict[str, Any]:
     }
 
 
-def _files(outcome: RunOutcome, measured: Measured) -> dict[str, Any]:
+def _files(outcome: RunOutcome, measured: Measured, switches: AepSwitches) -> dict[str, Any]:
     files = measured.files
     if files is None:
         return {"inputFileCount": 0, "outputFileCount": int(measured.batch is not None)}
@@ -177,8 +178,19 @@ def _files(outcome: RunOutcome, measured: Measured) -> dict[str, Any]:
         "skippedFileCount": 0,
         "failedFileCount": files.failed,
         "activityRefs": ["promotionActivity"],
-        "extensions": {"manifest": {"fileInfo": _metadata(measured, "input_files")}},
+        **_manifest(_metadata(measured, "input_files"), switches),
     }
+
+
+def _manifest(link: str, switches: AepSwitches) -> dict[str, Any]:
+    """By the tutorials' samples, or by the published description."""
+    match switches.runManifest:
+        case "link":
+            return {"extensions": {"manifest": {"fileInfo": link}}}
+        case "entries":
+            return {"manifest": {"fileInfo": [{"path": link, "pathPrefix": CONTAINER}]}}
+        case _:
+            return {}
 
 
 def _metadata(measured: Measured, path: str) -> str:
