@@ -137,6 +137,9 @@ class Transport(StrEnum):
     Adobe Experience Platform takes them."""
 
 
+WAYS = frozenset({Transport.PLATFORM_SOURCE, Transport.LANDING_ZONE})
+
+
 class ManagementPolicy(StrEnum):
     """Whether the operator changes anything in Adobe Experience Platform."""
 

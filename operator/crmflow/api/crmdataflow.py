@@ -361,6 +361,15 @@ class Extract(Model):
     formula fields change without a record counting as changed. The dataset grows by the table each time."""
 
 
+class ReplacementPolicy(StrEnum):
+    """Who decides that a flow is replaced by another one."""
+
+    MANUAL = "Manual"
+    """A person does, by approving the plan that the status shows."""
+    AUTOMATIC = "Automatic"
+    """The operator replaces the flow as soon as the spec needs it."""
+
+
 class CRMDataflowSpec(Model):
     """The dataflow as it should be."""
 
@@ -400,6 +409,10 @@ class CRMDataflowSpec(Model):
     """How often everything is compared with Adobe Experience Platform, beside the listings that notice most
     changes sooner: at
     least 10m. Left out, the operator's setting applies, 1h by default."""
+    replacement_policy: ReplacementPolicy = ReplacementPolicy.MANUAL
+    """What becomes of a change that only another flow can have, such as another table, connection or
+    transport. Manual shows in the status what would be done, and waits until that plan is approved with the
+    annotation crmflow.io/approve-plan. Automatic does it."""
     paused: bool = False
     """While true, the operator neither reads nor changes the remote side, and the flow goes on as it is.
     Deleting the resource still works. To stop the flow itself, set ingestion.enabled to false."""
@@ -694,26 +707,14 @@ MAX_UNDELIVERED_COLUMNS = 100
 PendingWindows = Annotated[tuple[PendingWindow, ...], Field(max_length=MAX_PENDING_WINDOWS)]
 
 
-class CRMDataflowStatus(Model):
-    """The dataflow as the operator last saw it."""
+class FlowRecord(Model):
+    """A flow, and all that was made and found out for it."""
 
-    remote_ids: ClassVar = frozenset(
-        {"flow", "sourceConnectionId", "targetConnectionId", "intents", "transport", "landingZone"}
-    )
-    """The fields that tell what goes with the resource."""
-    found_anew: ClassVar = PASSING | {"lastRun"}
-    """The fields that every pass tells anew, so that nothing rests on what stood there."""
-
-    observed_generation: Annotated[int, Field(ge=0)] | None = None
-    """The generation that the conditions speak about."""
-    served_by: Annotated[str, Field(max_length=320)] | None = None
-    """The installation of the operator that serves the resource: namespace and name of the Lease by which its
-    replicas agree on the one that works, or the name of its instance if it has no Lease. Others leave the
-    resource alone."""
-    conditions: Conditions = ()
-    """The state of the resource, by type."""
     flow: FlowStatus | None = None
     """The flow in Adobe Experience Platform."""
+    slot_revision: Annotated[int, Field(ge=1)] | None = None
+    """Which of the names that the operator gives the objects bear, while those of the flow that they replace
+    bear others. Absent otherwise."""
     source_connection_id: RemoteId | None = None
     """The ID of the source connection in Adobe Experience Platform."""
     target_connection_id: RemoteId | None = None
@@ -743,14 +744,132 @@ class CRMDataflowStatus(Model):
         Annotated[tuple[ColumnName, ...], Field(max_length=MAX_UNDELIVERED_COLUMNS)] | None
     ) = None
     """Fields of the module that Zoho CRM puts into no file, with transport LandingZone; the first hundred."""
-    adopted: bool | None = None
-    """True if the flow was there before the resource: it keeps its name and description."""
-    deletion_policy: DeletionPolicy | None = None
-    """What deleting the resource will do to the remote objects."""
     last_run: LastRun | None = None
     """The flow's last run."""
     gap: Gap | None = None
     """The time that a flow which was deleted from outside left unread."""
+
+
+class ReadsFrom(StrEnum):
+    """What a flow reads that takes the place of another one."""
+
+    BEGINNING = "Beginning"
+    """All records that the table has."""
+    NEXT_RUN = "NextRun"
+    """What changes from a coming run of the flow on that it replaces."""
+    PREDECESSOR = "Predecessor"
+    """What the flow that it replaces has not read."""
+
+
+class PlanState(StrEnum):
+    """How far a plan has come."""
+
+    WAITING_FOR_APPROVAL = "WaitingForApproval"
+    """Nothing is done until it is approved."""
+    IN_PROGRESS = "InProgress"
+    """The flow is being replaced."""
+    ROLLED_BACK = "RolledBack"
+    """The new flow could not be made. The one before goes on, and the plan is tried again."""
+
+
+class PlannedEffect(StrEnum):
+    """What is done with an object."""
+
+    CREATE = "Create"
+    SHARE = "Share"
+    """One that says the same is used, or it is created."""
+    DISABLE = "Disable"
+    DELETE = "Delete"
+
+
+class PlannedAction(Model):
+    """One thing that is done with one object in Adobe Experience Platform."""
+
+    action: PlannedEffect
+    """What is done."""
+    object: Annotated[str, Field(max_length=32)]
+    """What it is done with, such as flow or source connection."""
+    id: RemoteId | None = None
+    """Its ID, if it exists."""
+
+
+class Reads(Model):
+    """What the new flow reads, and what that means for the dataset."""
+
+    begin: ReadsFrom
+    """From when on it reads."""
+    since: Timestamp | None = None
+    """The same as a time, as far as it was known when the plan was made."""
+    twice: Annotated[str, Field(max_length=512)] | None = None
+    """What the dataset may get twice by that."""
+    lost: Annotated[str, Field(max_length=512)] | None = None
+    """What may never be read."""
+
+
+class PlanStatus(Model):
+    """How a flow is replaced by another one, since the spec asks for what this one can't have."""
+
+    hash: Annotated[str, Field(max_length=64)]
+    """What tells this plan from any other one. It says what is made and read, not when it was planned."""
+    fields: Annotated[tuple[Annotated[str, Field(max_length=128)], ...], Field(max_length=32)]
+    """The fields of the spec that only another flow can have."""
+    actions: Annotated[tuple[PlannedAction, ...], Field(max_length=16)]
+    """What is done, in this order."""
+    reads: Reads
+    """What the new flow reads."""
+    state: PlanState
+    """How far it has come."""
+    approved: Annotated[str, Field(max_length=64)] | None = None
+    """Who approved it: Annotation or ReplacementPolicy. Absent until then."""
+    failure: Annotated[str, Field(max_length=1024)] | None = None
+    """Why it was rolled back."""
+    retry_time: Timestamp | None = None
+    """When it is tried again after that."""
+
+
+class Predecessor(FlowRecord):
+    """The flow that is being replaced, as status knew it."""
+
+    handover_time: Timestamp | None = None
+    """The run of it from which on the new flow reads; absent where that begins elsewhere."""
+    disabled_time: Timestamp | None = None
+    """When it was disabled."""
+
+
+class CRMDataflowStatus(FlowRecord):
+    """The dataflow as the operator last saw it."""
+
+    remote_ids: ClassVar = frozenset(
+        {
+            "flow",
+            "sourceConnectionId",
+            "targetConnectionId",
+            "intents",
+            "transport",
+            "landingZone",
+            "predecessor",
+        }
+    )
+    """The fields that tell what goes with the resource."""
+    found_anew: ClassVar = PASSING | {"lastRun"}
+    """The fields that every pass tells anew, so that nothing rests on what stood there."""
+
+    observed_generation: Annotated[int, Field(ge=0)] | None = None
+    """The generation that the conditions speak about."""
+    served_by: Annotated[str, Field(max_length=320)] | None = None
+    """The installation of the operator that serves the resource: namespace and name of the Lease by which its
+    replicas agree on the one that works, or the name of its instance if it has no Lease. Others leave the
+    resource alone."""
+    conditions: Conditions = ()
+    """The state of the resource, by type."""
+    plan: PlanStatus | None = None
+    """What replaces the flow, while the spec asks for what only another one can have."""
+    predecessor: Predecessor | None = None
+    """The flow that is being replaced, until it is gone."""
+    adopted: bool | None = None
+    """True if the flow was there before the resource: it keeps its name and description."""
+    deletion_policy: DeletionPolicy | None = None
+    """What deleting the resource will do to the remote objects."""
     last_drift: LastDrift | None = None
     """What was last changed from outside."""
     intents: Intents | None = None

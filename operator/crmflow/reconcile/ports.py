@@ -325,8 +325,12 @@ class Referrer:
     kind: str
     name: str
     deleting: bool
-    transports: frozenset[Transport] = frozenset()
-    """The ways that its records take: several as long as that is not decided."""
+    transports: frozenset[Transport] | None = None
+    """The ways that its records take, or are to take; None as long as that is not decided."""
+
+    def takes(self, transport: Transport) -> bool:
+        """Whether they are known to take that way."""
+        return self.transports is not None and transport in self.transports
 
 
 class Lister(Protocol):

@@ -9,13 +9,14 @@ from typing import Any
 import pytest
 
 from crmflow.aep.models import Run, RunMetrics
+from crmflow.api.zohosourceconnection import BaseConnectionStatus
 from crmflow.http.errors import ErrorClass
 from crmflow.reconcile.core.decide import WAITING_NET_SECONDS
 from crmflow.reconcile.core.outcome import OutcomeClass
 from crmflow.transfer.report import ExitCode, Report, Result
 from tests.fakes.failing import remote_error
 from tests.fakes.platform import DATASET_ID, SCHEMA_ID
-from tests.unit.reconcile.harness import Harness, Resource
+from tests.unit.reconcile.harness import CONNECTION_NAME, NAMESPACE, Harness, Resource
 
 WAITING, STALLED = OutcomeClass.WAITING, OutcomeClass.STALLED
 
@@ -441,7 +442,10 @@ async def test_the_successor_of_a_lost_flow_takes_what_was_pending_from_a_folder
 
 
 async def test_a_change_of_transport_needs_another_flow() -> None:
-    _, resource = await ready()
+    harness, resource = await ready()
+    view = harness.lister.connections[NAMESPACE, CONNECTION_NAME]
+    status = view.status.model_copy(update={"base_connection": BaseConnectionStatus(id="bc-0")})
+    harness.lister.connections[NAMESPACE, CONNECTION_NAME] = replace(view, status=status)
     resource.edit(lambda spec: spec.update(transport="PlatformSource"))
     result = await resource.visit()
     assert (result.outcome.outcome_class, result.outcome.reason) == (STALLED, "ReplacementRequired")

@@ -674,6 +674,7 @@ async def test_a_base_connection_that_may_be_there_cuts_nothing_off(absence: Abs
     resource = await ready_dataflow(harness)
     view = harness.lister.connections[NAMESPACE, CONNECTION_NAME]
     view.status = view.status.model_copy(update={"base_connection": BaseConnectionStatus(id="bc-9")})
+    harness.hold_base_connection("bc-9")
     harness.inventory.absences["bc-0"] = absence
     result = await resource.visit()
     assert result.outcome.reason == "ReplacementRequired"
@@ -685,6 +686,7 @@ async def test_a_base_connection_that_is_there_cuts_nothing_off_though_no_listin
     resource = await ready_dataflow(harness)
     view = harness.lister.connections[NAMESPACE, CONNECTION_NAME]
     view.status = view.status.model_copy(update={"base_connection": BaseConnectionStatus(id="bc-9")})
+    harness.hold_base_connection("bc-9")
     harness.platform.hidden_names.add("Zoho EU")
     result = await resource.visit()
     assert result.outcome.reason == "ReplacementRequired"

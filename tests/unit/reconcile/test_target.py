@@ -77,7 +77,9 @@ async def test_the_same_object_named_otherwise_is_no_change() -> None:
     assert (await resource.visit()).outcome.is_done
     assert "targetConnections.patch" not in harness.platform.arguments
     resource.edit(lambda spec: spec["target"]["schema"].update(title="Another"))
-    assert (await resource.visit()).outcome.reason == "ReplacementRequired"
+    result = await resource.visit()
+    assert result.outcome.reason == "SchemaNotFound", "the flow goes on, and no other one can be made"
+    assert "spec.target.schema can't be changed on a flow that exists" in result.outcome.message
 
 
 @pytest.mark.parametrize("kind", ["schema", "dataset"])

@@ -153,7 +153,8 @@ def _staying_dataflows(pass_: ConnectionPass) -> list[str]:
     return [
         dataflow.name
         for dataflow in _dataflows(pass_)
-        if not dataflow.deleting and dataflow.transports != {Transport.LANDING_ZONE}
+        if not dataflow.deleting
+        and (dataflow.transports is None or dataflow.takes(Transport.PLATFORM_SOURCE))
     ]
 
 

@@ -46,18 +46,18 @@ async def _reconcile(pass_: ConnectionPass) -> None:
     sandbox = await authorization.authorize_at_adobe(pass_, platform_credentials)
     await authorization.verify_sandbox(pass_, sandbox)
     transport = await decide_transport(pass_, sandbox)
-    if pass_.uses_landing_zone:
+    if transport is Transport.LANDING_ZONE:
         await authorization.check_reading_scopes(pass_, zoho)
     pass_.fulfill(AUTHORIZED)
 
+    if pass_.uses_landing_zone:
+        await landing_zone.check_landing_zone(pass_, sandbox, zoho)
+        pass_.fulfill(LANDING_ZONE_READY)
     if pass_.has_base_connection:
         await _sync_base_connection(pass_, sandbox, zoho, credentials)
     else:
         await base_connection.release_base_connection(pass_, sandbox)
         pass_.fulfill(SYNCED)
-    if pass_.uses_landing_zone:
-        await landing_zone.check_landing_zone(pass_, sandbox)
-        pass_.fulfill(LANDING_ZONE_READY)
     if transport is Transport.LANDING_ZONE:
         await landing_zone.count_modules(pass_, sandbox, zoho)
 

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 from crmflow.api.base import Transport
 from crmflow.api.zohosourceconnection import LandingZoneStatus
+from crmflow.reconcile.connection import authorization
 from crmflow.reconcile.connection.conditions import AUTHORIZED, LANDING_ZONE_READY
 from crmflow.reconcile.connection.state import ConnectionPass
 from crmflow.reconcile.core import platform_access
@@ -17,11 +18,13 @@ from crmflow.reconcile.ports import Zoho
 from crmflow.reconcile.sources.connector import Reader
 
 
-async def check_landing_zone(pass_: ConnectionPass, sandbox: SandboxClient) -> None:
-    """Files can be written into the landing zone. Where only some dataflows go through it, that it is not
-    ready is told and takes nothing from the others. Raises PassEndedError and RemoteError.
+async def check_landing_zone(pass_: ConnectionPass, sandbox: SandboxClient, zoho: Zoho) -> None:
+    """Files can be written into the landing zone. Where only some dataflows go through it, or are to, that it
+    is not ready is told and takes nothing from the others. Raises PassEndedError and RemoteError.
     """
     try:
+        if pass_.status.transport is not Transport.LANDING_ZONE:
+            await authorization.check_reading_scopes(pass_, zoho)
         await _open_landing_zone(pass_, sandbox)
     except PassEndedError as error:
         if pass_.status.transport is Transport.LANDING_ZONE:

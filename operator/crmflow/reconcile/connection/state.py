@@ -50,7 +50,7 @@ class ConnectionPass(Pass[ZohoSourceConnectionSpec, ZohoSourceConnectionStatus])
         dataflows = self.services.lister.referrers(
             ZOHO_SOURCE_CONNECTION, self.identity.namespace, self.identity.name
         )
-        return any(dataflow.transports == {transport} for dataflow in dataflows)
+        return any(dataflow.takes(transport) for dataflow in dataflows)
 
     @property
     def advisor(self) -> Advisor:

@@ -61,7 +61,7 @@ async def ensure(
     if not fresh:
         left = seconds_left(pass_, intent.time)
         if left > 0:
-            raise pending(f"The answer to creating the {kind.slot} was lost.", left)
+            raise pending(f"The answer to creating the {kind.slot.name} was lost.", left)
         again = Intent(slot=kind.slot, name=name, time=pass_.utcnow)
         _keep(pass_, {**intents(pass_), kind.slot: again})
         await pass_.journal.checkpoint()
@@ -114,7 +114,7 @@ async def find_unrecorded(pass_: AnyPass, sandbox: SandboxClient | None, kind: A
     if not found and (left := seconds_left(pass_, intent.time)) > 0:
         until = (intent.time + timedelta(seconds=pass_.services.create_grace)).astimezone(UTC)
         raise pending(
-            f"The answer to creating the {kind.slot} was lost.",
+            f"The answer to creating the {kind.slot.name} was lost.",
             left,
             f"It is looked for until {until:%Y-%m-%dT%H:%M:%SZ}, so that nothing stays behind that nobody "
             "knows of; then this goes on by itself.",
@@ -135,7 +135,7 @@ async def remove_duplicates(pass_: AnyPass, sandbox: SandboxClient, kind: AnyObj
             if error.error_class not in (ErrorClass.IN_USE, ErrorClass.WAIT):
                 raise
         else:
-            text = f"Removed a second {kind.slot} of this resource, {item.id}."
+            text = f"Removed a second {kind.slot.name} of this resource, {item.id}."
             pass_.record_event("DuplicateRemoved", "Delete", text)
 
 
@@ -172,7 +172,7 @@ def _take(pass_: AnyPass, sandbox: SandboxClient, kind: AnyObject, hits: Sequenc
         owner = owner_in(hits[0].description)
         raise StalledError(
             "Conflict",
-            f"A {kind.slot} with the key of this resource exists, {hits[0].id}, and "
+            f"A {kind.slot.name} with the key of this resource exists, {hits[0].id}, and "
             + (f"belongs to {owner}. " if owner else "nothing in its description says whose it is. ")
             + "Nothing is created. Give one installation another instance, or delete or rename the "
             "object.",
@@ -180,10 +180,10 @@ def _take(pass_: AnyPass, sandbox: SandboxClient, kind: AnyObject, hits: Sequenc
     item = next((item for item in ours if sandbox.inventory.is_built_on(item.id)), ours[0])
     other = sandbox.inventory.recorded_by(item.id)
     if other is not None:
-        text = f"The {kind.slot} {item.id} is held by {other} already. Nothing is created."
+        text = f"The {kind.slot.name} {item.id} is held by {other} already. Nothing is created."
         raise StalledError("Conflict", text)
     if judge(pass_.identity, item.description) is Verdict.PREDECESSOR:
-        text = f"Took over the {kind.slot} {item.id} of an earlier resource of this name."
+        text = f"Took over the {kind.slot.name} {item.id} of an earlier resource of this name."
         pass_.record_event("TakenOver", "TakeOver", text)
     return item
 

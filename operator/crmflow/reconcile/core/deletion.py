@@ -54,7 +54,7 @@ async def orphan(
     stays untouched, and so does what can't be reached any more. May raise RemoteError.
     """
     pass_.record_event(
-        "Orphaned", "Orphan", f"Left the {kind.slot} {remote_id} in place: deletionPolicy is Orphan."
+        "Orphaned", "Orphan", f"Left the {kind.slot.name} {remote_id} in place: deletionPolicy is Orphan."
     )
     if sandbox is None:
         return

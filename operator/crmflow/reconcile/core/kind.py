@@ -82,8 +82,10 @@ class ManagedKind:
     profile_runs_per_day: Callable[[Raw, Raw], float] = lambda _spec, _status: 0.0
     """What a resource adds, by spec and status, to the runs a day into Profile-enabled datasets."""
 
-    transports: Callable[[Raw, Raw], frozenset[Transport]] = lambda _spec, _status: frozenset()
-    """The ways that the records of a resource take, by spec and status; several until that is decided."""
+    transports: Callable[[Raw, Raw], frozenset[Transport] | None] = lambda _spec, _status: frozenset()
+    """The ways that the records of a resource take or are to take, by spec and status; None until that is
+    decided.
+    """
     absent: Callable[[Any], frozenset[ConditionType]] = lambda _: frozenset()
     """The conditions that a pass has nothing to say of, as the resource is now."""
 

@@ -29,7 +29,7 @@ async def adopt(pass_: DataflowPass, upstream: Upstream) -> None:
     if why is not None:
         raise not_adoptable(ADOPTION, flow.id, why)
     kept = {flow.id, *flow.source_connection_ids, *flow.target_connection_ids}
-    await discard_begun(pass_, sandbox, OBJECTS, kept)
+    await discard_begun(pass_, sandbox, tuple(OBJECTS), kept)
     pass_.record(
         flow=FlowStatus(id=flow.id),
         source_connection_id=flow.source_connection_ids[0],

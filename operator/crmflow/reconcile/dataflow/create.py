@@ -16,8 +16,7 @@ from crmflow.reconcile.dataflow.conditions import SYNCED
 from crmflow.reconcile.dataflow.creation_plan import flow_creation, plan_creation
 from crmflow.reconcile.dataflow.mapping_sets import doubt_mapping_set
 from crmflow.reconcile.dataflow.observe import declare, observe_begun, replacement_required
-from crmflow.reconcile.dataflow.state import OBJECTS, DataflowPass, Upstream
-from crmflow.reconcile.external.flow import FLOW
+from crmflow.reconcile.dataflow.state import DataflowPass, Upstream
 from crmflow.reconcile.external.mapping_set import MAPPING_SET
 from crmflow.reconcile.sources.connector import Offer
 
@@ -68,18 +67,19 @@ class _Creation:
     async def create(self, plan: Plan, fresh: Set[str]) -> bool:
         """What ``plan`` creates, whose intents are written; True if the flow was created, not found."""
         pass_, upstream = self.pass_, self.upstream
-        creations = [action for action in plan.of(Effect.CREATE) if action.kind is not FLOW]
+        creations = [action for action in plan.of(Effect.CREATE) if action.kind is not pass_.objects.flow]
         parts = [*plan.of(Effect.RECORD), *plan.of(Effect.SHARE), *creations]
         nothing_there = {*fresh, MAPPING_SET.slot} if _is_new(pass_, upstream, fresh) else fresh
         try:
             created = await act(pass_, upstream.sandbox, parts, nothing_there)
         except Exception:
-            if FLOW.slot in fresh:  # without its parts it is not posted, so its intent stands for nothing
-                creation.forget(pass_, FLOW.slot)
+            slot = pass_.objects.flow.slot
+            if slot in fresh:  # without its parts it is not posted, so its intent stands for nothing
+                creation.forget(pass_, slot)
             raise
         if len(created) < len(creations):  # what was found instead need not fit
             missing = (await self.discard_unfit()).of(Effect.CREATE)
-            if [action.kind for action in missing] != [FLOW]:
+            if [action.kind for action in missing] != [pass_.objects.flow]:
                 text = "Objects of an earlier resource of this name did not fit the spec; they are made anew."
                 raise WaitingError("CreatePending", text, transition=True)
         flow = flow_creation(declare(pass_, upstream), pass_.status, self.offer)
@@ -94,7 +94,9 @@ def _is_new(pass_: DataflowPass, upstream: Upstream, fresh: Set[str]) -> bool:
     """No resource of this name, now or before, has begun to create anything."""
     inventory = upstream.sandbox.inventory
     return (
-        fresh == {kind.slot for kind in OBJECTS}
+        fresh == {kind.slot for kind in pass_.objects}
         and inventory.covers_predecessors
-        and not any(inventory.with_key(kind.collection, pass_.identity.key(kind.slot)) for kind in OBJECTS)
+        and not any(
+            inventory.with_key(kind.collection, pass_.identity.key(kind.slot)) for kind in pass_.objects
+        )
     )

@@ -15,11 +15,11 @@ from crmflow.reconcile.dataflow.plan import (
     desired_target,
     mapping_actions,
     mapping_set_ref,
+    takes_over_reading,
 )
 from crmflow.reconcile.dataflow.schedule import effective_start, schedule_params
 from crmflow.reconcile.external import flow as flows
 from crmflow.reconcile.external import target_connection
-from crmflow.reconcile.external.flow import FLOW
 from crmflow.reconcile.external.remote_object import RemoteObject, Values, differing
 from crmflow.reconcile.external.source_connection import SOURCE_CONNECTION
 from crmflow.reconcile.external.target_connection import TARGET_CONNECTION
@@ -46,11 +46,11 @@ def plan_creation(declared: Declared, status: CRMDataflowStatus, offer: Offer, b
         return Plan(needs_replacement=tuple(field for action in in_use for field in action.differences))
     gone = {action.kind.slot for action in outdated}
     creations = []
-    if begun.source is None or SOURCE_CONNECTION.slot in gone:
+    if begun.source is None or declared.objects.source.slot in gone:
         creations.append(_source_creation(declared, offer))
-    if begun.target is None or TARGET_CONNECTION.slot in gone:
+    if begun.target is None or declared.objects.target.slot in gone:
         values = target_connection.creation(desired_target(declared, status))
-        creations.append(Action(Effect.CREATE, TARGET_CONNECTION, values=values))
+        creations.append(Action(Effect.CREATE, declared.objects.target, values=values))
     mapping = mapping_actions(declared, status)
     return Plan((*outdated, *mapping, *creations, flow_creation(declared, status, offer)))
 
@@ -58,7 +58,9 @@ def plan_creation(declared: Declared, status: CRMDataflowStatus, offer: Offer, b
 def flow_creation(declared: Declared, status: CRMDataflowStatus, offer: Offer) -> Action:
     """The creation of the flow; what it refers to is known only once that has been created."""
     schedule, mapping_set = declared.spec.schedule, status.mapping_set
-    start = effective_start(schedule, declared.now)
+    predecessor = status.predecessor
+    handover = predecessor.handover_time if predecessor is not None else None
+    start = handover or effective_start(schedule, declared.now)
     params = schedule_params(schedule, start)
     facts: dict[str, Any] = {
         "source": declared.connector.source_status(declared.spec, declared.origin),
@@ -71,8 +73,10 @@ def flow_creation(declared: Declared, status: CRMDataflowStatus, offer: Offer) -
         facts["gap"] = gap.model_copy(update={"until": start})
         if "backfill" in params:
             params["backfill"] = False  # the successor of a flow that was deleted from outside
+    if "backfill" in params and takes_over_reading(status):
+        params["backfill"] = False
     values = flows.creation(
-        declared.named(FLOW),
+        declared.named(declared.objects.flow),
         offer.flow_spec_ref,
         SOURCE_CONNECTION.id_in(status),
         TARGET_CONNECTION.id_in(status),
@@ -82,7 +86,7 @@ def flow_creation(declared: Declared, status: CRMDataflowStatus, offer: Offer) -
         ],
         {**flows.options(declared.spec.ingestion), "/scheduleParams": params},
     )
-    return Action(Effect.CREATE, FLOW, values=values, facts=facts)
+    return Action(Effect.CREATE, declared.objects.flow, values=values, facts=facts)
 
 
 def plan_removal(remains: Mapping[RemoteObject[Any], Any]) -> Plan:
@@ -100,12 +104,12 @@ def _outdated(declared: Declared, status: CRMDataflowStatus, begun: Begun) -> tu
     """The deletion of source and target connection where they do not fit the spec."""
     parts: Sequence[tuple[RemoteObject[Any], Any, Values, Mapping[str, Any]]] = (
         (
-            SOURCE_CONNECTION,
+            declared.objects.source,
             begun.source,
             desired_source(declared, status.columns),
             {"source": None, "columns": ()},
         ),
-        (TARGET_CONNECTION, begun.target, desired_target(declared, status), {}),
+        (declared.objects.target, begun.target, desired_target(declared, status), {}),
     )
     actions = []
     for kind, remote, desired, facts in parts:
@@ -122,4 +126,4 @@ def _source_creation(declared: Declared, offer: Offer) -> Action:
     names = tuple(declared.connector.read_columns(declared.columns))
     values = declared.connector.source_creation(desired_source(declared, names), offer)
     facts = {"source": declared.connector.source_status(declared.spec, declared.origin), "columns": names}
-    return Action(Effect.CREATE, SOURCE_CONNECTION, values=values, facts=facts)
+    return Action(Effect.CREATE, declared.objects.source, values=values, facts=facts)

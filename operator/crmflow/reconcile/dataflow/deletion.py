@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from crmflow.api.crmdataflow import LandingZoneFolder, Predecessor
 from crmflow.api.kinds import ZOHO_SOURCE_CONNECTION
 from crmflow.http.errors import ErrorClass, RemoteError
 from crmflow.observability.events import EventType
@@ -12,7 +13,7 @@ from crmflow.reconcile.core.deletion import has_remote, orphan, orphans, reach_f
 from crmflow.reconcile.core.engine import step
 from crmflow.reconcile.core.outcome import StalledError, WaitingError, explain
 from crmflow.reconcile.core.sandbox import SandboxClient
-from crmflow.reconcile.dataflow.state import OBJECTS, DataflowPass
+from crmflow.reconcile.dataflow.state import DataflowPass, objects_at
 from crmflow.reconcile.external.remote_object import RemoteObject
 from crmflow.reconcile.extraction.names import FileKey
 
@@ -20,7 +21,11 @@ from crmflow.reconcile.extraction.names import FileKey
 @step()
 async def reach_platform(pass_: DataflowPass) -> SandboxClient | None:
     """The way to Platform; None if nothing has to be done there, or what is there may be left."""
-    begun = creation.intents(pass_) or any(has_remote(pass_, kind) for kind in OBJECTS)
+    begun = (
+        creation.intents(pass_)
+        or any(has_remote(pass_, kind) for kind in pass_.objects)
+        or pass_.status.predecessor is not None
+    )
     if pass_.observes or not begun:
         return None
     return await reach_for_deletion(pass_, _reach(pass_))
@@ -41,8 +46,12 @@ async def remove_files(pass_: DataflowPass, sandbox: SandboxClient | None) -> No
     take them. What can't be reached any more goes by itself within seven days.
     """
     zone = pass_.status.landing_zone
-    if zone is None or sandbox is None or orphans(pass_):
-        return
+    if zone is not None and sandbox is not None and not orphans(pass_):
+        await delete_files(pass_, zone)
+
+
+async def delete_files(pass_: DataflowPass, zone: LandingZoneFolder) -> None:
+    """Our files are gone from a folder. Raises RemoteError."""
     key = platform_access.connection_key(pass_.identity.namespace, pass_.spec.connection_ref.name)
     files, folder = pass_.services.access.landing_zone(key), zone.path.partition("/")[2]
     try:
@@ -70,10 +79,36 @@ async def release(pass_: DataflowPass, sandbox: SandboxClient | None, kind: Remo
         except RemoteError as error:
             if error.error_class is not ErrorClass.IN_USE:
                 raise
-            text = f"Waiting until Platform lets the {kind.slot} go: {explain(error)}"
+            text = f"Waiting until Platform lets the {kind.slot.name} go: {explain(error)}"
             raise WaitingError("InUse", text, transition=True) from error
     creation.forget(pass_, kind.slot)
     pass_.record(**kind.record(None))
+
+
+@step()
+async def release_predecessor(pass_: DataflowPass, sandbox: SandboxClient | None) -> None:
+    """The same of the flow that was being replaced, and of its files."""
+    predecessor = pass_.status.predecessor
+    if predecessor is None:
+        return
+    if predecessor.landing_zone is not None and sandbox is not None and not orphans(pass_):
+        await delete_files(pass_, predecessor.landing_zone)
+    for kind in objects_at(predecessor.slot_revision or 0):
+        remote_id = kind.id_in(predecessor)
+        if remote_id is None:
+            continue
+        if sandbox is None or orphans(pass_):
+            await orphan(pass_, sandbox, kind, remote_id)
+        else:
+            await sandbox.delete(kind, remote_id)
+        predecessor = without(predecessor, kind)
+        pass_.record(predecessor=predecessor)
+    pass_.record(predecessor=None)
+
+
+def without(predecessor: Predecessor, kind: RemoteObject[Any]) -> Predecessor:
+    """What is left of it once the object is gone."""
+    return predecessor.model_copy(update=dict(kind.record(None)))
 
 
 async def _reach(pass_: DataflowPass) -> SandboxClient:

@@ -23,8 +23,6 @@ from crmflow.reconcile.dataflow.extraction_acts import JOB_LOOK, folder_files
 from crmflow.reconcile.dataflow.extraction_due import rhythm_of, taking_since, waits_for_a_file
 from crmflow.reconcile.dataflow.extraction_status import pending_of, start_over
 from crmflow.reconcile.dataflow.state import DataflowPass, Upstream
-from crmflow.reconcile.external.flow import FLOW
-from crmflow.reconcile.external.source_connection import SOURCE_CONNECTION
 from crmflow.reconcile.extraction.names import folder
 
 JOB_END_SECONDS = 2.0
@@ -38,7 +36,7 @@ async def fill_folder(pass_: DataflowPass, upstream: Upstream, columns: Sequence
     if pass_.observes:
         return
     await find_folder(pass_, upstream)
-    if await creation.find_predecessor(pass_, upstream.sandbox, FLOW) is None:
+    if await creation.find_predecessor(pass_, upstream.sandbox, pass_.objects.flow) is None:
         await _declare_files(pass_, upstream, tuple(upstream.connector.read_columns(columns)))
         await extract_first(pass_, upstream)
 
@@ -69,8 +67,8 @@ async def find_folder(pass_: DataflowPass, upstream: Upstream) -> None:
     if zone is None:
         text = f'ZohoSourceConnection "{upstream.name}" is still to open the landing zone.'
         raise WaitingError("ConnectionNotReady", text)
-    found = await creation.find_predecessor(pass_, upstream.sandbox, SOURCE_CONNECTION)
-    source = await upstream.sandbox.read(SOURCE_CONNECTION, found)
+    found = await creation.find_predecessor(pass_, upstream.sandbox, pass_.objects.source)
+    source = await upstream.sandbox.read(pass_.objects.source, found)
     files = source.files if source is not None else None
     path = files.path.strip("/") if files else f"{zone.container}/{folder(pass_.identity, 0)}"
     pass_.record(landing_zone=LandingZoneFolder(path=path))

@@ -73,6 +73,11 @@ class Extracting:
             await self.acts.settle()
         report.say(pass_, seen, following, blocked, self._uncounted)
 
+    async def not_ingested(self) -> tuple[PendingWindow, ...]:
+        """What is still on its way. Nothing is recorded and nothing done. Raises RemoteError."""
+        seen = await self._look()
+        return tuple(advance(self._pending(), seen, Rules(self.rhythm, RETRY_LIMIT)).pending)
+
     def _pending(self) -> tuple[PendingWindow, ...]:
         """What is on its way. Who asks for a check, or edits the spec, may have cured what failed."""
         pending = pending_of(self.pass_.status)

@@ -48,7 +48,12 @@ def start_over(pass_: DataflowPass) -> None:
     """Everything is read again, into another folder."""
     zone = pass_.status.landing_zone
     begin_anew(pass_)
-    pass_.record(landing_zone=LandingZoneFolder(path=next_folder(zone.path)) if zone else None)
+    pass_.record(landing_zone=next_place(zone))
+
+
+def next_place(zone: LandingZoneFolder | None) -> LandingZoneFolder | None:
+    """The folder of what takes the place of a flow with ``zone``; None if it had none."""
+    return LandingZoneFolder(path=next_folder(zone.path)) if zone else None
 
 
 def write_anew(pass_: DataflowPass) -> None:
@@ -59,7 +64,7 @@ def write_anew(pass_: DataflowPass) -> None:
     if zone is None:
         return
     pass_.record(
-        landing_zone=LandingZoneFolder(path=next_folder(zone.path)),
+        landing_zone=next_place(zone),
         pending_windows=to_status(
             replace(
                 one, tick=None, attempt=one.attempt + 1, started=False, retry_at=None, failure=None, file=None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from crmflow.aep.models import Column, Flow
@@ -11,9 +11,10 @@ from crmflow.api.kinds import CRM_DATAFLOW
 from crmflow.http.errors import RemoteError
 from crmflow.reconcile.core.conditions import ConditionType
 from crmflow.reconcile.core.kind import ManagedKind
+from crmflow.reconcile.core.outcome import PassEndedError
 from crmflow.reconcile.core.reading import text_at
 from crmflow.reconcile.core.transport import decided
-from crmflow.reconcile.dataflow import deletion, steps
+from crmflow.reconcile.dataflow import deletion, replacement, steps
 from crmflow.reconcile.dataflow.adopt import adopt
 from crmflow.reconcile.dataflow.conditions import (
     CONDITIONS,
@@ -32,23 +33,23 @@ from crmflow.reconcile.dataflow.dataset import check_dataset, create_dataset, lo
 from crmflow.reconcile.dataflow.extract import check_folder, extract, fill_folder, stop_extraction
 from crmflow.reconcile.dataflow.extraction_due import is_extraction_due
 from crmflow.reconcile.dataflow.flow_state import note_state, settle
+from crmflow.reconcile.dataflow.handover import end_predecessor, make_room
 from crmflow.reconcile.dataflow.mapping_sets import check_mapping, check_moved_mapping, observe_mapping
 from crmflow.reconcile.dataflow.observe import Lost, give_up, observe, recognize
-from crmflow.reconcile.dataflow.plan import Existing, unpatchable, wanted_state
+from crmflow.reconcile.dataflow.plan import Declared, Existing, unpatchable, wanted_state
 from crmflow.reconcile.dataflow.runs import RunRecord, record_runs
 from crmflow.reconcile.dataflow.schedule import profile_runs_per_day
 from crmflow.reconcile.dataflow.schema import check_full_reads, check_schema
 from crmflow.reconcile.dataflow.source import check_source, look_at_source
-from crmflow.reconcile.dataflow.state import OBJECTS, DataflowPass, Upstream
+from crmflow.reconcile.dataflow.state import OBJECTS, REPLACED, DataflowPass, Upstream
 from crmflow.reconcile.dataflow.update import update
-from crmflow.reconcile.external.flow import FLOW
 from crmflow.reconcile.external.remote_object import differing, observed_name
-from crmflow.reconcile.external.source_connection import SOURCE_CONNECTION
-from crmflow.reconcile.external.target_connection import TARGET_CONNECTION
 
 
 async def _reconcile(pass_: DataflowPass) -> None:
-    upstream = await steps.find_connection(pass_)
+    view, sandbox = await steps.reach_sandbox(pass_)
+    await replacement.follow_edit(pass_, view.spec, sandbox)
+    upstream = await steps.find_way(pass_, view, sandbox)
     inventory = upstream.sandbox.inventory
     await record_runs(pass_, inventory)  # also where a later step stops the pass: the flow goes on
     flow = None
@@ -63,6 +64,7 @@ async def _reconcile(pass_: DataflowPass) -> None:
     pass_.fulfill(RUNS_HEALTHY)
     if upstream.transport is Transport.LANDING_ZONE:
         await (stop_extraction(pass_) if pass_.observes else extract(pass_, upstream))
+    await end_predecessor(pass_, upstream)
     await check_losses(pass_)
 
 
@@ -76,12 +78,37 @@ async def _sync(pass_: DataflowPass, upstream: Upstream) -> Flow | None:
     if isinstance(existing, Lost):
         await give_up(pass_, upstream, existing)
         existing = None
-    return await (_keep(pass_, upstream, existing) if existing else _make(pass_, upstream))
+    if existing is not None:
+        return await _keep_or_replace(pass_, upstream, existing)
+    try:
+        return await _make(pass_, upstream)
+    except (PassEndedError, RemoteError) as error:
+        await replacement.or_roll_back(pass_, upstream.sandbox, error)
+        raise
 
 
-async def _keep(pass_: DataflowPass, upstream: Upstream, existing: Existing) -> Flow | None:
+async def _keep_or_replace(pass_: DataflowPass, upstream: Upstream, existing: Existing) -> Flow | None:
+    """A flow that exists is what the spec says, or another one is made in its place: one after the other."""
+    declared, fields = await recognize(pass_, upstream, existing)
+    if not fields or pass_.observes:
+        replacement.forget_plan(pass_)
+        return await _keep(pass_, upstream, existing, declared)
+    return await _replace(pass_, upstream, existing, fields)
+
+
+async def _replace(
+    pass_: DataflowPass, upstream: Upstream, existing: Existing, fields: Sequence[str]
+) -> Flow:
+    """Another flow takes the place of one that can't be changed. What is being replaced comes first."""
+    if pass_.status.predecessor is None:
+        await replacement.replace_flow(pass_, upstream, existing, fields)
+    return existing.flow
+
+
+async def _keep(
+    pass_: DataflowPass, upstream: Upstream, existing: Existing, declared: Declared
+) -> Flow | None:
     """A flow that exists is what the spec says."""
-    declared = await recognize(pass_, upstream, existing)
     explored, used = await steps.look_at_used(pass_, upstream)
     columns = await look_at_source(pass_, upstream, explored)
     pass_.fulfill(SOURCE_READY)
@@ -110,6 +137,7 @@ async def _make(pass_: DataflowPass, upstream: Upstream) -> Flow | None:
         await create_dataset(pass_, upstream, schema)
     pass_.fulfill(TARGET_READY)
     await check_full_reads(pass_, upstream)
+    await make_room(pass_, upstream)
     if upstream.transport is Transport.LANDING_ZONE:
         await fill_folder(pass_, upstream, columns)
     if await _create(pass_, upstream, columns):
@@ -120,7 +148,9 @@ async def _make(pass_: DataflowPass, upstream: Upstream) -> Flow | None:
     existing = await observe(pass_, upstream)  # it was found: it need not be what the spec says
     if not isinstance(existing, Existing):
         return None
-    declared = await recognize(pass_, upstream, existing)
+    declared, fields = await recognize(pass_, upstream, existing)
+    if fields:
+        return await _replace(pass_, upstream, existing, fields)
     return await update(pass_, upstream, existing, declared, columns)
 
 
@@ -137,23 +167,26 @@ async def _finalize(pass_: DataflowPass) -> None:
     await deletion.end_transfers(pass_)
     sandbox = await deletion.reach_platform(pass_)
     await deletion.remove_files(pass_, sandbox)
-    for kind in OBJECTS:
+    await deletion.release_predecessor(pass_, sandbox)
+    for kind in pass_.objects:
         await deletion.release(pass_, sandbox, kind)
 
 
 async def _quiet(pass_: DataflowPass) -> bool:
     """The listing shows flow, source and target connection as they should be, and hanging together; adopted
-    ones may be called anything.
+    ones may be called anything. What is being replaced takes a whole pass.
     """
+    if pass_.status.predecessor is not None:
+        return False
     upstream = await steps.find_connection(pass_)
     carry_over_all(pass_)
     inventory = upstream.sandbox.inventory
     await inventory.ensure()
-    items = {kind: inventory.item(kind.collection, kind.id_in(pass_.status) or "") for kind in OBJECTS}
-    flow, source, target = items[FLOW], items[SOURCE_CONNECTION], items[TARGET_CONNECTION]
+    items = [inventory.item(kind.collection, kind.id_in(pass_.status) or "") for kind in pass_.objects]
+    flow, source, target = items
     if flow is None or source is None or target is None:
         return False
-    for kind, item in ((FLOW, flow), (SOURCE_CONNECTION, source), (TARGET_CONNECTION, target)):
+    for kind, item in zip(pass_.objects, (flow, source, target), strict=True):
         if pass_.adopts:
             continue
         named = kind.named(pass_.identity, pass_.spec.display_name, pass_.spec.description)
@@ -177,13 +210,16 @@ def _reads_files(pass_: DataflowPass) -> bool:
     return pass_.status.transport is Transport.LANDING_ZONE and not pass_.observes
 
 
-def _transports(spec: Mapping[str, Any], status: Mapping[str, Any]) -> frozenset[Transport]:
-    """The way that is pinned or declared; either, as long as that is open."""
-    pinned = text_at(status, "transport")
+def _transports(spec: Mapping[str, Any], status: Mapping[str, Any]) -> frozenset[Transport] | None:
+    """The way that is pinned, that of what is being replaced, and the one that is declared; None as long as
+    that is open.
+    """
+    pinned = decided(status, {})
     if pinned is None and text_at(status, "flow", "id") is not None:
-        return frozenset({Transport.PLATFORM_SOURCE})  # made before there was another way
-    way = decided({"transport": pinned}, {}) or decided(spec, {})
-    return frozenset({way} if way else {Transport.PLATFORM_SOURCE, Transport.LANDING_ZONE})
+        pinned = Transport.PLATFORM_SOURCE  # made before there was another way
+    replaced = status.get("predecessor")
+    ways = (pinned, decided(replaced, {}) if isinstance(replaced, Mapping) else None, decided(spec, {}))
+    return frozenset(filter(None, ways)) or None
 
 
 def _absent(pass_: DataflowPass) -> frozenset[ConditionType]:
@@ -213,7 +249,7 @@ KIND = ManagedKind(
     finalize=_finalize,
     ready_message=_ready_message,
     references=_references,
-    remote_objects=OBJECTS,
+    remote_objects=(*OBJECTS, *REPLACED),
     adopted_id=lambda spec: text_at(spec, "flowId"),
     quiet=_quiet,
     transports=_transports,

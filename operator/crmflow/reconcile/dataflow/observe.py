@@ -35,12 +35,11 @@ from crmflow.reconcile.dataflow.extraction_status import begin_anew, write_anew
 from crmflow.reconcile.dataflow.flow_state import check_settled, flow_gone
 from crmflow.reconcile.dataflow.mapping_sets import doubt_mapping_set, recognize_mapping_set
 from crmflow.reconcile.dataflow.plan import Declared, Existing, has_begun, unpatchable
-from crmflow.reconcile.dataflow.state import OBJECTS, DataflowPass, Upstream
+from crmflow.reconcile.dataflow.state import DataflowPass, Upstream
+from crmflow.reconcile.dataflow.transport import wanted_transport
 from crmflow.reconcile.external.base_connection import BASE_CONNECTION
 from crmflow.reconcile.external.remote_object import Remote, RemoteObject
 from crmflow.reconcile.external.schema import plain_content_type
-from crmflow.reconcile.external.source_connection import SOURCE_CONNECTION
-from crmflow.reconcile.external.target_connection import TARGET_CONNECTION
 from crmflow.reconcile.ports import Absence
 from crmflow.sentences import every
 
@@ -56,7 +55,7 @@ class Lost:
     """True if the whole sandbox was."""
 
     def __str__(self) -> str:
-        return " and ".join(kind.slot for kind in self.kinds)
+        return " and ".join(kind.slot.name for kind in self.kinds)
 
 
 @step(SYNCED)
@@ -64,15 +63,16 @@ async def observe(pass_: DataflowPass, upstream: Upstream) -> Existing | Lost | 
     """What there is of the flow; None while it is still to be made."""
     if pass_.recorded_id is None:
         return None
-    sandbox, ids = upstream.sandbox, {kind: kind.id_in(pass_.status) or "" for kind in OBJECTS}
-    flow, source, target = await together(*(sandbox.read(kind, ids[kind] or None) for kind in OBJECTS))
-    remotes: Mapping[RemoteObject[Any], Any] = dict(zip(OBJECTS, (flow, source, target), strict=True))
+    sandbox, kinds = upstream.sandbox, pass_.objects
+    ids: Mapping[RemoteObject[Any], str] = {kind: kind.id_in(pass_.status) or "" for kind in kinds}
+    flow, source, target = await together(*(sandbox.read(kind, ids[kind] or None) for kind in kinds))
+    remotes: Mapping[RemoteObject[Any], Any] = dict(zip(kinds, (flow, source, target), strict=True))
     gone = [kind for kind, remote in remotes.items() if remote is None]
-    absences = [await sandbox.absence(kind, ids[kind], f"{kind.slot} {ids[kind]}") for kind in gone]
+    absences = [await sandbox.absence(kind, ids[kind], f"{kind.slot.name} {ids[kind]}") for kind in gone]
     if not gone and not pass_.adopts and await _is_cut_off(upstream, source):
-        gone = [SOURCE_CONNECTION]
+        gone = [kinds.source]
     if not gone:
-        return Existing(source, target, flow)
+        return Existing(source, target, flow, kinds)
     if pass_.adopts:
         raise vanished(ADOPTION, gone[0], ids[gone[0]])
     remains = {kind: remote for kind, remote in remotes.items() if remote is not None}
@@ -117,9 +117,11 @@ async def give_up(pass_: DataflowPass, upstream: Upstream, lost: Lost) -> None:
 
 
 @step(SYNCED)
-async def recognize(pass_: DataflowPass, upstream: Upstream, existing: Existing) -> Declared:
-    """What is declared of a flow that exists, once status knows all about it. Nothing but a patch is needed
-    to make the one like the other, unless it is only observed; and the flow can be changed.
+async def recognize(
+    pass_: DataflowPass, upstream: Upstream, existing: Existing
+) -> tuple[Declared, tuple[str, ...]]:
+    """What is declared of a flow that exists, once status knows all about it, and the fields of the spec that
+    only another flow can have. Without any, nothing but a patch is needed, and the flow can be changed.
     """
     flow, sandbox = existing.flow, upstream.sandbox
     if pass_.status.source is None:
@@ -134,14 +136,14 @@ async def recognize(pass_: DataflowPass, upstream: Upstream, existing: Existing)
     )
     too_late = unpatchable(declared, pass_.status, flow)
     if too_late and not pass_.observes:
-        raise replacement_required(too_late)
+        return declared, too_late
     if not too_late:
         _note_names(pass_)
     if not pass_.adopts:
         for kind, remote in existing.objects().items():
             await creation.remove_duplicates(pass_, sandbox, kind, remote.id)
     check_settled(pass_, flow)
-    return declared
+    return declared, too_late
 
 
 async def read_again(sandbox: SandboxClient, existing: Existing) -> Existing:
@@ -151,7 +153,7 @@ async def read_again(sandbox: SandboxClient, existing: Existing) -> Existing:
     )
     if source is None or target is None or flow is None:
         raise flow_gone(existing.flow.id)
-    return Existing(source, target, flow)
+    return Existing(source, target, flow, existing.kinds)
 
 
 async def observe_begun(pass_: DataflowPass, sandbox: SandboxClient) -> Begun:
@@ -159,11 +161,11 @@ async def observe_begun(pass_: DataflowPass, sandbox: SandboxClient) -> Begun:
     has been let go since a listing showed it is not ours.
     """
     source, target = await together(
-        sandbox.read(SOURCE_CONNECTION, pass_.status.source_connection_id),
-        sandbox.read(TARGET_CONNECTION, pass_.status.target_connection_id),
+        sandbox.read(pass_.objects.source, pass_.status.source_connection_id),
+        sandbox.read(pass_.objects.target, pass_.status.target_connection_id),
     )
-    source = source if _is_ours(pass_, SOURCE_CONNECTION, source) else None
-    target = target if _is_ours(pass_, TARGET_CONNECTION, target) else None
+    source = source if _is_ours(pass_, pass_.objects.source, source) else None
+    target = target if _is_ours(pass_, pass_.objects.target, target) else None
     pass_.record(
         source_connection_id=source.id if source else None,
         target_connection_id=target.id if target else None,
@@ -182,8 +184,10 @@ def declare(pass_: DataflowPass, upstream: Upstream, columns: tuple[Column, ...]
         origin=upstream.origin(pass_),
         sandbox=upstream.key(),
         now=pass_.now,
+        objects=pass_.objects,
         adopts=pass_.adopts,
         observes=pass_.observes,
+        wanted_transport=wanted_transport(pass_.spec, upstream.spec),
         columns=columns,
     )
 

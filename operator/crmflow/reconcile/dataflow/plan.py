@@ -16,11 +16,12 @@ from crmflow.api.crmdataflow import (
     CRMDataflowStatus,
     Frequency,
     MappingSetStatus,
+    ReadsFrom,
     ScheduleStatus,
 )
 from crmflow.reconcile.core.plan import Action, Effect, Plan, patch
 from crmflow.reconcile.dataflow.schedule import effective_start
-from crmflow.reconcile.dataflow.state import OBJECTS
+from crmflow.reconcile.dataflow.state import OBJECTS, Objects
 from crmflow.reconcile.external import flow as flows
 from crmflow.reconcile.external import mapping_set as mapping_sets
 from crmflow.reconcile.external import target_connection
@@ -35,11 +36,14 @@ from crmflow.reconcile.external.mapping_set import (
     wanted_mapping,
 )
 from crmflow.reconcile.external.remote_object import NAME, RemoteObject, Values
-from crmflow.reconcile.external.source_connection import SOURCE_CONNECTION
-from crmflow.reconcile.external.target_connection import TARGET_CONNECTION
 from crmflow.reconcile.sources.connector import CONNECTION, Origin, SourceConnector
 
 ONCE = "once"
+TRANSPORT, TABLE, COLUMNS = "spec.transport", "spec.source.table", "spec.source.columns"
+SCHEMA, DATASET = "spec.target.schema", "spec.target.dataset"
+FREQUENCY, START_TIME = "spec.schedule.frequency", "spec.schedule.startTime"
+BACKFILL = "spec.schedule.backfill"
+"""Fields of the spec that only another flow can have otherwise, once it has begun."""
 
 
 @dataclass(frozen=True)
@@ -50,17 +54,27 @@ class Declared:
     connector: SourceConnector
     identity: Identity
     transport: Transport
+    """Of the flow that there is or is made."""
     origin: Origin
     sandbox: tuple[str, ...]
     """The organization, and the name of the sandbox."""
     now: float
+    objects: Objects = OBJECTS
     adopts: bool = False
     observes: bool = False
+    wanted_transport: Transport = Transport.AUTO
+    """What the spec says of it, or else the connection."""
     schema_id: str | None = None
     """The schema and the dataset that the spec means, of a flow that exists; None for none or several."""
     dataset_id: str | None = None
     columns: tuple[Column, ...] = ()
     """The columns that the flow reads, as explore gives them."""
+
+    @property
+    def chosen_transport(self) -> Transport:
+        """The way that the flow is to have: how it was decided stays unless somebody says otherwise."""
+        wanted = self.wanted_transport
+        return self.transport if wanted is Transport.AUTO else wanted
 
     def named(self, kind: RemoteObject[Any]) -> Values:
         """Name and description, unless they are not ours to say."""
@@ -76,10 +90,11 @@ class Existing:
     source: SourceConnection
     target: TargetConnection
     flow: Flow
+    kinds: Objects = OBJECTS
 
     def objects(self) -> Mapping[RemoteObject[Any], Any]:
         """The same by what they are."""
-        return {FLOW: self.flow, SOURCE_CONNECTION: self.source, TARGET_CONNECTION: self.target}
+        return {self.kinds.flow: self.flow, self.kinds.source: self.source, self.kinds.target: self.target}
 
 
 def plan_changes(declared: Declared, status: CRMDataflowStatus, existing: Existing) -> Plan:
@@ -93,13 +108,14 @@ def plan_changes(declared: Declared, status: CRMDataflowStatus, existing: Existi
         record = _beginning_actions(status, begin)
         facts = [fact for action in (*record, *mapping) for fact in action.facts.items()]
         recorded = status.model_copy(update=dict(facts))
-    desired = {
-        FLOW: _desired_flow(declared, recorded, existing.flow, begin),
-        SOURCE_CONNECTION: desired_source(declared, status.columns),
-        TARGET_CONNECTION: desired_target(declared, status),
+    kinds = declared.objects
+    desired: Mapping[RemoteObject[Any], Values] = {
+        kinds.flow: _desired_flow(declared, recorded, existing.flow, begin),
+        kinds.source: desired_source(declared, status.columns),
+        kinds.target: desired_target(declared, status),
     }
     remotes = existing.objects()
-    patches = [action for kind in OBJECTS for action in patch(kind, desired[kind], remotes[kind])]
+    patches = [action for kind in kinds for action in patch(kind, desired[kind], remotes[kind])]
     return Plan(
         actions=(*record, *patches, *mapping, *plan_state(declared.spec, existing.flow).actions),
         needs_replacement=unpatchable(declared, status, existing.flow),
@@ -148,9 +164,9 @@ def unpatchable(declared: Declared, status: CRMDataflowStatus, remote: Flow) -> 
     begun, backfill = status.schedule, declared.spec.schedule.backfill
     if begun is not None and has_begun(declared, remote):
         if _start_was_edited(declared, begun):
-            fields.append("spec.schedule.startTime")
+            fields.append(START_TIME)
         if backfill not in (None, True if begun.backfill is None else begun.backfill):
-            fields.append("spec.schedule.backfill")
+            fields.append(BACKFILL)
     return tuple(fields)
 
 
@@ -167,13 +183,13 @@ def to_the_second(time: datetime) -> datetime:
 def desired_source(declared: Declared, columns: Sequence[str]) -> Values:
     """``columns`` are those that are read unless the spec says which."""
     names = declared.spec.source.columns or columns
-    named = declared.named(SOURCE_CONNECTION)
+    named = declared.named(declared.objects.source)
     return declared.connector.source_connection(named, declared.origin, names, declared.columns)
 
 
 def desired_target(declared: Declared, status: CRMDataflowStatus) -> Values:
     """As long as schema and dataset are not known, name and description alone."""
-    named, schema, dataset = declared.named(TARGET_CONNECTION), status.schema_, status.dataset
+    named, schema, dataset = declared.named(declared.objects.target), status.schema_, status.dataset
     if schema is None or dataset is None:
         return named
     return target_connection.desired(named, schema.id, schema.version, dataset.id)
@@ -185,7 +201,7 @@ def _desired_flow(
     """``begin`` is the flow's beginning, if it still can be moved."""
     spec, mapping_set = declared.spec, status.mapping_set
     wanted: dict[str, Any] = {
-        **declared.named(FLOW),
+        **declared.named(declared.objects.flow),
         **flows.recurrence(spec.schedule),
         **flows.options(spec.ingestion),
     }
@@ -195,7 +211,8 @@ def _desired_flow(
         wanted[flows.START_TIME] = int(begin.effective_start_time.timestamp())
     recurs = spec.schedule.frequency is not Frequency.ONCE
     if begin is not None and begin.backfill is not None and recurs:
-        wanted[flows.BACKFILL] = begin.backfill and not _follows_a_gap(status, begin)
+        reads_on = _follows_a_gap(status, begin) or takes_over_reading(status)
+        wanted[flows.BACKFILL] = begin.backfill and not reads_on
     return wanted
 
 
@@ -240,31 +257,31 @@ def _pinned(declared: Declared, status: CRMDataflowStatus, remote: Flow) -> dict
     was = declared.connector.was_made_for(remote, made)
     pinned = {field: (value, was[field]) for field, value in made_for.items()}
     fields: dict[str, tuple[object, object]] = {
-        "spec.transport": (_wanted_transport(declared), declared.transport),
+        TRANSPORT: (declared.chosen_transport, declared.transport),
         CONNECTION: pinned.pop(CONNECTION),
-        "spec.source.table": (spec.source.table, made and made.table),
-        "spec.source.columns": (
+        TABLE: (spec.source.table, made and made.table),
+        COLUMNS: (
             frozenset(spec.source.columns or status.columns),
             frozenset(status.columns),
         ),
-        "spec.target.schema": (declared.schema_id, status.schema_ and status.schema_.id),
-        "spec.target.dataset": (declared.dataset_id, status.dataset and status.dataset.id),
-        "spec.schedule.frequency": (spec.schedule.frequency is Frequency.ONCE, is_once),
+        SCHEMA: (declared.schema_id, status.schema_ and status.schema_.id),
+        DATASET: (declared.dataset_id, status.dataset and status.dataset.id),
+        FREQUENCY: (spec.schedule.frequency is Frequency.ONCE, is_once),
     }
     if is_once:
         return {**fields, "spec.mapping": (wanted_mapping(spec, status.schema_), known_mapping(status))}
     return fields | pinned
 
 
-def _wanted_transport(declared: Declared) -> Transport:
-    """What the spec says, if it says anything: how it was decided stays else."""
-    wanted = declared.spec.transport
-    return declared.transport if wanted is Transport.AUTO else wanted
-
-
 def _start_was_edited(declared: Declared, begun: ScheduleStatus) -> bool:
     wished = declared.spec.schedule.start_time
     return wished is not None and to_the_second(wished) not in (begun.start_time, begun.effective_start_time)
+
+
+def takes_over_reading(status: CRMDataflowStatus) -> bool:
+    """Whether a flow begins where the one has ended whose place it takes."""
+    plan = status.plan
+    return status.predecessor is not None and plan is not None and plan.reads.begin is not ReadsFrom.BEGINNING
 
 
 def _follows_a_gap(status: CRMDataflowStatus, begin: ScheduleStatus) -> bool:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
+from crmflow.aep.models import Flow, SourceConnection, TargetConnection
 from crmflow.api.base import Transport
-from crmflow.api.crmdataflow import CRMDataflowSpec, CRMDataflowStatus
+from crmflow.api.crmdataflow import CRMDataflowSpec, CRMDataflowStatus, FlowRecord
 from crmflow.api.zohosourceconnection import ZohoSourceConnectionSpec, ZohoSourceConnectionStatus
 from crmflow.reconcile.core.engine import Pass
 from crmflow.reconcile.core.platform_access import connection_key
@@ -18,8 +21,38 @@ from crmflow.reconcile.external.target_connection import TARGET_CONNECTION
 from crmflow.reconcile.ports import Zoho
 from crmflow.reconcile.sources.connector import Offer, Origin, Reader, SourceConnector
 
-OBJECTS: tuple[RemoteObject[Any], ...] = (FLOW, SOURCE_CONNECTION, TARGET_CONNECTION)
-"""The remote objects of a CRMDataflow, in the order in which they are deleted."""
+
+@dataclass(frozen=True)
+class Objects:
+    """The remote objects of a CRMDataflow in one revision of their slots, in the order in which they are
+    deleted.
+    """
+
+    flow: RemoteObject[Flow]
+    source: RemoteObject[SourceConnection]
+    target: RemoteObject[TargetConnection]
+
+    def __iter__(self) -> Iterator[RemoteObject[Any]]:
+        yield from (self.flow, self.source, self.target)
+
+
+@cache
+def objects_at(revision: int) -> Objects:
+    """Those of a ``revision``: a successor has another one than what it replaces."""
+    return Objects(FLOW.at(revision), SOURCE_CONNECTION.at(revision), TARGET_CONNECTION.at(revision))
+
+
+OBJECTS = objects_at(0)
+REPLACED: tuple[RemoteObject[Any], ...] = tuple(
+    replace(kind, recorded_at=("predecessor", *kind.recorded_at)) for kind in objects_at(1)
+)
+"""What is being replaced, for the index of what resources own. While both are there, the names of the one are
+those of revision 0 and those of the other of revision 1."""
+
+
+def fields_of(record: FlowRecord) -> dict[str, Any]:
+    """What a status or a predecessor records of its flow, by the name of the field."""
+    return {name: getattr(record, name) for name in FlowRecord.model_fields}
 
 
 @dataclass
@@ -30,6 +63,11 @@ class DataflowPass(Pass[CRMDataflowSpec, CRMDataflowStatus]):
     def recorded_id(self) -> str | None:
         """The flow's."""
         return self.status.flow.id if self.status.flow else None
+
+    @property
+    def objects(self) -> Objects:
+        """What the resource has one of each, as status records them."""
+        return objects_at(self.status.slot_revision or 0)
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from crmflow.aep.models import DataSet, Schema
 from crmflow.api.base import Transport
 from crmflow.api.kinds import ZOHO_SOURCE_CONNECTION
 from crmflow.reconcile.core import platform_access
+from crmflow.reconcile.core.conditions import TRUE
 from crmflow.reconcile.core.engine import step, together
 from crmflow.reconcile.core.outcome import PassEndedError, StalledError, WaitingError
 from crmflow.reconcile.core.prefetch import Result, ask
@@ -19,7 +20,7 @@ from crmflow.reconcile.dataflow import dataset, schema, source
 from crmflow.reconcile.dataflow.conditions import SOURCE_READY, SYNCED
 from crmflow.reconcile.dataflow.mapping_sets import remember_mapping_set
 from crmflow.reconcile.dataflow.state import DataflowPass, Upstream
-from crmflow.reconcile.dataflow.transport import decide_transport
+from crmflow.reconcile.dataflow.transport import decide_transport, wanted_transport
 from crmflow.reconcile.ports import ResourceView
 from crmflow.reconcile.sources.view import SourceView
 
@@ -29,6 +30,11 @@ Source = Result[SourceView | None]
 async def find_connection(pass_: DataflowPass) -> Upstream:
     """The connection, and the way from it into Platform. Raises PassEndedError and RemoteError."""
     view, sandbox = await reach_sandbox(pass_)
+    return await find_way(pass_, view, sandbox)
+
+
+async def find_way(pass_: DataflowPass, view: ResourceView, sandbox: SandboxClient) -> Upstream:
+    """The way from a connection into Platform. Raises PassEndedError and RemoteError."""
     transport = await decide_transport(pass_, view.spec, sandbox)
     sandbox.inventory.include(transport)
     upstream = await reach_source(pass_, view, sandbox, transport)
@@ -50,7 +56,8 @@ async def reach_sandbox(pass_: DataflowPass) -> tuple[ResourceView, SandboxClien
             "Create it, or correct spec.connectionRef.",
         )
     # The last step of a connection counts the tables: without a count it has never been Ready.
-    if not (view.ready or (view.spec.paused and view.status.tables is not None)):
+    was_ready = view.spec.paused and view.status.tables is not None
+    if not (view.ready or was_ready or _has_open_way(pass_, view)):
         text = f'ZohoSourceConnection "{name}" is not Ready; its conditions say why.'
         raise WaitingError("ConnectionNotReady", text)
     try:
@@ -60,6 +67,16 @@ async def reach_sandbox(pass_: DataflowPass) -> tuple[ResourceView, SandboxClien
             await pass_.services.transfers.delete_all(pass_.identity.uid)
         raise
     return view, await platform_access.reach_platform(pass_, name, view.spec)
+
+
+def _has_open_way(pass_: DataflowPass, view: ResourceView) -> bool:
+    """Whether the landing zone is open, and that is all that the dataflow needs or is to need: a base
+    connection that fails is nothing to wait for.
+    """
+    wanted = wanted_transport(pass_.spec, view.spec)
+    way = pass_.status.transport if wanted is Transport.AUTO else wanted
+    is_true = {entry.type for entry in view.status.conditions if entry.status == TRUE}
+    return way is Transport.LANDING_ZONE and {"Authorized", "LandingZoneReady"} <= is_true
 
 
 @step(SOURCE_READY)

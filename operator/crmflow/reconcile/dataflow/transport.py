@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from crmflow.api.base import Transport
+from crmflow.api.crmdataflow import CRMDataflowSpec
 from crmflow.api.zohosourceconnection import ZohoSourceConnectionSpec
 from crmflow.reconcile.core import creation
 from crmflow.reconcile.core.engine import step
 from crmflow.reconcile.core.sandbox import SandboxClient
 from crmflow.reconcile.core.transport import probe
 from crmflow.reconcile.dataflow.conditions import SOURCE_READY
-from crmflow.reconcile.dataflow.state import OBJECTS, DataflowPass
+from crmflow.reconcile.dataflow.state import DataflowPass
 from crmflow.reconcile.external.flow import FLOW
 from crmflow.reconcile.external.source_connection import SOURCE_CONNECTION
 
@@ -50,8 +51,15 @@ async def _of_what_exists(pass_: DataflowPass, sandbox: SandboxClient) -> Transp
     return Transport.LANDING_ZONE if source.files is not None else Transport.PLATFORM_SOURCE
 
 
+def wanted_transport(spec: CRMDataflowSpec, connection: ZohoSourceConnectionSpec) -> Transport:
+    """What the spec says, or else the connection; Auto if neither does."""
+    return connection.transport if spec.transport is Transport.AUTO else spec.transport
+
+
 def has_begun(pass_: DataflowPass) -> bool:
     """Whether something has been made for the dataflow, or files are being written."""
     status = pass_.status
-    recorded = any(kind.id_in(status) is not None for kind in OBJECTS)
+    if status.predecessor is not None:
+        return True
+    recorded = any(kind.id_in(status) is not None for kind in pass_.objects)
     return recorded or bool(creation.intents(pass_)) or status.extraction is not None

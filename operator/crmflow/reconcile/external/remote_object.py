@@ -92,8 +92,11 @@ class RemoteObject(Generic[T]):
     """What has to exist before it, and goes after it."""
 
     def at(self, revision: int) -> RemoteObject[T]:
-        """The same kind of object in a later slot."""
-        return replace(self, slot=Slot(self.slot.name, revision))
+        """The same kind of object in a later slot, built on what stands in slots of the same revision."""
+        if revision == self.slot.revision:
+            return self
+        built_on = tuple(Slot(slot.name, revision) for slot in self.built_on)
+        return replace(self, slot=Slot(self.slot.name, revision), built_on=built_on)
 
     def id_in(self, status: BaseModel) -> str | None:
         """The id that a status records."""

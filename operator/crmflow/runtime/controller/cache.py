@@ -48,7 +48,7 @@ class _Entry:
     """What the spec names, of any kind, in the same namespace."""
     intents: tuple[tuple[str, str, str], ...]
     """Slot, name and time of what it is about to create."""
-    transports: frozenset[Transport]
+    transports: frozenset[Transport] | None
     """The ways that its records take."""
 
     @property
@@ -108,7 +108,7 @@ class ObjectCache:
         self._reindex(key, before, entry)
         if before is None or before.uid != entry.uid:
             unseen = resource.deleting or resource.observed_generation != resource.generation
-            decided = unseen and len(entry.transports) == 1
+            decided = unseen and bool(entry.transports)
             return Change(
                 is_new=True,
                 asks_for_attention=unseen,
@@ -206,8 +206,8 @@ class ObjectCache:
         entry = self._entries.get(key)
         return entry.adopts if entry else None
 
-    def transports(self, key: Key) -> frozenset[Transport]:
-        """The ways that the resource's records take; several until that is decided."""
+    def transports(self, key: Key) -> frozenset[Transport] | None:
+        """The ways that the resource's records take; None until that is decided."""
         entry = self._entries.get(key)
         return entry.transports if entry else frozenset()
 

@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 
 from crmflow.aep.collection import AnyCollection
 from crmflow.aep.flow_service import FLOWS
-from crmflow.api.base import Transport
+from crmflow.api.base import WAYS, Transport
 from crmflow.api.kinds import GROUP
 from crmflow.reconcile.core.kind import ManagedKind, ReportedRuns
 from crmflow.reconcile.core.reading import instant
+from crmflow.reconcile.external.flow import FLOW
 from crmflow.reconcile.external.identity import Identity
 from crmflow.runtime.controller.cache import ObjectCache
 from crmflow.runtime.controller.keys import Key
@@ -66,7 +67,8 @@ class ScopeMembers:
 
     def transports(self) -> frozenset[Transport]:
         """The ways that the records of the resources take, or may take."""
-        return frozenset(transport for key in self for transport in self._cache.transports(key))
+        decided = [self._cache.transports(key) for key in self]
+        return frozenset().union(*(WAYS if ways is None else ways for ways in decided))
 
     def ownership(self) -> Ownership:
         """What the resources own, and what they would find their own by."""
@@ -107,7 +109,8 @@ class ScopeMembers:
     def _owned(self, key: Key, runs: ReportedRuns | None = None) -> Iterable[OwnedObject]:
         for slot, remote_id in self._cache.recorded_ids(key).items():
             collection = self._kinds[key.kind].collections[slot]
-            yield OwnedObject(key, collection, remote_id, runs if collection is FLOWS else None)
+            told = runs if slot == FLOW.slot else None  # of what is being replaced nothing is told
+            yield OwnedObject(key, collection, remote_id, told)
 
     def _runs(self, key: Key) -> ReportedRuns | None:
         """What a resource says of the runs of its flow, if it has one and a poll may wake it for a new run: a

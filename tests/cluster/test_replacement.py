@@ -1,0 +1,107 @@
+"""A dataflow whose change only another flow can have: the plan, its approval, and what becomes of both."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import pytest
+
+from tests.kit.cluster import Object, condition
+from tests.kit.landing_zone import COLUMNS
+from tests.kit.tenant import CONNECTION, DATAFLOW, ONE_OF_EACH, Tenant
+
+APPROVE = "crmflow.io/approve-plan"
+
+
+def planned(tenant: Tenant, **change: Any) -> Object:
+    """The plan in status, once the spec is edited."""
+    tenant.edit(DATAFLOW, **change)
+    refused = tenant.wait_reason(DATAFLOW, "Ready", "ReplacementRequired")
+    plan: Object = refused["status"]["plan"]
+    assert plan["hash"] in condition(refused, "Ready")["message"]
+    assert plan["state"] == "WaitingForApproval"
+    return plan
+
+
+def approve(tenant: Tenant, plan: Object) -> None:
+    metadata = {"metadata": {"annotations": {APPROVE: plan["hash"]}}}
+    tenant.cluster.patch(DATAFLOW, tenant.name_of(DATAFLOW), tenant.namespace, metadata)
+
+
+def ran(tenant: Tenant, flow: str, **outcome: Any) -> None:
+    tenant.control.post("/aep/runs", flowId=flow, state="success", **outcome)
+
+
+def until_replaced(tenant: Tenant, old: str) -> Object:
+    """The dataflow, once the flow before is gone and its names are taken."""
+
+    def is_over(obj: Object) -> bool:
+        status = obj["status"]
+        return status.get("flow", {}).get("id") not in (None, old) and "predecessor" not in status
+
+    name, namespace = tenant.name_of(DATAFLOW), tenant.namespace
+    return tenant.cluster.wait(DATAFLOW, name, namespace, is_over, what="the successor alone", seconds=60)
+
+
+def test_another_delta_column_is_handed_over_at_a_run(tenant: Tenant) -> None:
+    tenant.make_ready()
+    tenant.control.advance(120)  # the flow has begun
+    old = tenant.held("flows")[0]["id"]
+    keys = sorted(object_["name"] for object_ in tenant.held("flows"))
+    ran(tenant, old)
+    plan = planned(tenant, deltaColumn={"name": "Created_Time"})
+    assert plan["reads"]["begin"] == "NextRun"
+    assert len(tenant.held("flows")) == 1
+    approve(tenant, plan)
+    tenant.wait_reason(DATAFLOW, "Synced", "Replacing", "True")
+    both = {flow["id"]: flow for flow in tenant.held("flows")}
+    assert len(both) == 2
+    new = tenant.get(DATAFLOW)["status"]["flow"]["id"]
+    assert both[old]["state"] == both[new]["state"] == "enabled"
+    handover = tenant.get(DATAFLOW)["status"]["schedule"]["effectiveStartTime"]
+    start = both[old]["scheduleParams"]["startTime"]
+    assert (datetime.fromisoformat(handover).timestamp() - int(start)) % 3600 == 0
+
+    tenant.control.advance(3600)
+    ran(tenant, old)
+    ran(tenant, new)
+    until_replaced(tenant, old)
+    tenant.wait_ready(DATAFLOW)
+    assert tenant.counts() == ONE_OF_EACH
+    assert sorted(flow["name"] for flow in tenant.held("flows")) == keys
+
+
+def test_a_revert_takes_the_successor_back(tenant: Tenant) -> None:
+    tenant.make_ready()
+    tenant.control.advance(120)
+    old = tenant.held("flows")[0]
+    ran(tenant, old["id"])
+    before = tenant.get(DATAFLOW)["spec"]
+    approve(tenant, planned(tenant, deltaColumn={"name": "Created_Time"}))
+    tenant.wait_reason(DATAFLOW, "Synced", "Replacing", "True")
+    tenant.cluster.replace_spec(DATAFLOW, tenant.name_of(DATAFLOW), tenant.namespace, before)
+    tenant.until(lambda: len(tenant.held("flows")) == 1, "one flow")
+    ready = tenant.wait_ready(DATAFLOW)
+    assert (ready["status"]["flow"]["id"], tenant.held("flows")[0]["etag"]) == (old["id"], old["etag"])
+    assert tenant.counts() == ONE_OF_EACH
+
+
+@pytest.mark.usefixtures("node")
+def test_a_flow_of_a_withdrawn_source_moves_to_the_landing_zone(zone: Tenant) -> None:
+    zone.apply_connection()
+    zone.apply_dataflow(source={"columns": COLUMNS})
+    zone.wait_ready(DATAFLOW)
+    zone.control.advance(120)
+    old = zone.held("flows")[0]["id"]
+    ran(zone, old)
+    zone.control.switch("aep", zohoSource="withdrawn")
+    plan = planned(zone, transport="LandingZone")
+    assert plan["reads"]["begin"] == "Predecessor"
+    approve(zone, plan)
+    moved = until_replaced(zone, old)
+    assert moved["status"]["transport"] == "LandingZone"
+    zone.wait_ready(DATAFLOW)
+    assert [flow["id"] for flow in zone.held("flows")] == [moved["status"]["flow"]["id"]]
+    connection = zone.get(CONNECTION)
+    assert {entry["type"] for entry in connection["status"]["conditions"]} >= {"LandingZoneReady"}
