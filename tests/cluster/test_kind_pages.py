@@ -169,6 +169,7 @@ SCENES: dict[tuple[str, str], Callable[[Tenant], None]] = {
     ("guides/first-dataflow.md", "ready"): flow_ready,
     ("guides/change-a-mapping.md", "changed"): mapping_changed,
     ("guides/change-a-mapping.md", "refused"): mapping_refused,
+    ("guides/replace.md", "plan"): replacement_required,
     ("guides/pause.md", "stop"): flow_ready,
     ("guides/promote-to-production.md", "both"): promoted,
     ("guides/adopt.md", "observed"): observed,

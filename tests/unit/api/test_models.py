@@ -128,6 +128,7 @@ def test_what_the_platform_owns_when_unset_has_no_default(kind: Kind) -> None:
                 "spec.ingestion.enabled",
                 "spec.paused",
                 "spec.managementPolicy",
+                "spec.replacementPolicy",
                 "spec.target.schema.create.enableForProfileIrreversibly",
                 "spec.target.dataset.create.profile",
                 "spec.target.dataset.create.upsert",

@@ -701,7 +701,7 @@ async def _is_refused(
     result = await resource.visit()
     assert (result.outcome.outcome_class, result.outcome.reason) == (STALLED, "ReplacementRequired")
     assert result.outcome.message.startswith(f"{named} can't be changed")
-    assert "Or set the fields back" in result.outcome.message
+    assert "Set the fields back, or approve the plan" in result.outcome.message
     assert resource.condition("Synced")[:2] == ("False", "ReplacementRequired")
     assert result.calls[: len(calls)] == calls
     assert not any(call.endswith((".create", ".patch", ".delete")) for call in result.calls)

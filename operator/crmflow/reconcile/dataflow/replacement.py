@@ -241,8 +241,9 @@ def _waits(pass_: DataflowPass, plan: PlanStatus) -> str:
     identity = pass_.identity
     return (
         f"{every(plan.fields)} can't be changed on a flow that exists, which goes on as it is. "
-        f"{in_words(plan.actions, plan.reads)} To approve it: kubectl annotate crmdataflow {identity.name} "
-        f"-n {identity.namespace} --overwrite crmflow.io/{APPROVAL}={plan.hash}. Or set the fields back."
+        f"Plan {plan.hash}: {in_words(plan.actions, plan.reads)} Set the fields back, or approve the plan: "
+        f"kubectl annotate crmdataflow {identity.name} -n {identity.namespace} --overwrite "
+        f"crmflow.io/{APPROVAL}={plan.hash}"
     )
 
 

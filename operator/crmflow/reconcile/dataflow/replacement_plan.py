@@ -107,11 +107,10 @@ def actions_of(creations: Plan, existing: Existing, creates: Sequence[str]) -> t
 
 
 def in_words(actions: Sequence[PlannedAction], reads: Reads) -> str:
-    """A plan as sentences."""
-    made = [one.object for one in actions if one.action is PlannedEffect.CREATE]
-    gone = [f"{one.object} {one.id}" for one in actions if one.action is PlannedEffect.DELETE]
+    """A plan as sentences. What is deleted stands in status with its ids."""
+    made = every(one.object for one in actions if one.action is PlannedEffect.CREATE)
     sentences = [
-        f"The plan: create {every(made)}; then disable and delete {every(gone)}.",
+        f"create {made}; then disable the flow that exists, and delete it with its source and target connection.",
         f"The new flow reads {_READS[reads.begin].format(since=_time(reads.since))}.",
     ]
     if reads.twice:
