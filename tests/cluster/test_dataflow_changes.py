@@ -101,7 +101,6 @@ NEEDS_ANOTHER_FLOW: list[tuple[str, dict[str, Any]]] = [
     ),
     ("spec.deltaColumn", {"deltaColumn": {"name": "Created_Time"}}),
     ("spec.target.dataset", {"target": {"dataset": {"id": "6889f4f89b982b2b90bc1208"}}}),
-    ("spec.target.schema", {"target": {"schema": {"id": "https://ns.adobe.com/crmflowdemo/schemas/x"}}}),
     (
         "spec.schedule.frequency",
         {"schedule": {"frequency": "Once", "interval": None, "backfill": None}, "deltaColumn": None},
@@ -131,6 +130,18 @@ def test_an_edit_that_only_another_flow_can_have_is_said_and_heals(
     tenant.cluster.replace_spec(DATAFLOW, tenant.name_of(DATAFLOW), tenant.namespace, before)
     tenant.wait_ready(DATAFLOW)
     assert tenant.held("flows")[0]["etag"] == flow["etag"]
+
+
+def test_an_edit_that_no_flow_can_have_leaves_the_one_that_exists(tenant: Tenant) -> None:
+    tenant.make_ready()
+    flow = tenant.held("flows")[0]
+    before = tenant.get(DATAFLOW)["spec"]
+    tenant.edit(DATAFLOW, target={"schema": {"id": "https://ns.adobe.com/crmflowdemo/schemas/x"}})
+    refused = tenant.wait_reason(DATAFLOW, "Ready", "SchemaNotFound")
+    assert "which goes on as it is" in condition(refused, "Ready")["message"]
+    assert tenant.held("flows")[0]["etag"] == flow["etag"]
+    tenant.cluster.replace_spec(DATAFLOW, tenant.name_of(DATAFLOW), tenant.namespace, before)
+    tenant.wait_ready(DATAFLOW)
 
 
 def test_another_connection_needs_another_flow(tenant: Tenant) -> None:

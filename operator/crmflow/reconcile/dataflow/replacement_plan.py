@@ -110,7 +110,7 @@ def in_words(actions: Sequence[PlannedAction], reads: Reads) -> str:
     """A plan as sentences. What is deleted stands in status with its ids."""
     made = every(one.object for one in actions if one.action is PlannedEffect.CREATE)
     sentences = [
-        f"create {made}; then disable the flow that exists, and delete it with its source and target connection.",
+        f"create {made}; then disable the flow that exists, and delete it with what it is built on.",
         f"The new flow reads {_READS[reads.begin].format(since=_time(reads.since))}.",
     ]
     if reads.twice:
