@@ -287,7 +287,7 @@ def _rhythm(pass_: DataflowPass, flow: Flow) -> Rhythm | None:
     if schedule.start_time is None or unit is None:
         return None
     period = unit * (schedule.interval or 1)
-    return pass_.services.extraction_times.rhythm(_instant(schedule.start_time), period)
+    return pass_.services.extraction_settings.rhythm(_instant(schedule.start_time), period)
 
 
 def _last_run_shows(rhythm: Rhythm | None, disabled: datetime, runs: Sequence[Run]) -> datetime | None:
