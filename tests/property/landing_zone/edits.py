@@ -10,6 +10,7 @@ from tests.emulators.core.faults import Fault
 from tests.property import edits, lifecycle, remote_edits
 from tests.property.edits import FieldEdit, of_field
 from tests.property.landing_zone.bench import RECORDS
+from tests.property.landing_zone.oracle import violations
 from tests.property.landing_zone.tenant import COLUMNS, MARKING, ZoneTenant
 from tests.property.tenant import Edit, Tenant
 
@@ -108,6 +109,22 @@ async def _adopt(tenant: ZoneTenant) -> str | None:
     return f"{name}: {flow.id}"
 
 
+async def _name_its_flow(tenant: ZoneTenant) -> str | None:
+    """A dataflow names the flow that it has, which is whole."""
+    return None if violations(tenant) else await lifecycle.EDITS["dataflow flowId"](tenant)
+
+
+def _by_hand(name: str) -> Edit:
+    """Somebody edits what nobody has adopted: what is deleted of that is not made anew."""
+
+    async def edit(tenant: Tenant) -> str | None:
+        if any("flowId" in spec for spec in tenant.declared.values()):
+            return None
+        return await remote_edits.EDITS[name](tenant)
+
+    return edit
+
+
 async def _delete(tenant: ZoneTenant) -> str | None:
     name = tenant.some()
     if name is None or not tenant.may_withdraw(name):
@@ -169,15 +186,13 @@ async def _wait(tenant: ZoneTenant) -> str:
 
 EDITS: dict[str, Edit] = {
     **{f"dataflow {name}": of_field(change) for name, change in FIELDS.items()},
+    **{name: lifecycle.EDITS[name] for name in ("dataflow managementPolicy", "connection deletionPolicy")},
     **{
-        name: lifecycle.EDITS[name]
-        for name in ("dataflow flowId", "dataflow managementPolicy", "connection deletionPolicy")
-    },
-    **{
-        name: remote_edits.EDITS[name]
+        name: _by_hand(name)
         for name in ("rename flows", "toggle a flow", "delete flows", "delete sourceConnections")
     },
     **{name: edits.EDITS[name] for name in ("connection text", "connection paused", "restart")},
+    "dataflow flowId": _name_its_flow,
     "create a dataflow": _create,
     "adopt a flow": _adopt,
     "delete a dataflow": _delete,

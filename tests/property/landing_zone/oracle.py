@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
+from crmflow.reconcile.extraction.names import folders_until
 from tests.property.landing_zone.tenant import Ends, Row, ZoneTenant, row
 from tests.property.oracle import condition, is_named, maps_as_wanted, strays, unsettled
 from tests.property.tenant import Spec
@@ -26,7 +27,7 @@ async def losses(tenant: ZoneTenant) -> list[str]:
     """What is not as it should be once all that is there was ingested."""
     ends = await tenant.ends()
     found = [f"{name} is left" for name in tenant.bench.node.left]
-    folders = [folder for _, obj in tenant.objects() if (folder := _folder(obj["status"]))]
+    folders = [one for _, obj in tenant.objects() for one in folders_until(_folder(obj["status"]))]
     folders += tenant.left_folders
     found += [
         f"{file} is left" for file in await tenant.files() if not any(file.startswith(one) for one in folders)
@@ -99,4 +100,4 @@ def _differing(tenant: ZoneTenant, name: str, spec: Spec) -> Iterator[str]:
 
 def _folder(status: dict[str, dict[str, str]]) -> str:
     """Where its files are, within the container."""
-    return status.get("landingZone", {}).get("path", "").partition("/")[2]
+    return status.get("landingZone", {}).get("path", "/none").partition("/")[2]

@@ -21,8 +21,10 @@ from crmflow.reconcile.extraction.names import (
     FILE_LABEL,
     FileKey,
     folder,
+    folders_until,
     job_labels,
     job_name,
+    next_folder,
     organization_label,
 )
 from crmflow.reconcile.extraction.observed import FileRun, StoredFile
@@ -41,6 +43,15 @@ WINDOWS = (
     st.tuples(INSTANTS, INSTANTS).filter(lambda t: t[0] < t[1]).map(lambda t: Window(begin=t[0], end=t[1]))
 )
 KEYS = st.builds(FileKey, WINDOWS, st.integers(0, 999_999))
+
+
+def test_a_folder_tells_those_that_it_succeeded() -> None:
+    first = folder(IDENTITY, 0)
+    second = next_folder(first)
+    assert list(folders_until(next_folder(second))) == [first, second, next_folder(second)]
+    assert list(folders_until("somebody/data")) == ["somebody/data"]
+    assert list(folders_until(next_folder("somebody/data"))) == ["somebody/1-data"]
+    assert list(folders_until("somebody/2026-data")) == ["somebody/2026-data"]
 
 
 def window(hours: float) -> Window:

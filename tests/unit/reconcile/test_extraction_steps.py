@@ -441,6 +441,19 @@ async def test_the_successor_of_a_lost_flow_takes_what_was_pending_from_a_folder
     assert flow.schedule.backfill
 
 
+async def test_deletion_takes_files_of_earlier_folders_as_well() -> None:
+    harness, resource = await running()
+    finish(harness)
+    await resource.until_done()
+    harness.platform.flows.clear()
+    await resource.visit()
+    finish(harness)
+    await resource.until_done()
+    assert len({path.rpartition("/")[0] for path in harness.access.zone.files}) == 2
+    assert (await resource.visit(deleting=True)).outcome.is_done
+    assert not harness.access.zone.files
+
+
 async def test_a_change_of_transport_needs_another_flow() -> None:
     harness, resource = await ready()
     view = harness.lister.connections[NAMESPACE, CONNECTION_NAME]

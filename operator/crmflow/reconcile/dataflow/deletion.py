@@ -15,7 +15,7 @@ from crmflow.reconcile.core.outcome import StalledError, WaitingError, explain
 from crmflow.reconcile.core.sandbox import SandboxClient
 from crmflow.reconcile.dataflow.state import DataflowPass, objects_at
 from crmflow.reconcile.external.remote_object import RemoteObject
-from crmflow.reconcile.extraction.names import FileKey
+from crmflow.reconcile.extraction.names import FileKey, folders_until
 
 
 @step()
@@ -42,8 +42,8 @@ async def end_transfers(pass_: DataflowPass) -> None:
 
 @step()
 async def remove_files(pass_: DataflowPass, sandbox: SandboxClient | None) -> None:
-    """Our files are gone from the landing zone, unless what is in Platform is left: then the flow may still
-    take them. What can't be reached any more goes by itself within seven days.
+    """Our files are gone from the landing zone, those for earlier flows as well, unless what is in Platform is
+    left: then the flow may still take them. What can't be reached any more goes by itself within seven days.
     """
     zone = pass_.status.landing_zone
     if zone is not None and sandbox is not None and not orphans(pass_):
@@ -53,11 +53,12 @@ async def remove_files(pass_: DataflowPass, sandbox: SandboxClient | None) -> No
 async def delete_files(pass_: DataflowPass, zone: LandingZoneFolder) -> None:
     """Our files are gone from a folder. Raises RemoteError."""
     key = platform_access.connection_key(pass_.identity.namespace, pass_.spec.connection_ref.name)
-    files, folder = pass_.services.access.landing_zone(key), zone.path.partition("/")[2]
+    files = pass_.services.access.landing_zone(key)
     try:
-        for blob in await files.list(folder):
-            if FileKey.of(blob.path) is not None:
-                await files.delete(blob.path)
+        for folder in folders_until(zone.path.partition("/")[2]):
+            for blob in await files.list(folder):
+                if FileKey.of(blob.path) is not None:
+                    await files.delete(blob.path)
     except RemoteError as error:
         if error.error_class not in (ErrorClass.NOT_FOUND, ErrorClass.TERMINAL):
             raise

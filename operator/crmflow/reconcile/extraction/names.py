@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -22,6 +23,7 @@ UID_LABEL, FILE_LABEL = "crmflow.io/dataflow-uid", "crmflow.io/window"
 CURSOR_ANNOTATION = "crmflow.io/cursor"
 
 _FILE = re.compile(r"(\d{8}T\d{6}Z)-(\d{8}T\d{6}Z)-(0|[1-9]\d{0,5})\.csv")
+_UID = re.compile(r"[0-9a-f]{8}")
 _TIME = "%Y%m%dT%H%M%SZ"
 _JOB_PREFIX, _DIGEST_LENGTH = "crmflow-", 16
 
@@ -75,6 +77,15 @@ def next_folder(folder: str) -> str:
     parent, _, name = folder.rpartition("/")
     revision, _, rest = name.partition("-")
     return f"{parent}/{int(revision) + 1 if revision.isdecimal() else 1}-{rest or name}"
+
+
+def folders_until(folder: str) -> Iterable[str]:
+    """``folder`` and those of ours that it succeeded, the first one first."""
+    parent, _, name = folder.rpartition("/")
+    revision, _, rest = name.partition("-")
+    if _UID.fullmatch(rest) and revision.isdecimal():
+        return [f"{parent}/{number}-{rest}" for number in range(int(revision) + 1)]
+    return [folder]
 
 
 def job_name(identity: Identity, file: FileKey, attempt: int) -> str:
