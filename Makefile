@@ -140,7 +140,7 @@ transfer-faults: $(INSTALLED) controlplane node azurite ## What may happen while
 transfer-bench: $(INSTALLED) ## Measure crmflow transfer beside a bare copy; QUICK=1, REPORT=FILE writes a page
 	@$(BIN)/python -m tests.transfer_bench $(if $(QUICK),--quick) $(if $(REPORT),--report $(REPORT)) $(ARGS)
 
-property: $(INSTALLED) ## Run random sequences of edits, ours and others'; REPORT=FILE writes a page
+property: $(INSTALLED) azurite ## Run random sequences of edits, ours and others'; REPORT=FILE writes a page
 	@$(BIN)/python -m tests.property $(if $(REPORT),--report $(REPORT)) $(ARGS)
 
 clean: ## Remove what was built here; the control plane's binaries stay in your cache folder

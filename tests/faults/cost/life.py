@@ -17,7 +17,7 @@ from tests.kit.cluster import OUR_KINDS, Object, condition
 from tests.kit.tenant import CONNECTION, DATAFLOW, Tenant
 
 QUIET_SECONDS = 3.0
-LIMIT_SECONDS = 900.0
+LIMIT_SECONDS = 2700.0
 _PAUSE_SECONDS = 0.25
 
 Phases = tuple[tuple[str, Callable[[], None]], ...]

@@ -85,7 +85,7 @@ class LandingZoneBench(Bench):
 
     @property
     def is_calm(self) -> bool:
-        return super().is_calm and not self.node.transport.under_way
+        return super().is_calm and self.node.is_calm
 
     async def close(self) -> None:
         """End what outlives the operator."""

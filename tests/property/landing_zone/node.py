@@ -7,6 +7,7 @@ import random
 from collections.abc import Mapping
 from typing import Any
 
+from crmflow.clock import Clock
 from crmflow.http.client import HttpClient
 from crmflow.runtime.kubernetes.jobs import Listed
 from tests.kit.played_transfer import ended, play, secret_name
@@ -26,6 +27,8 @@ class Node(FakeJobs):
         self._clock = clock
         self._rng = rng
         self._running: dict[str, asyncio.Task[None]] = {}
+        self._clocks: set[_Sleepers] = set()
+        """Of the transfers that run."""
 
     def forget_watchers(self) -> None:
         """An operator that starts anew lists, and watches from there on."""
@@ -60,6 +63,11 @@ class Node(FakeJobs):
         return len(killed)
 
     @property
+    def is_calm(self) -> bool:
+        """Whether every transfer waits for time to pass."""
+        return not self.transport.under_way and all(clock.sleepers for clock in self._clocks)
+
+    @property
     def left(self) -> list[str]:
         """The names of all that is there."""
         return [*self.jobs, *self.pods, *self.secret_bodies]
@@ -74,14 +82,41 @@ class Node(FakeJobs):
     async def _run(self, job: str, pod: str) -> None:
         await self._clock.sleep(self._rng.choice(STARTS_AFTER))
         spec = self.jobs[job]["spec"]["template"]["spec"]
-        http = HttpClient(self.transport, self._clock)
-        self.transport.under_way += 1  # what a transfer does between two calls is work, too
+        clock = _Sleepers(self._clock)
+        self._clocks.add(clock)
         try:
-            report = await play(spec, self.secret_bodies[secret_name(spec)], http, self._clock)
+            http = HttpClient(self.transport, clock)
+            report = await play(spec, self.secret_bodies[secret_name(spec)], http, clock)
         finally:
-            self.transport.under_way -= 1
+            self._clocks.remove(clock)
         self.change(Listed.PODS, pod, ended(spec, report))
         self.end_job(job, "Failed" if report.exit_code else "Complete")
+
+
+class _Sleepers(Clock):
+    """The clock of a transfer, which knows how much of it sleeps."""
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__()
+        self.sleepers = 0
+        self._clock = clock
+
+    def now(self) -> float:
+        return self._clock.now()
+
+    async def sleep_until(self, when: float) -> None:
+        self.sleepers += 1
+        try:
+            await self._clock.sleep_until(when)
+        finally:
+            self.sleepers -= 1
+
+    async def wait(self, event: asyncio.Event, until: float | None) -> bool:
+        self.sleepers += 1
+        try:
+            return await self._clock.wait(event, until)
+        finally:
+            self.sleepers -= 1
 
 
 def _job_of(pod: Mapping[str, Any]) -> str:

@@ -42,8 +42,9 @@ async def end_transfers(pass_: DataflowPass) -> None:
 
 @step()
 async def remove_files(pass_: DataflowPass, sandbox: SandboxClient | None) -> None:
-    """Our files are gone from the landing zone, those for earlier flows as well, unless what is in Platform is
-    left: then the flow may still take them. What can't be reached any more goes by itself within seven days.
+    """Our files are gone from the landing zone, those for earlier flows as well, unless what is in Platform
+    is left: then the flow may still take them. What can't be reached any more goes by itself within seven
+    days.
     """
     zone = pass_.status.landing_zone
     if zone is not None and sandbox is not None and not orphans(pass_):
