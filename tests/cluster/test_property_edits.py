@@ -10,7 +10,9 @@ import pytest
 from tests.kit import manifests
 from tests.kit.cluster import Cluster
 from tests.kit.tenant import DATAFLOW
-from tests.property.edits import FIELDS
+from tests.property.edits import FIELDS, FieldEdit
+from tests.property.landing_zone import edits as landing_zone
+from tests.property.landing_zone.tenant import COLUMNS
 from tests.property.lifecycle import declared_kinds
 from tests.property.tenant import changed
 
@@ -24,11 +26,30 @@ class Choices:
 
 @pytest.mark.parametrize("name", sorted(FIELDS))
 def test_the_api_server_accepts_the_edit(cluster: Cluster, namespace: str, name: str) -> None:
-    base = manifests.dataflow(namespace)
+    _is_accepted(cluster, namespace, manifests.dataflow(namespace), FIELDS[name])
+
+
+@pytest.mark.parametrize("name", sorted(landing_zone.FIELDS))
+def test_the_api_server_accepts_the_edit_through_the_landing_zone(
+    cluster: Cluster, namespace: str, name: str
+) -> None:
+    base = manifests.dataflow(namespace, source={"columns": COLUMNS}, transport="LandingZone")
+    _is_accepted(cluster, namespace, base, landing_zone.FIELDS[name])
+
+
+@pytest.mark.parametrize("changes", landing_zone.FIRST, ids=str)
+def test_the_api_server_accepts_what_a_dataflow_through_the_landing_zone_begins_with(
+    cluster: Cluster, namespace: str, changes: dict[str, Any]
+) -> None:
+    base = manifests.dataflow(namespace, source={"columns": COLUMNS}, transport="LandingZone")
+    cluster.apply({**base, "spec": changed(base["spec"], changes)})
+
+
+def _is_accepted(cluster: Cluster, namespace: str, base: dict[str, Any], edit: FieldEdit) -> None:
     cluster.apply(base)
     tried: list[Any] = []
     for seed in range(20):
-        changes = FIELDS[name](Choices(seed), base["spec"])  # type: ignore[arg-type]
+        changes = edit(Choices(seed), base["spec"])  # type: ignore[arg-type]
         if changes is not None and changes not in tried:
             tried.append(changes)
             edited = {**base, "spec": changed(base["spec"], changes)}

@@ -170,6 +170,14 @@ class Bench:
             await asyncio.sleep(0.001)
             calm = calm + 1 if self.is_calm else 0
 
+    async def until_calls(self, count: int) -> bool:
+        """Until so many calls have been made in all; False once nobody works before."""
+        calm = 0
+        while self.emulators.recorder.count < count and calm < 5:
+            await asyncio.sleep(0.001)
+            calm = calm + 1 if self.is_calm else 0
+        return self.emulators.recorder.count >= count
+
     @property
     def is_calm(self) -> bool:
         """Whether nobody works or waits for an answer."""

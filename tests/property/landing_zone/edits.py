@@ -167,6 +167,19 @@ async def _kill_pods(tenant: ZoneTenant) -> str | None:
     return None
 
 
+async def _kill_in_the_middle(tenant: ZoneTenant) -> str | None:
+    """The operator is killed after one of its next calls, and time goes on until it makes that."""
+    bench, after = tenant.bench, tenant.rng.randint(1, 30)
+    mark = bench.emulators.recorder.count
+    for _ in range(15):
+        bench.clock.jump(300.0)
+        if await bench.until_calls(mark + after):
+            await bench.stop()
+            await bench.start()
+            return f"at call {after}"
+    return None
+
+
 async def _new_signature(tenant: ZoneTenant) -> str:
     """Somebody refreshes the credentials of the landing zone, which all of its users share."""
     await tenant.bench.control("POST", "/aep/sandboxes/prod/landingzone/refresh")
@@ -197,11 +210,12 @@ EDITS: dict[str, Edit] = {
     "adopt a flow": _adopt,
     "delete a dataflow": _delete,
     "records": _write_records,
-    "more records": _write_records,
     "a fault": _fault,
     "kill pods": _kill_pods,
     "a new signature": _new_signature,
     "tokens end": _end_tokens,
     "time": _wait,
-    "more time": _wait,
+    "a kill in the middle": _kill_in_the_middle,
 }
+OFTEN = ("records", "time", "a kill in the middle", "a fault")
+"""What happens several times in a sequence: without it the rest would find nothing to do."""

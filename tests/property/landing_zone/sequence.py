@@ -7,12 +7,13 @@ import random
 from tests.emulators.core.server import Emulators
 from tests.property.bench import POLL_SECONDS
 from tests.property.landing_zone.bench import LandingZoneBench
-from tests.property.landing_zone.edits import EDITS
+from tests.property.landing_zone.edits import EDITS, OFTEN
 from tests.property.landing_zone.oracle import losses, violations
 from tests.property.landing_zone.tenant import ZoneTenant
 from tests.property.oracle import condition, observed_writes, writes
 from tests.property.sequence import RESYNC_SECONDS, Outcome
 
+_OFTEN_AS_WELL = OFTEN * 4
 TICKS_SECONDS = 6 * 3600.0
 """Two of the longest interval, and until their runs show."""
 
@@ -29,7 +30,7 @@ async def run_landing_zone(emulators: Emulators, seed: int, length: int) -> Outc
         tenant.declare_connection()
         tenant.declare("contacts")
         while len(outcome.steps) < length and not outcome.problems:
-            name = rng.choice(list(EDITS))
+            name = rng.choice([*EDITS, *_OFTEN_AS_WELL])
             done = await EDITS[name](tenant)
             if done is None:
                 continue
