@@ -497,6 +497,9 @@ class SourceStatus(Model):
     """The table."""
     delta_column: Annotated[str, Field(max_length=128)] | None = None
     """The column that tells changed records, for a flow that reads files of the landing zone."""
+    deleted_records: DeletedRecords | None = None
+    """What becomes of records that were deleted in Zoho CRM, for a flow that reads files of the landing
+    zone."""
 
 
 class MappingSetStatus(Model):

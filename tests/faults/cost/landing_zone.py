@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from hack.emulators import Control
 from tests.faults.bench import URLS, Bench
 from tests.faults.cost.bill import Bill
 from tests.faults.cost.life import Life, Phases
@@ -32,6 +33,8 @@ SLOTS = 20
 """More than an installation has from the start: with 4, a thousand first loads take half an hour."""
 _FIRST_TICK_AFTER = timedelta(hours=2)
 """Long enough for all first loads. All dataflows have one phase, which costs most at once."""
+_CALL_SECONDS = 600.0
+"""When the clock is moved, the files of a thousand flows are ingested at once."""
 _CREDITS = "/zoho/eu/production/credits"
 
 
@@ -47,6 +50,7 @@ def landing_zone_tenant(bench: Bench) -> Iterator[tuple[Tenant, PlayedJobs]]:
             bench.emulators.clock,
             services={info[url]: service for service, url in URLS.items()},
         )
+        bench.control = tenant.control = Control(info["controlUrl"], seconds=_CALL_SECONDS)
         with jobs:
             yield tenant, jobs
 

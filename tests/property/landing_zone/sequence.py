@@ -6,7 +6,7 @@ import random
 
 from tests.emulators.core.server import Emulators
 from tests.property.bench import POLL_SECONDS
-from tests.property.landing_zone.bench import LandingZoneBench
+from tests.property.landing_zone.bench import RECORDS, LandingZoneBench
 from tests.property.landing_zone.edits import EDITS, OFTEN
 from tests.property.landing_zone.oracle import losses, violations
 from tests.property.landing_zone.tenant import ZoneTenant
@@ -60,6 +60,9 @@ async def _heal(tenant: ZoneTenant, outcome: Outcome) -> None:
     tenant.declare_connection(paused=None)
     for name in tenant.declared:
         tenant.declare(name, paused=None, managementPolicy=None, ingestion={"enabled": None})
+    await _settle(tenant, outcome)
+    await tenant.bench.control("POST", RECORDS, {"count": 1, "now": True})  # who waits for a file gets one
+    await tenant.bench.pass_time(3 * POLL_SECONDS)
     await _settle(tenant, outcome)
     for name in tenant.declared:
         earlier = list(tenant.history[name])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -18,6 +19,7 @@ from tests.fakes.failing import remote_error
 from tests.fakes.platform import DATASET_ID, SCHEMA_ID
 from tests.unit.reconcile.harness import CONNECTION_NAME, NAMESPACE, Harness, Resource
 
+WITH_ID = {"table": "Contacts", "columns": ["id", "Email", "First_Name", "Modified_Time"]}
 WAITING, STALLED = OutcomeClass.WAITING, OutcomeClass.STALLED
 
 
@@ -452,6 +454,36 @@ async def test_deletion_takes_files_of_earlier_folders_as_well() -> None:
     assert len({path.rpartition("/")[0] for path in harness.access.zone.files}) == 2
     assert (await resource.visit(deleting=True)).outcome.is_done
     assert not harness.access.zone.files
+
+
+async def test_marks_of_deleted_records_need_another_flow_once_it_has_files() -> None:
+    """All files of a folder have the same columns (landing-zone.md E.4)."""
+    _, resource = await ready(source=WITH_ID)
+    before = copy.deepcopy(resource.spec)
+
+    def mark(spec: dict[str, Any]) -> None:
+        marks = [("id", "_acme.zohoId"), ("crmflow_deleted", "_acme.deleted")]
+        spec["mapping"] = [{"source": source, "target": target} for source, target in marks]
+        spec["extract"] = {"deletedRecords": "Mark"}
+
+    resource.edit(mark)
+    result = await resource.visit()
+    assert (result.outcome.outcome_class, result.outcome.reason) == (STALLED, "ReplacementRequired")
+    assert result.outcome.message.startswith("spec.extract.deletedRecords can't be changed")
+    resource.edit(lambda spec: (spec.clear(), spec.update(before)))
+    assert (await resource.visit()).outcome.is_done
+
+
+async def test_marks_of_deleted_records_begin_another_folder_before_there_is_a_flow() -> None:
+    harness, resource = await running(source=WITH_ID)
+    first = resource.status["landingZone"]["path"]
+    finish(harness)
+    marks = [("id", "_acme.zohoId"), ("crmflow_deleted", "_acme.deleted")]
+    mapping = [{"source": source, "target": target} for source, target in marks]
+    resource.edit(lambda spec: spec.update(extract={"deletedRecords": "Mark"}, mapping=mapping))
+    await resource.visit()
+    assert resource.status["landingZone"]["path"] == first.replace("/0-", "/1-")
+    assert harness.transfers.orders[-1].declaration.marks_deletions
 
 
 async def test_a_change_of_transport_needs_another_flow() -> None:

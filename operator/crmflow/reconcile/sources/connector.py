@@ -19,6 +19,7 @@ from crmflow.reconcile.ports import Platform, Zoho
 from crmflow.reconcile.sources.view import SourceView
 
 CONNECTION, DELTA_COLUMN = "spec.connectionRef", "spec.deltaColumn"
+DELETED_RECORDS = "spec.extract.deletedRecords"
 """Fields of the spec."""
 
 

@@ -13,13 +13,20 @@ from crmflow.aep.collection import AnyCollection, OfSpec
 from crmflow.aep.flow_service import FLOWS, SOURCE_CONNECTIONS, TARGET_CONNECTIONS
 from crmflow.aep.landing_zone import CONNECTION_SPEC_ID
 from crmflow.aep.models import Column, Flow, SourceConnection, Table
-from crmflow.api.crmdataflow import CRMDataflowSpec, SourceStatus
+from crmflow.api.crmdataflow import CRMDataflowSpec, DeletedRecords, SourceStatus
 from crmflow.http.errors import RemoteError
 from crmflow.reconcile.external.remote_object import Values
 from crmflow.reconcile.external.source_connection import FORM, PLACE, FileForm, FilePlace
 from crmflow.reconcile.external.target_connection import DATA_LAKE_CONNECTION_SPEC_ID
 from crmflow.reconcile.ports import Platform, TimeSource
-from crmflow.reconcile.sources.connector import CONNECTION, DELTA_COLUMN, Offer, Origin, Reader
+from crmflow.reconcile.sources.connector import (
+    CONNECTION,
+    DELETED_RECORDS,
+    DELTA_COLUMN,
+    Offer,
+    Origin,
+    Reader,
+)
 from crmflow.reconcile.sources.landing_zone_offer import (
     FLOW_SPEC_ID,
     FLOW_SPEC_NAME,
@@ -148,7 +155,12 @@ class LandingZoneSource:
 
     def source_status(self, spec: CRMDataflowSpec, origin: Origin) -> SourceStatus:
         delta = spec.delta_column.name if spec.delta_column else None
-        return SourceStatus(connection=origin.connection, table=origin.table, delta_column=delta)
+        return SourceStatus(
+            connection=origin.connection,
+            table=origin.table,
+            delta_column=delta,
+            deleted_records=_deleted_records(spec),
+        )
 
     def found_status(self, spec: CRMDataflowSpec, origin: Origin, source: SourceConnection) -> SourceStatus:
         """Nothing of it stands in Platform: what is declared is taken for what the files were written for."""
@@ -166,11 +178,20 @@ class LandingZoneSource:
     def made_for(self, spec: CRMDataflowSpec, origin: Origin) -> Mapping[str, Any]:
         """They stand in no object of Platform, but the files that are there were written for them."""
         delta = {DELTA_COLUMN: spec.delta_column.name} if spec.delta_column else {}
-        return {CONNECTION: origin.connection, **delta}
+        return {CONNECTION: origin.connection, DELETED_RECORDS: _deleted_records(spec), **delta}
 
     def was_made_for(self, remote: Flow, made: SourceStatus | None) -> Mapping[str, Any]:
         """The same as status has it of a flow."""
-        return {CONNECTION: made and made.connection, DELTA_COLUMN: made and made.delta_column}
+        return {
+            CONNECTION: made and made.connection,
+            DELTA_COLUMN: made and made.delta_column,
+            DELETED_RECORDS: (made and made.deleted_records) or DeletedRecords.IGNORE,
+        }
+
+
+def _deleted_records(spec: CRMDataflowSpec) -> DeletedRecords:
+    """Marks are a column of their own in every file."""
+    return spec.extract.deleted_records if spec.extract else DeletedRecords.IGNORE
 
 
 async def _ask(reader: Reader, question: Callable[[CrmApi], Awaitable[T]]) -> T:
