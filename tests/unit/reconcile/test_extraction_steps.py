@@ -443,6 +443,18 @@ async def test_the_successor_of_a_lost_flow_takes_what_was_pending_from_a_folder
     assert flow.schedule.backfill
 
 
+@pytest.mark.parametrize("hours", [0, 1])
+async def test_a_lost_flow_that_may_have_taken_what_is_pending_is_told(hours: int) -> None:
+    soon = {"frequency": "Hour", "interval": 1, "startTime": "2025-10-09T09:30:00Z"}
+    harness, resource = await running(schedule=soon)
+    finish(harness)
+    await resource.until_done()
+    at(harness, start_of(resource) + timedelta(hours=hours, minutes=-30))
+    harness.platform.flows.clear()
+    [vanished] = [event for event in (await resource.visit()).events if event.reason == "Vanished"]
+    assert ("Records may be ingested twice by that." in vanished.note) == bool(hours)
+
+
 async def test_deletion_takes_files_of_earlier_folders_as_well() -> None:
     harness, resource = await running()
     finish(harness)

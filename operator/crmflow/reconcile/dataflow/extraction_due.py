@@ -65,6 +65,12 @@ def taking_since(pass_: DataflowPass) -> datetime | None:
     return flow.state_since or BEGINNING
 
 
+def may_be_taken(pass_: DataflowPass) -> bool:
+    """Whether the flow has had a tick since a file was written that no run is known to have ingested."""
+    files = [one.file for one in pending_of(pass_.status) if one.file]
+    return any(rhythm_of(pass_).ticks(file.committed, pass_.utcnow) for file in files)
+
+
 def full_reads(pass_: DataflowPass) -> FullReads | None:
     """How often the whole table is read, and until when it was."""
     extract, extraction = pass_.spec.extract, pass_.status.extraction

@@ -31,6 +31,7 @@ from crmflow.reconcile.dataflow import dataset, schema
 from crmflow.reconcile.dataflow.adopt import ADOPTION
 from crmflow.reconcile.dataflow.conditions import SYNCED
 from crmflow.reconcile.dataflow.creation_plan import Begun, plan_removal
+from crmflow.reconcile.dataflow.extraction_due import may_be_taken
 from crmflow.reconcile.dataflow.extraction_status import begin_anew, write_anew
 from crmflow.reconcile.dataflow.flow_state import check_settled, flow_gone
 from crmflow.reconcile.dataflow.mapping_sets import doubt_mapping_set, recognize_mapping_set
@@ -99,6 +100,7 @@ async def give_up(pass_: DataflowPass, upstream: Upstream, lost: Lost) -> None:
         pass_.record(columns=())  # else the successor reads what the lost flow read
     if was_reset:
         doubt_mapping_set(pass_, upstream)
+    is_doubled = upstream.transport is Transport.LANDING_ZONE and not was_reset and may_be_taken(pass_)
     pass_.record(
         flow=None,
         source_connection_id=None,
@@ -113,7 +115,8 @@ async def give_up(pass_: DataflowPass, upstream: Upstream, lost: Lost) -> None:
     if upstream.transport is Transport.LANDING_ZONE:
         begin_anew(pass_) if was_reset else write_anew(pass_)
     why = "the sandbox was reset" if was_reset else f"its {lost} was deleted from outside"
-    pass_.record_event("Vanished", REPAIR, f"The dataflow is made anew: {why}.", EventType.WARNING)
+    doubled = " Records may be ingested twice by that." if is_doubled else ""
+    pass_.record_event("Vanished", REPAIR, f"The dataflow is made anew: {why}.{doubled}", EventType.WARNING)
 
 
 @step(SYNCED)
