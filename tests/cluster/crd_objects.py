@@ -40,6 +40,7 @@ FLOW_RECORD: dict[str, Any] = {
         "connection": "zoho-eu",
         "table": "Contacts",
         "deltaColumn": "Modified_Time",
+        "deletedRecords": "Mark",
     },
     "transport": "LandingZone",
     "landingZone": {"path": "dlz-user-container/crmflow/eu/crm/contacts/0-0a1b2c3d"},

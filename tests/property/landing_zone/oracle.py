@@ -31,7 +31,7 @@ async def losses(tenant: ZoneTenant) -> list[str]:
     ends = await tenant.ends()
     found = [f"{name} is left" for name in tenant.bench.node.left]
     folders = [one for _, obj in tenant.objects() for one in folders_until(_folder(obj["status"]))]
-    folders += tenant.left_folders
+    folders += [one for folder in tenant.left_folders for one in folders_until(folder)]
     found += [
         f"{file} is left" for file in await tenant.files() if not any(file.startswith(one) for one in folders)
     ]
