@@ -133,6 +133,20 @@ async def test_a_base_connection_goes_with_its_last_user() -> None:
     assert types(resource) == ["Ready", "Authorized", "Synced", "LandingZoneReady"]
 
 
+async def test_a_base_connection_goes_once_all_dataflows_have_left_it() -> None:
+    harness = Harness()
+    resource = harness.connection()
+    await resource.visit()
+    refer(harness, PLATFORM_SOURCE, LANDING_ZONE)  # on its way
+    assert (await resource.visit()).outcome.is_done
+    assert len(harness.platform.connections) == 1
+    refer(harness, LANDING_ZONE)
+    assert (await resource.visit(full=False)).step != "quiet"
+    assert not harness.platform.connections
+    assert resource.status["transport"] == "LandingZone"
+    assert resource.condition("Ready")[0] == "True"
+
+
 async def test_a_dataflow_that_differs_has_what_it_needs() -> None:
     """That the landing zone is not ready then takes nothing from what goes through the source."""
     harness = Harness()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from crmflow.api.base import Transport
@@ -12,7 +13,7 @@ from crmflow.reconcile.core.engine import Pass
 from crmflow.reconcile.core.refusals import Advisor
 from crmflow.reconcile.core.sandbox import SandboxClient
 from crmflow.reconcile.credentials import ZohoCredentials
-from crmflow.reconcile.ports import Zoho
+from crmflow.reconcile.ports import Referrer, Zoho
 from crmflow.reconcile.sources.offer import UNKNOWN_OFFER, PlatformSourceOffer
 from crmflow.reconcile.sources.sign_in import SignIn
 
@@ -42,15 +43,33 @@ class ConnectionPass(Pass[ZohoSourceConnectionSpec, ZohoSourceConnectionStatus])
         """Whether new dataflows go through the landing zone, or some that exist do."""
         return self._is_way(Transport.LANDING_ZONE)
 
+    @property
+    def own_transport(self) -> Transport | None:
+        """The way of new dataflows, as far as it is known: what the spec says, else what was decided, unless
+        all dataflows have left it.
+        """
+        if self.spec.transport is not Transport.AUTO:
+            return self.spec.transport
+        is_ours = self.spec.connection_id is None
+        return Transport.LANDING_ZONE if is_ours and self._all_have_left() else self.status.transport
+
+    def _all_have_left(self) -> bool:
+        """Whether there are dataflows, and none of them reads through the base connection."""
+        dataflows = self._dataflows()
+        return bool(dataflows) and all(
+            dataflow.takes(Transport.LANDING_ZONE) and not dataflow.takes(Transport.PLATFORM_SOURCE)
+            for dataflow in dataflows
+        )
+
     def _is_way(self, transport: Transport) -> bool:
-        declared = self.spec.transport
-        own = self.status.transport if declared is Transport.AUTO else declared
+        own = self.own_transport
         if own is transport or (own is None and transport is Transport.PLATFORM_SOURCE):
             return True
-        dataflows = self.services.lister.referrers(
-            ZOHO_SOURCE_CONNECTION, self.identity.namespace, self.identity.name
-        )
-        return any(dataflow.takes(transport) for dataflow in dataflows)
+        return any(dataflow.takes(transport) for dataflow in self._dataflows())
+
+    def _dataflows(self) -> Sequence[Referrer]:
+        own = self.identity
+        return self.services.lister.referrers(ZOHO_SOURCE_CONNECTION, own.namespace, own.name)
 
     @property
     def advisor(self) -> Advisor:

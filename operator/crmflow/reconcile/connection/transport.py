@@ -27,8 +27,9 @@ async def decide_transport(pass_: ConnectionPass, sandbox: SandboxClient) -> Tra
 
 
 def _known(pass_: ConnectionPass) -> Transport | None:
-    if pass_.spec.transport is not Transport.AUTO:
-        return pass_.spec.transport
-    if has_remote(pass_, BASE_CONNECTION) or pass_.spec.connection_id is not None:
+    if pass_.spec.transport is Transport.AUTO and pass_.spec.connection_id is not None:
         return Transport.PLATFORM_SOURCE
-    return pass_.status.transport
+    own = pass_.own_transport
+    if own is not Transport.LANDING_ZONE and has_remote(pass_, BASE_CONNECTION):
+        return Transport.PLATFORM_SOURCE
+    return own
