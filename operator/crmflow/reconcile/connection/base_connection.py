@@ -60,8 +60,8 @@ async def check_offer(pass_: ConnectionPass, sandbox: SandboxClient) -> Platform
         if found is None:
             raise StalledError(
                 reason,
-                f"{message} So no base connection is created. Set spec.transport to LandingZone, or ask Adobe "
-                "whether your organization can have the source; the operator looks again every hour.",
+                f"{message} So no base connection is created. Set spec.transport to LandingZone, or ask "
+                "Adobe whether your organization can have the source; the operator looks again every hour.",
             )
         pass_.record(base_connection=BaseConnectionStatus(id=found))
     existing = pass_.recorded_id or pass_.spec.connection_id
