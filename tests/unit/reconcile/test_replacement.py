@@ -10,6 +10,7 @@ import pytest
 
 from crmflow.aep.models import Run, RunMetrics, RunState
 from crmflow.api.base import Transport
+from crmflow.api.crmdataflow import CRMDataflowStatus
 from crmflow.api.zohosourceconnection import LandingZoneStatus, ZohoOrganization
 from crmflow.http.errors import ErrorClass
 from crmflow.reconcile.core.outcome import OutcomeClass
@@ -340,6 +341,50 @@ async def test_a_predecessor_that_somebody_deletes_is_not_missed() -> None:
     await passes(resource)
     await harness.platform.delete(resource.kind.remote_objects[0].collection, old)
     await passes(resource, 3)
+    assert list(harness.platform.flows) == [flow_id(resource)]
+    assert has_its_names(harness, resource)
+
+
+async def test_without_its_status_a_replacement_is_taken_back() -> None:
+    harness, resource = await running()
+    old = flow_id(resource)
+    resource.edit(other_delta)
+    await approved(resource)
+    await passes(resource)
+    assert len(harness.platform.flows) == 2
+    resource.status.clear()
+    resource.requests.clear()
+    resource.edit(lambda spec: spec.update(deltaColumn={"name": "Modified_Time"}))
+    await passes(resource)
+    assert list(harness.platform.flows) == [old]
+    assert has_its_names(harness, resource)
+    assert resource.condition("Ready")[0] == "True"
+
+
+async def test_without_its_status_a_successor_that_is_alone_is_taken() -> None:
+    harness, resource = await running()
+    resource.edit(other_delta)
+    await approved(resource)
+    await passes(resource)
+    predecessor, new = CRMDataflowStatus.model_validate(resource.status).predecessor, flow_id(resource)
+    assert predecessor is not None
+    for kind in resource.kind.remote_objects[:3]:
+        await harness.platform.delete(kind.collection, kind.id_in(predecessor) or "")
+    resource.status = {}
+    await passes(resource)
+    assert list(harness.platform.flows) == [new]
+    assert has_its_names(harness, resource)
+    assert "slotRevision" not in resource.status
+
+
+async def test_a_flow_that_is_disabled_hands_over_no_run() -> None:
+    harness, resource = await running()
+    resource.edit(lambda spec: spec["ingestion"].update(enabled=False))
+    await passes(resource, 3)
+    resource.edit(other_delta)
+    await approved(resource)
+    assert "lost" in resource.status["plan"]["reads"]
+    await passes(resource, 8)
     assert list(harness.platform.flows) == [flow_id(resource)]
     assert has_its_names(harness, resource)
 

@@ -93,6 +93,8 @@ async def end_predecessor(pass_: DataflowPass, upstream: Upstream) -> None:
     """
     predecessor = pass_.status.predecessor
     if predecessor is None:
+        if pass_.status.slot_revision is not None:
+            await _take_the_names(pass_, upstream)
         return
     old = await upstream.sandbox.read(FLOW, predecessor.flow.id if predecessor.flow else None)
     if old is not None:
@@ -114,7 +116,7 @@ async def end_predecessor(pass_: DataflowPass, upstream: Upstream) -> None:
         text = "Waiting until Platform lets go of what the flow replaces."
         pass_.set_condition(SYNCED, TRUE, "Replacing", text)
         return
-    await _take_the_names(pass_, upstream, predecessor)
+    await _take_the_names(pass_, upstream)
 
 
 # Before there is a successor
@@ -236,7 +238,7 @@ async def _delete(pass_: DataflowPass, upstream: Upstream, predecessor: Predeces
             pass_.record(predecessor=predecessor)
 
 
-async def _take_the_names(pass_: DataflowPass, upstream: Upstream, predecessor: Predecessor) -> None:
+async def _take_the_names(pass_: DataflowPass, upstream: Upstream) -> None:
     """The successor's objects are found by the names that the predecessor's had. Raises RemoteError."""
     made = pass_.objects
     pass_.record(predecessor=None, slot_revision=None, plan=None)

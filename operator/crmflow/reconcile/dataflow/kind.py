@@ -74,6 +74,7 @@ async def _sync(pass_: DataflowPass, upstream: Upstream) -> Flow | None:
     """
     await steps.confirm_listing(pass_, upstream)
     await adopt(pass_, upstream)
+    await replacement.find_successor(pass_, upstream.sandbox)
     existing = await observe(pass_, upstream)
     if isinstance(existing, Lost):
         await give_up(pass_, upstream, existing)

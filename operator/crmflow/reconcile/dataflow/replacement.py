@@ -40,6 +40,7 @@ from crmflow.reconcile.core.outcome import (
     WaitingError,
     from_remote_error,
 )
+from crmflow.reconcile.core.ownership import Verdict, judge
 from crmflow.reconcile.core.sandbox import SandboxClient
 from crmflow.reconcile.dataflow import steps
 from crmflow.reconcile.dataflow.conditions import SYNCED
@@ -55,7 +56,7 @@ from crmflow.reconcile.dataflow.plan import Existing
 from crmflow.reconcile.dataflow.replacement_plan import actions_of, digest, in_words, reads_of
 from crmflow.reconcile.dataflow.schema import check_schema
 from crmflow.reconcile.dataflow.source import check_source
-from crmflow.reconcile.dataflow.state import DataflowPass, Upstream, fields_of
+from crmflow.reconcile.dataflow.state import DataflowPass, Upstream, fields_of, objects_at
 from crmflow.reconcile.dataflow.transport import wanted_transport
 from crmflow.reconcile.external import dataset, schema
 from crmflow.sentences import every
@@ -99,6 +100,32 @@ async def replace_flow(
         raise WaitingError("RolledBack", text, retry_after=plan.retry_time.timestamp() - pass_.now)
     _set_aside(pass_, plan, successor)
     raise WaitingError("Replacing", "Another flow is made in the place of this one.", retry_after=0.1)
+
+
+@step(SYNCED)
+async def find_successor(pass_: DataflowPass, sandbox: SandboxClient) -> None:
+    """After a loss of status in the middle of a replacement: what was to be the successor goes, or is all
+    that there is, and then it is taken. Raises RemoteError.
+    """
+    status, identity = pass_.status, pass_.identity
+    if pass_.adopts or pass_.observes or status.predecessor is not None or status.slot_revision is not None:
+        return
+    found = [
+        (kind, item)
+        for kind in objects_at(SUCCESSOR)
+        for item in sandbox.inventory.with_key(kind.collection, identity.key(kind.slot))
+        if judge(identity, item.description) is not Verdict.FOREIGN
+    ]
+    if not found:
+        return
+    flow = pass_.objects.flow
+    if pass_.recorded_id is None and not sandbox.inventory.with_key(flow.collection, identity.key(flow.slot)):
+        pass_.record(slot_revision=SUCCESSOR)
+        return
+    for kind, item in found:
+        await sandbox.delete(kind, item.id)
+    text = "Removed what was to replace the flow: nothing is known of that any more."
+    pass_.record_event("RolledBack", "Replace", text, EventType.WARNING)
 
 
 async def follow_edit(

@@ -63,6 +63,8 @@ def reads_of(
     if progress.transport is Transport.LANDING_ZONE:
         # Platform's own source can't be told where files have ended.
         return _all(progress) if wants_all else Reads(begin=ReadsFrom.NEXT_RUN, lost=_LOST)
+    if not spec.ingestion.enabled:
+        return Reads(begin=ReadsFrom.NEXT_RUN, lost=_LOST)
     return Reads(begin=ReadsFrom.NEXT_RUN, twice="what changes in the period before the run that hands over")
 
 

@@ -10,7 +10,7 @@ from crmflow.reconcile.core.engine import step
 from crmflow.reconcile.core.sandbox import SandboxClient
 from crmflow.reconcile.core.transport import probe
 from crmflow.reconcile.dataflow.conditions import SOURCE_READY
-from crmflow.reconcile.dataflow.state import DataflowPass
+from crmflow.reconcile.dataflow.state import DataflowPass, objects_at
 from crmflow.reconcile.external.flow import FLOW
 from crmflow.reconcile.external.source_connection import SOURCE_CONNECTION
 
@@ -44,7 +44,8 @@ async def _of_what_exists(pass_: DataflowPass, sandbox: SandboxClient) -> Transp
         flow = await sandbox.read(FLOW, pass_.spec.flow_id)
         source_id = next(iter(flow.source_connection_ids), None) if flow is not None else None
     else:
-        source_id = await creation.find_predecessor(pass_, sandbox, SOURCE_CONNECTION)
+        found = [await creation.find_predecessor(pass_, sandbox, objects_at(slot).source) for slot in (0, 1)]
+        source_id = next(filter(None, found), None)
     source = await sandbox.read(SOURCE_CONNECTION, source_id)
     if source is None:
         return None
