@@ -507,3 +507,31 @@ async def test_columns_of_a_landing_zone_flow_are_changed_by_another_folder() ->
     assert resource.status["extraction"]["cursor"] == cursor
     assert len(harness.platform.flows) == 1
     assert has_its_names(harness, resource)
+
+
+async def test_marks_for_deleted_records_are_begun_by_another_flow_in_another_folder() -> None:
+    harness = Harness()
+    mapping = [
+        {"target": "personalEmail.address", "source": "Email"},
+        {"target": "_acme.origin", "source": "id"},
+        {"target": "person.name.fullName", "expression": "crmflow_deleted"},
+    ]
+    columns = ["id", "Email", "Modified_Time"]
+    resource = harness.dataflow(
+        transport="LandingZone", mapping=mapping, source={"table": "Contacts", "columns": columns}
+    )
+    harness.open_landing_zone()
+    await resource.until_done()
+    harness.clock.time = STARTED
+    await resource.visit()
+    cursor = resource.status["extraction"]["cursor"]
+    resource.edit(lambda spec: spec.update(extract={"deletedRecords": "Mark"}))
+    await approved(resource)
+    own_hash = resource.status["plan"]["hash"]
+    await passes(resource)
+    assert resource.status["source"]["deletedRecords"] == "Mark"
+    assert resource.status["extraction"]["cursor"] == cursor
+    assert has_its_names(harness, resource)
+    resource.edit(lambda spec: spec.update(extract={"deletedRecords": "Ignore"}))
+    await resource.visit()
+    assert resource.status["plan"]["hash"] != own_hash

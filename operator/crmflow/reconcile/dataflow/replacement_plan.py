@@ -16,6 +16,7 @@ from datetime import datetime
 from crmflow.api.base import Transport
 from crmflow.api.crmdataflow import (
     CRMDataflowSpec,
+    DeletedRecords,
     Frequency,
     PlannedAction,
     PlannedEffect,
@@ -79,12 +80,14 @@ def _all(progress: Progress) -> Reads:
 def digest(spec: CRMDataflowSpec, transport: Transport, columns: Iterable[str], begin: ReadsFrom) -> str:
     """What tells a plan from others: the new flow, and what it reads."""
     mapping = spec.mapping_set_ref or content_hash("", "", entries(spec.mapping or ()))
+    extract = spec.extract if transport is Transport.LANDING_ZONE else None
     made_of = {
         "transport": transport,
         "connection": spec.connection_ref.name,
         "table": spec.source.table,
         "columns": sorted(columns),
         "deltaColumn": spec.delta_column.name if spec.delta_column else None,
+        "deletedRecords": extract.deleted_records if extract else DeletedRecords.IGNORE,
         "target": spec.target.model_dump(mode="json", exclude_none=True),
         "mapping": mapping if isinstance(mapping, str) else mapping.model_dump(),
         "once": spec.schedule.frequency is Frequency.ONCE,
