@@ -1,12 +1,12 @@
-"""What may happen to services, credentials, pods and replicas while windows come through the landing zone.
+"""What may happen to services, credentials and pods while windows come through the landing zone: each row is
+ingested once.
 
-It takes minutes: ``make transfer-faults`` runs it, ``make test`` does not.
+The first test has the runs' manifests, the second one does without.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,54 +14,83 @@ import pytest
 from hack.node import Node
 from tests.kit import canary
 from tests.kit.cluster import Object
-from tests.kit.landing_zone import NOTHING_LEFT, Contacts, Transfers, begin, files
+from tests.kit.landing_zone import NOTHING_LEFT, Contacts, Transfers, Windows, begin, check_files, files
 from tests.kit.operator import Operator
-from tests.kit.tenant import Tenant
+from tests.kit.tenant import DATAFLOW, Tenant
 
 pytestmark = pytest.mark.usefixtures("node")
 
-THROTTLED = {"code": "TOO_MANY_REQUESTS", "details": {}, "message": "too many requests", "status": "error"}
-FAULTS: dict[str, dict[str, Any]] = {
-    "the blob service is busy": {"service": "blob", "method": "PUT", "azure": "ServerBusy", "times": 3},
-    "the answer to a block is lost": {"service": "blob", "query": "comp=block&", "reset": "after"},
-    "the answer to a commit is lost (409)": {"service": "blob", "query": "comp=blocklist", "reset": "after"},
-    "the answer to a commit is lost (412)": {"service": "blob", "query": "comp=blocklist", "reset": "after"},
-    "Zoho throttles": {
-        "service": "zoho-api",
-        "path": "/coql$",
-        "skip": 2,
-        "status": 429,
-        "headers": {"Retry-After": "300"},
-        "body": THROTTLED,
-    },
-    "Zoho is down": {"service": "zoho-api", "path": "/coql$", "skip": 2, "status": 503, "body": "<html/>"},
-}
-"""What may happen to requests of an extraction. The operator's own count of its rows comes first."""
+Fault = dict[str, Any]
+
+BULK_ROWS, PART_ROWS = 8, 4
+"""From how many rows on a window is read by Bulk Read, and how many are in a part."""
+NEAR = 10
+"""Seconds to a bound of a run in which times do not tell whether it took a file."""
 
 
-def test_windows_survive_the_faults_of_both_services(
-    zone: Tenant, contacts: Contacts, transfers: Transfers
+def refused(code: str) -> Fault:
+    """What Zoho CRM answers."""
+    return {"code": code, "details": {}, "message": "refused", "status": "error"}
+
+
+QUERY: Fault = {"service": "zoho-api", "path": "/coql$", "skip": 2}
+"""Of the Job: two counts, the operator's and its own, come first."""
+BULK: Fault = {"service": "zoho-api", "path": "/bulk/v8/read$", "method": "POST"}
+BULK_JOB: Fault = {"service": "zoho-api", "path": r"/bulk/v8/read/\d+$", "status": 200}
+BULK_FILE: Fault = {"service": "zoho-api", "path": "/bulk/v8/read/.*/result$"}
+COMMIT_IS_LOST: Fault = {"service": "blob", "query": "comp=blocklist", "reset": "after"}
+
+PASSING: list[Fault] = [
+    {"service": "blob", "method": "PUT", "azure": "ServerBusy", "times": 3},
+    {"service": "blob", "query": "comp=block&", "reset": "after"},
+    {**QUERY, "status": 429, "headers": {"Retry-After": "60"}, "body": refused("TOO_MANY_REQUESTS")},
+    {**QUERY, "status": 503, "body": "<html/>"},
+    COMMIT_IS_LOST,
+]
+SPENT: list[Fault] = [{**QUERY, "times": 10, "status": 429, "body": refused("API_LIMIT_EXCEEDED")}]
+"""A Job gives up before."""
+BULK_FAULTS: list[Fault] = [
+    {**BULK_JOB, "body": {"data": [{"id": "1", "state": "FAILURE"}]}},
+    {**BULK, "skip": 2, "status": 400, "body": refused("EXPIRED_VALUE")},
+    {**BULK_FILE, "status": 404, "body": refused("RESOURCE_NOT_FOUND")},
+    {**BULK_FILE, "status": 410, "body": ""},
+]
+"""One after the other: the first attempt has its job fail, the second one the place of the next part lost."""
+
+
+def test_windows_survive_the_faults_of_all_services(
+    operator: Operator, zone: Tenant, contacts: Contacts, transfers: Transfers
 ) -> None:
+    operator.stop()
+    operator.start(CRMFLOW_BULK_READ_ROWS=str(BULK_ROWS))
     windows = begin(zone)
-    for what, fault in FAULTS.items():
-        contacts.edit()
-        zone.control.switch("blob", existingBlob="ConditionNotMet" if "412" in what else "BlobAlreadyExists")
-        zone.control.fault(**fault)
+    zone.control.switch("zoho", bulkPageRows=PART_ROWS)
+
+    def survive(faults: list[Fault]) -> None:
+        for fault in faults:
+            zone.control.fault(**fault)
         windows.open_next()
         windows.wait_file()
+        assert zone.control.get("/faults")["faults"] == [], "it did not happen"
         windows.ingest()
-        zone.until(lambda: contacts.all_arrived, f"all rows although {what}")
-        assert zone.control.get("/faults")["faults"] == [], f"it did not happen that {what}"
+        zone.until(lambda: contacts.all_arrived, "all rows", seconds=60)
         contacts.check()
-    assert len(files(zone)) == 1 + len(FAULTS)
+
+    for faults in (PASSING, SPENT):
+        contacts.edit()
+        survive(faults)
+    zone.control.switch("blob", existingBlob="ConditionNotMet")  # 412 where it was 409
+    contacts.create(BULK_ROWS)
+    survive([*BULK_FAULTS, COMMIT_IS_LOST])
+    _commit_on_a_tick(zone, contacts, transfers, windows)
+    check_files(zone)
     zone.until(lambda: transfers.left == NOTHING_LEFT, "Jobs, pods and Secrets to be gone")
 
 
 def test_what_ends_in_the_middle_of_a_job_makes_nothing_twice(
-    zone: Tenant, contacts: Contacts, transfers: Transfers, node: Node, tmp_path: Path
+    zone: Tenant, contacts: Contacts, transfers: Transfers, node: Node
 ) -> None:
     """Whatever happens while a Job runs, its window is one file in the end, and each row is ingested once."""
-    standby = _Standby(zone.operator, tmp_path)
 
     def restart(_: Object) -> None:
         zone.operator.kill()
@@ -71,60 +100,47 @@ def test_what_ends_in_the_middle_of_a_job_makes_nothing_twice(
         zone.cluster.evict(pod["metadata"]["name"], transfers.home)
         transfers.wait_pod(other_than=pod["metadata"]["name"])
 
-    def end(path: str) -> Callable[[Object], None]:
-        return lambda _: zone.control.post(path)
+    def end_credentials(_: Object) -> None:
+        zone.control.post("/zoho/access-tokens/expire")
+        zone.control.post("/aep/sandboxes/prod/landingzone/refresh")
 
-    acts: dict[str, Callable[[Object], None]] = {
-        "the operator is killed": restart,
-        "another replica leads": standby.take_over,
-        "the pod is killed": node.kill,
-        "the pod is evicted": evict,
-        "Zoho's access token ends": end("/zoho/access-tokens/expire"),
-        "the SAS ends": end("/aep/sandboxes/prod/landingzone/refresh"),
-    }
+    acts: list[Callable[[Object], None]] = [restart, node.kill, evict, end_credentials]
+    zone.control.switch("aep", runManifest="absent")
     windows = begin(zone)
     secrets: list[str] = []
-    try:
-        for act in acts.values():
-            contacts.edit()
-            transfers.hold_back()
-            windows.open_next()
-            pod = transfers.wait_pod()
-            secrets += transfers.credentials()
-            act(pod)
-            contacts.edit()
-            transfers.let_go()
-            windows.wait_file()
-            canary.assert_no_secrets([*zone.emulators.secrets(), *secrets], transfers.texts())
-            windows.ingest()
+    for act in acts:
+        contacts.edit()
+        transfers.hold_back()
         windows.open_next()
+        transfers.wait_held_back()
+        secrets += transfers.credentials()
+        act(transfers.wait_pod())
+        contacts.edit()
+        transfers.let_go()
         windows.wait_file()
+        canary.assert_no_secrets([*zone.emulators.secrets(), *secrets], transfers.texts())
         windows.ingest()
-        zone.until(lambda: contacts.all_arrived, "all rows")
-    finally:
-        standby.close()
-    contacts.check()
-    assert len(files(zone)) == 1 + len(acts) + 1
+    _commit_on_a_tick(zone, contacts, transfers, windows)
+    check_files(zone)
     zone.until(lambda: transfers.left == NOTHING_LEFT, "Jobs, pods and Secrets to be gone")
     zone.check(*secrets)
 
 
-class _Standby:
-    """A second replica, which begins to lead when the first one goes."""
-
-    def __init__(self, leader: Operator, directory: Path) -> None:
-        self._leader = leader
-        folder = directory / "standby"
-        folder.mkdir()
-        self._operator = Operator(folder, leader.kubeconfig, dict(leader.settings))
-
-    def take_over(self, _: Object) -> None:
-        """The first one is made a replica, too, and goes once both are there."""
-        election = {"CRMFLOW_LEADER_ELECTION": "true"}
-        self._leader.stop()
-        self._leader.start(**election, CRMFLOW_POD_NAME="one")
-        self._operator.start(**election, CRMFLOW_POD_NAME="two")
-        self._leader.stop()
-
-    def close(self) -> None:
-        self._operator.close()
+def _commit_on_a_tick(zone: Tenant, contacts: Contacts, transfers: Transfers, windows: Windows) -> None:
+    """A file is committed in the seconds in which Platform looks for files."""
+    contacts.edit()
+    transfers.hold_back("comp=blocklist")
+    windows.open_next()
+    transfers.wait_held_back()
+    before = set(files(zone))
+    windows.pass_to_tick(1 - NEAR)
+    transfers.let_go()
+    zone.until(lambda: len(files(zone)) > len(before), "the file", seconds=60)
+    (file,) = set(files(zone)) - before
+    assert abs(windows.from_tick(file)) < NEAR
+    for _ in range(2):
+        windows.ingest()
+        zone.until(lambda: "pendingWindows" not in zone.get(DATAFLOW)["status"], "it to be ingested", 60)
+    zone.wait_reason(DATAFLOW, "IngestionComplete", "RowsMatch", "True")
+    assert contacts.all_arrived
+    contacts.check()

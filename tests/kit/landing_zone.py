@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import itertools
 import json
 import time
 from collections import Counter
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from crmflow.reconcile.extraction.names import FileKey
 from crmflow.transfer.declaration import DELETED_COLUMN
 from crmflow.zoho.scopes import LANDING_ZONE_SCOPES, VERIFICATION_SCOPES
 from tests.emulators.aep import seed_data as ids
@@ -160,7 +162,16 @@ class Windows:
             time.sleep(STRIDE_TAKES)
             return False
 
-        self._tenant.until(is_there, f"file of the window until {self._end}", seconds=30)
+        self._tenant.until(is_there, f"file of the window until {self._end}", seconds=90)
+
+    def pass_to_tick(self, seconds: float) -> None:
+        """Let time pass until so many seconds after its tick."""
+        self._pass_until(self._tick + timedelta(seconds=seconds))
+
+    def from_tick(self, file: str) -> float:
+        """How many seconds after its tick a file was committed."""
+        committed = {one["name"]: one["changed"] for one in _files(self._tenant)}[file]
+        return float(committed - self._tick.timestamp())
 
     def ingest(self) -> None:
         """Let time pass until Platform has taken what is there."""
@@ -183,7 +194,22 @@ class Windows:
 
 def files(tenant: Tenant) -> list[str]:
     """The names of what is in the landing zone."""
-    return [file["name"] for file in tenant.control.get("/aep/sandboxes/prod/landingzone")["files"]]
+    return [file["name"] for file in _files(tenant)]
+
+
+def check_files(tenant: Tenant) -> None:
+    """Each window was extracted once, and none overlaps another one."""
+    keys = [FileKey.of(name) for name in files(tenant)]
+    found = sorted((key for key in keys if key is not None), key=lambda key: key.window.begin)
+    assert len(found) == len(keys), keys
+    assert not [str(key) for key in found if key.extraction]
+    overlaps = [str(next) for one, next in itertools.pairwise(found) if next.window.begin < one.window.end]
+    assert not overlaps
+
+
+def _files(tenant: Tenant) -> list[Object]:
+    found: list[Object] = tenant.control.get("/aep/sandboxes/prod/landingzone")["files"]
+    return found
 
 
 def _row(values: Mapping[str, Any]) -> Row:
@@ -202,15 +228,28 @@ class Transfers:
         self._tenant = tenant
         self._cluster = tenant.cluster
         self.home = home
+        self._mark = 0
 
     @property
     def left(self) -> dict[str, list[str]]:
         """The names of what is there."""
         return {kind: [one["metadata"]["name"] for one in self._of(kind)] for kind in NOTHING_LEFT}
 
-    def hold_back(self) -> None:
-        """From now on the landing zone takes no file: who writes one tries again and again."""
-        self._tenant.control.fault(service="blob", method="PUT", azure="ServerBusy", times=None)
+    def hold_back(self, query: str = "") -> None:
+        """From now on the landing zone takes no file: who writes one tries again and again. ``query`` is that
+        of what it does not take, if not all.
+        """
+        self._mark = self._tenant.mark()
+        self._tenant.control.fault(service="blob", method="PUT", query=query, azure="ServerBusy", times=None)
+
+    def wait_held_back(self) -> None:
+        """Wait until somebody tries to write."""
+
+        def tries() -> bool:
+            calls = self._tenant.calls_since(self._mark)
+            return any((call["method"], call["status"]) == ("PUT", 503) for call in calls)
+
+        self._tenant.until(tries, "a call of the Job that is held back", seconds=60)
 
     def let_go(self) -> None:
         """It takes them again."""
@@ -225,7 +264,7 @@ class Transfers:
             found[:] = [pod for pod in pods if is_running(pod)]
             return bool(found)
 
-        self._tenant.until(runs, "a pod that runs", seconds=30)
+        self._tenant.until(runs, "a pod that runs", seconds=60)
         return found[0]
 
     def credentials(self) -> list[str]:
