@@ -10,9 +10,12 @@ import pytest
 
 from tests.kit.cluster import Object, condition
 from tests.kit.landing_zone import COLUMNS, HOUR, STRIDE_SECONDS, Contacts, Windows
+from tests.kit.person import Rule
+from tests.kit.plugin import READ_CONNECTIONS, Plugin
 from tests.kit.tenant import CONNECTION, DATAFLOW, ONE_OF_EACH, Tenant
 
 APPROVE = "crmflow.io/approve-plan"
+PATCH_DATAFLOWS: Rule = {"apiGroups": ["crmflow.io"], "resources": ["crmdataflows"], "verbs": ["patch"]}
 
 
 def planned(tenant: Tenant, **change: Any) -> Object:
@@ -195,3 +198,30 @@ def test_a_run_that_hands_over_misses_nothing_and_doubles_what_the_plan_says(
     said = [row for row in doubled(contacts) if end - HOUR <= row[1] <= end]
     assert doubled(contacts) == (said if first == "period" else [])
     assert tenant.counts() == ONE_OF_EACH
+
+
+def test_the_plugin_approves_what_it_shows(tenant: Tenant, plugin: Plugin) -> None:
+    tenant.make_ready()
+    name = tenant.name_of(DATAFLOW)
+    none = plugin("approve", name)
+    assert (none.status, none.stdout, "no plan to approve" in none.stderr) == (1, "", True)
+    tenant.control.advance(120)
+    old = tenant.held("flows")[0]["id"]
+    ran(tenant, old)
+    plan = planned(tenant, deltaColumn={"name": "Created_Time"})
+
+    unasked = plugin("approve", name)
+    assert (unasked.status, "--yes" in unasked.stderr) == (1, True)
+    assert ["delete", "flow", old] in unasked.lines
+    plugin.give_rights(READ_CONNECTIONS)
+    refused = plugin("approve", name, "--yes")
+    assert (refused.status, "403" in refused.stderr) == (1, True)
+    assert "annotations" not in tenant.get(DATAFLOW)["metadata"]
+
+    plugin.give_rights(READ_CONNECTIONS, PATCH_DATAFLOWS)
+    approved = plugin("approve", name, "--yes")
+    assert (approved.status, plan["hash"] in approved.stdout) == (0, True)
+    assert tenant.get(DATAFLOW)["metadata"]["annotations"] == {APPROVE: plan["hash"]}
+    tenant.wait_reason(DATAFLOW, "Synced", "Replacing", "True")
+    again = plugin("approve", name)
+    assert (again.status, "is in progress" in again.stderr) == (0, True)

@@ -16,6 +16,9 @@ CATEGORIES = ("crmflow",)
 RECONCILE_REQUESTED_AT = f"{GROUP}/reconcile-requested-at"
 """Annotation: a new value, of any form, asks for a complete check at once."""
 
+APPROVE_PLAN = f"{GROUP}/approve-plan"
+"""Annotation: its value approves the plan in status with that hash, and no other one."""
+
 
 @dataclass(frozen=True)
 class PrinterColumn:

@@ -26,6 +26,10 @@ class ForbiddenError(Problem):
     """The person's rights do not allow it."""
 
 
+class ConflictError(Problem):
+    """Somebody else changed the object since it was read."""
+
+
 class UnansweredError(Problem):
     """The API server did not answer: a write may have been carried out or not."""
 
@@ -48,6 +52,8 @@ def _refusal(error: ApiException, what: str) -> Problem:
     """A status code has several causes, which the API server's words tell apart."""
     words = _message(error)
     message = f"the API server refused {what}: {words}"
+    if error.status == 409:
+        return ConflictError(message, "Try again")
     if error.status == 403 and not _ADMISSION.search(words):
         return ForbiddenError(message, "Ask whoever manages the namespace for this right")
     if error.status == 401 and not _ADMISSION.search(words):

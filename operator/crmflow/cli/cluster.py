@@ -1,4 +1,6 @@
-"""The API server with the person's own kubeconfig: read connections, read and write their Secrets."""
+"""The API server with the person's own kubeconfig: connections and their Secrets, dataflows and what approves
+their plans.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +12,10 @@ from typing import Any
 from kubernetes.aio import client
 from pydantic import SecretStr
 
-from crmflow.api.kinds import GROUP, VERSION, ZOHO_SOURCE_CONNECTION
+from crmflow.api.kinds import APPROVE_PLAN, CRM_DATAFLOW, GROUP, VERSION, ZOHO_SOURCE_CONNECTION, Kind
 from crmflow.cli.api_server import REQUEST_SECONDS, call
 from crmflow.cli.connection import Connection
+from crmflow.cli.dataflow import Dataflow
 from crmflow.cli.problem import Problem
 from crmflow.cli.secret import SecretContents
 from crmflow.environment import SettingError
@@ -58,38 +61,64 @@ class Cluster:
 
     async def connection(self, name: str) -> Connection:
         """The ZohoSourceConnection of that name."""
-        found: Any = await call(
-            self._objects.get_namespaced_custom_object(
-                GROUP,
-                VERSION,
-                self.namespace,
-                ZOHO_SOURCE_CONNECTION.plural,
-                name,
-                _request_timeout=self.seconds,
-            ),
-            f'ZohoSourceConnection "{name}"',
-        )
-        if found is None:
-            raise Problem(
-                f'there is no ZohoSourceConnection "{name}" in namespace "{self.namespace}"',
-                "Apply it first, or name its namespace with -n; it may name a Secret that does not exist yet",
-            )
-        return Connection.of(found)
+        advice = "Apply it first, or name its namespace with -n; it may name a Secret that does not exist yet"
+        return Connection.of(await self._object(ZOHO_SOURCE_CONNECTION, name, advice))
 
     async def connections(self) -> list[Connection]:
         """Every ZohoSourceConnection of the namespace, by name."""
-        found: Any = await call(
-            self._objects.list_namespaced_custom_object(
+        return [Connection.of(item) for item in await self._objects_of(ZOHO_SOURCE_CONNECTION)]
+
+    async def dataflow(self, name: str) -> Dataflow:
+        """The CRMDataflow of that name."""
+        return Dataflow.of(await self._object(CRM_DATAFLOW, name, "Name its namespace with -n"))
+
+    async def names(self, kind: Kind) -> list[str]:
+        """The names of every resource of the kind in the namespace."""
+        return [item["metadata"]["name"] for item in await self._objects_of(kind)]
+
+    async def approve_plan(self, dataflow: Dataflow, plan_hash: str) -> None:
+        """Annotate it with the plan's hash. Raises ConflictError if it has changed since it was read."""
+        metadata = {
+            "resourceVersion": dataflow.resource_version,
+            "annotations": {APPROVE_PLAN: plan_hash},
+        }
+        await call(
+            self._objects.patch_namespaced_custom_object(
                 GROUP,
                 VERSION,
                 self.namespace,
-                ZOHO_SOURCE_CONNECTION.plural,
+                CRM_DATAFLOW.plural,
+                dataflow.name,
+                {"metadata": metadata},
+                field_manager=FIELD_MANAGER,
+                _content_type="application/merge-patch+json",
                 _request_timeout=self.seconds,
             ),
-            "the ZohoSourceConnections",
+            f'{CRM_DATAFLOW.kind} "{dataflow.name}"',
+        )
+
+    async def _object(self, kind: Kind, name: str, advice: str) -> dict[str, Any]:
+        """The resource of that kind and name; a Problem with ``advice`` if there is none."""
+        found: Any = await call(
+            self._objects.get_namespaced_custom_object(
+                GROUP, VERSION, self.namespace, kind.plural, name, _request_timeout=self.seconds
+            ),
+            f'{kind.kind} "{name}"',
+        )
+        if found is None:
+            raise Problem(f'there is no {kind.kind} "{name}" in namespace "{self.namespace}"', advice)
+        return dict(found)
+
+    async def _objects_of(self, kind: Kind) -> list[dict[str, Any]]:
+        """Every resource of that kind in the namespace, by name."""
+        found: Any = await call(
+            self._objects.list_namespaced_custom_object(
+                GROUP, VERSION, self.namespace, kind.plural, _request_timeout=self.seconds
+            ),
+            f"the {kind.kind}s",
         )
         items = () if found is None else found["items"]
-        return [Connection.of(item) for item in sorted(items, key=lambda item: item["metadata"]["name"])]
+        return sorted(items, key=lambda item: str(item["metadata"]["name"]))
 
     async def secret(self, name: str) -> SecretContents | None:
         """A Secret, None if it does not exist. Raises ForbiddenError without the right to read it."""

@@ -12,10 +12,11 @@ from typing import Annotated
 import typer
 
 from crmflow import __version__
-from crmflow.cli.connection_names import connection_names
 from crmflow.cli.kubectl import chooses_cluster
+from crmflow.cli.object_names import connection_names, dataflow_names
 from crmflow.cli.options import (
     AllowlistOptions,
+    ApproveOptions,
     AuthorizeOptions,
     DoctorOptions,
     ExploreOptions,
@@ -278,6 +279,40 @@ def doctor(
         output=output,
     )
     from crmflow.cli.doctor.command import doctor as run
+
+    if not asyncio.run(run(options)):
+        raise typer.Exit(1)
+
+
+@app.command()
+@chooses_cluster
+def approve(
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="DATAFLOW",
+            help="The CRMDataflow.",
+            show_default=False,
+            autocompletion=dataflow_names,
+        ),
+    ],
+    yes: Annotated[
+        bool, typer.Option("--yes", "-y", help="Approve the plan that is shown without a question.")
+    ] = False,
+    *,
+    cluster: ClusterOptions = HERE,
+) -> None:
+    """Show what would replace a dataflow's flow, and approve that plan.
+
+    Its status is 1 if the plan is not approved.
+
+    \b
+    Examples:
+      kubectl crmflow approve contacts -n team-a
+      kubectl crmflow approve contacts -n team-a --yes
+    """
+    options = ApproveOptions(name=name, cluster=cluster, yes=yes)
+    from crmflow.cli.approve import approve as run
 
     if not asyncio.run(run(options)):
         raise typer.Exit(1)

@@ -65,3 +65,12 @@ class DoctorOptions:
     live: bool = False
     report: str | None = None
     output: Format | None = None
+
+
+@dataclass(frozen=True)
+class ApproveOptions:
+    """``kubectl crmflow approve``: ``yes`` is the answer to the question."""
+
+    name: str
+    cluster: ClusterOptions = HERE
+    yes: bool = False

@@ -37,6 +37,20 @@ def ask_secret(prompt: str) -> SecretStr:
     return SecretStr(line.strip())
 
 
+def can_ask() -> bool:
+    """Whether a person is there to answer a question."""
+    return sys.stdin.isatty()
+
+
+def confirm(question: str) -> bool:
+    """Whether the person says yes; anything else is a no."""
+    sys.stderr.write(f"{question} (yes/no): ")
+    sys.stderr.flush()
+    with _interruptible():
+        answer = sys.stdin.readline()
+    return answer.strip().lower() in ("y", "yes")
+
+
 def open_browser(url: str) -> bool:
     """Open ``url`` in the person's browser; False where there is none to open."""
     # Without a display only text browsers are left, which would take the terminal over.

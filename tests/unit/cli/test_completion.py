@@ -27,7 +27,13 @@ def complete(*words: str) -> list[str]:
 
 def test_commands_with_what_they_do() -> None:
     *lines, directive = complete("")
-    assert {line.split("\t")[0] for line in lines} == {"authorize", "explore", "allowlist", "doctor"}
+    assert {line.split("\t")[0] for line in lines} == {
+        "authorize",
+        "explore",
+        "allowlist",
+        "doctor",
+        "approve",
+    }
     assert all(len(line.split("\t")) == 2 for line in lines)
     assert directive == ":4"
 
@@ -40,6 +46,7 @@ def test_commands_with_what_they_do() -> None:
         (("explore", "zoho-eu", "--output", ""), ["json", "yaml"], ":4"),
         (("doctor", "zoho-eu", "--report", "re"), [], ":0"),
         (("explore", "zo"), [], ":4"),  # no cluster to ask
+        (("approve", "co"), [], ":4"),
         (("explore", "it's", "--pre"), ["--preview"], ":4"),
     ],
 )

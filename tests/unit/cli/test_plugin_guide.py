@@ -16,7 +16,7 @@ from hack.install import ROOT
 FOLDER = ROOT / "docs" / "guides"
 GUIDE = (FOLDER / "plugin.md").read_text()
 TROUBLESHOOTING = (FOLDER / "troubleshooting.md").read_text()
-COMMANDS = ("authorize", "explore", "allowlist", "doctor")
+COMMANDS = ("authorize", "explore", "allowlist", "doctor", "approve")
 
 
 def help_of(command: str) -> str:
@@ -43,7 +43,7 @@ def test_its_commands_and_options_exist() -> None:
     lines = [line for block in blocks("sh") for line in block.splitlines()]
     used = [line.split()[2:] for line in lines if line.startswith("kubectl crmflow ")]
     used.remove(["--version"])
-    assert {words[0] for words in used} == {"doctor", "explore", "allowlist"}
+    assert {words[0] for words in used} == {"doctor", "explore", "allowlist", "approve"}
     for command, *arguments in used:
         told = help_of(command)
         options = {word for word in arguments if word.startswith("-")}
@@ -92,7 +92,9 @@ def test_what_it_shows_of_the_doctor_is_what_the_doctor_says() -> None:
 def test_its_role_is_a_role() -> None:
     (role,) = map(yaml.safe_load, blocks("yaml"))
     assert role["kind"] == "Role"
-    assert {verb for rule in role["rules"] for verb in rule["verbs"]} == {"get", "list"}
+    assert {verb for rule in role["rules"] for verb in rule["verbs"]} == {"get", "list", "patch"}
+    changed = [rule["resources"] for rule in role["rules"] if "patch" in rule["verbs"]]
+    assert changed == [["crmdataflows"]]
 
 
 def test_its_links_lead_somewhere() -> None:

@@ -74,6 +74,16 @@ def test_what_is_typed_does_not_show() -> None:
     assert "1000" not in terminal.shown
 
 
+@pytest.mark.parametrize(
+    ("typed", "answer"), [("yes", True), ("Y", True), ("no", False), ("", False), ("yes please", False)]
+)
+def test_only_a_yes_is_a_yes(typed: str, answer: bool) -> None:
+    terminal = Terminal("from crmflow.cli.terminal import *\nprint(can_ask(), confirm('Approve it?'))")
+    terminal.wait_for("Approve it? (yes/no): ")
+    terminal.type(f"{typed}\n")
+    terminal.wait_for(f"True {answer}")
+
+
 def test_ctrl_c_ends_the_question_at_once() -> None:
     terminal = Terminal(_ASK)
     terminal.wait_for("Grant token: ")

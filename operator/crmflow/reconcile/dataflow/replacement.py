@@ -26,7 +26,7 @@ from crmflow.api.crmdataflow import (
     Predecessor,
     ReplacementPolicy,
 )
-from crmflow.api.kinds import ZOHO_SOURCE_CONNECTION
+from crmflow.api.kinds import APPROVE_PLAN, GROUP, ZOHO_SOURCE_CONNECTION
 from crmflow.api.zohosourceconnection import ZohoSourceConnectionSpec
 from crmflow.http.errors import RemoteError
 from crmflow.observability.events import EventType
@@ -53,20 +53,20 @@ from crmflow.reconcile.dataflow.handover import progress_of
 from crmflow.reconcile.dataflow.mapping_sets import check_mapping
 from crmflow.reconcile.dataflow.observe import declare, replacement_required
 from crmflow.reconcile.dataflow.plan import Existing
-from crmflow.reconcile.dataflow.replacement_plan import actions_of, digest, in_words, reads_of
+from crmflow.reconcile.dataflow.replacement_plan import actions_of, digest, reads_of
 from crmflow.reconcile.dataflow.schema import check_schema
 from crmflow.reconcile.dataflow.source import check_source
 from crmflow.reconcile.dataflow.state import DataflowPass, Upstream, fields_of, objects_at
 from crmflow.reconcile.dataflow.transport import wanted_transport
 from crmflow.reconcile.external import dataset, schema
+from crmflow.reconcile.plan_in_words import in_words
 from crmflow.sentences import every
 
 SUCCESSOR = 1
 """The slot revision of what takes the place of something that is still there."""
 RETRY_AFTER = timedelta(minutes=10)
 """When a plan is tried again after it was rolled back."""
-APPROVAL = "approve-plan"
-"""The annotation of our group whose value approves the plan with that hash."""
+_APPROVAL = APPROVE_PLAN.removeprefix(f"{GROUP}/")
 
 
 @dataclass(frozen=True)
@@ -261,7 +261,7 @@ async def _plan(
 def _approval(pass_: DataflowPass, own_hash: str) -> str | None:
     if pass_.spec.replacement_policy is ReplacementPolicy.AUTOMATIC:
         return "ReplacementPolicy"
-    return "Annotation" if pass_.requests.get(APPROVAL) == own_hash else None
+    return "Annotation" if pass_.requests.get(_APPROVAL) == own_hash else None
 
 
 def _waits(pass_: DataflowPass, plan: PlanStatus) -> str:
@@ -269,8 +269,7 @@ def _waits(pass_: DataflowPass, plan: PlanStatus) -> str:
     return (
         f"{every(plan.fields)} can't be changed on a flow that exists, which goes on as it is. "
         f"Plan {plan.hash}: {in_words(plan.actions, plan.reads)} Set the fields back, or approve the plan: "
-        f"kubectl annotate crmdataflow {identity.name} -n {identity.namespace} --overwrite "
-        f"crmflow.io/{APPROVAL}={plan.hash}"
+        f"kubectl crmflow approve {identity.name} -n {identity.namespace}"
     )
 
 

@@ -26,7 +26,6 @@ from crmflow.api.crmdataflow import (
 from crmflow.reconcile.core.plan import Action, Effect, Plan
 from crmflow.reconcile.dataflow.plan import BACKFILL, COLUMNS, DATASET, SCHEMA, TABLE, Existing
 from crmflow.reconcile.external.mapping_set import content_hash, entries
-from crmflow.sentences import every
 
 _OTHER_RECORDS = frozenset({TABLE, COLUMNS, SCHEMA, DATASET})
 """What was read before is of no use for a flow that differs in one of these fields."""
@@ -109,31 +108,6 @@ def actions_of(creations: Plan, existing: Existing, creates: Sequence[str]) -> t
             for kind, remote in existing.objects().items()
         ),
     )
-
-
-def in_words(actions: Sequence[PlannedAction], reads: Reads) -> str:
-    """A plan as sentences. What is deleted stands in status with its ids."""
-    made = every(one.object for one in actions if one.action is PlannedEffect.CREATE)
-    sentences = [
-        f"create {made}; then disable the flow that exists, and delete it with what it is built on.",
-        f"The new flow reads {_READS[reads.begin].format(since=_time(reads.since))}.",
-    ]
-    if reads.twice:
-        sentences.append(f"The dataset may get twice {reads.twice}.")
-    if reads.lost:
-        sentences.append(f"Nothing reads {reads.lost}.")
-    return " ".join(sentences)
-
-
-_READS = {
-    ReadsFrom.BEGINNING: "all records",
-    ReadsFrom.NEXT_RUN: "what changes from a coming run of the old one on",
-    ReadsFrom.PREDECESSOR: "what the old one has not read, which is what changed since {since}",
-}
-
-
-def _time(time: datetime | None) -> str:
-    return "its last run" if time is None else f"{time:%Y-%m-%dT%H:%M:%SZ}"
 
 
 def _source_first(creations: Iterable[Action]) -> list[Action]:
