@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from crmflow.api.kinds import APPROVE_PLAN
 from hack.install import ROOT
 from hack.kubectl import Kubectl
 from tests.argocd import sandbox
@@ -28,15 +29,16 @@ EXAMPLE = ROOT / "deploy" / "argocd" / "example"
 WAVE = "argocd.argoproj.io/sync-wave"
 MANAGER = "argocd-controller"
 FINALIZER = {".": {}, 'v:"crmflow.io/finalizer"': {}}
-CHANGES: dict[str, tuple[str, Object]] = {
+CHANGES: dict[str, tuple[str, Object | Callable[[Object], Object]]] = {
     "reconcile": ("healthy", {}),
     "pause": ("healthy", {"spec": {"paused": True}}),
     "resume": ("paused", {"spec": {"paused": False}}),
     "disable": ("healthy", {"spec": {"ingestion": {"enabled": False}}}),
     "enable": ("disabled", {"spec": {"ingestion": {"enabled": True}}}),
+    "approve": ("planned", lambda obj: _annotated({APPROVE_PLAN: obj["status"]["plan"]["hash"]})),
 }
-"""The state that each action is tested in, and what it changes, as a merge patch; not what depends on the
-time of day, for Argo CD's own test has no clock of ours.
+"""The state that each action is tested in, and what it changes, as a merge patch or what makes one of the
+object; not what depends on the time of day, for Argo CD's own test has no clock of ours.
 """
 
 See = Callable[..., str]
@@ -129,6 +131,24 @@ def test_the_health_of_a_dataflow_through_its_life(tenant: Tenant, see: See) -> 
     tenant.apply_dataflow("nowhere", source={"table": "Nowhere"})
     tenant.cluster.wait_condition(DATAFLOW, "nowhere", tenant.namespace, "Stalled")
     assert see(DATAFLOW, "degraded", "nowhere") == "Degraded"
+
+
+def test_the_health_of_a_dataflow_whose_flow_is_replaced(tenant: Tenant, see: See) -> None:
+    tenant.make_ready()
+    tenant.edit(DATAFLOW, source={"table": "Leads"})
+    tenant.wait_reason(DATAFLOW, "Ready", "ReplacementRequired")
+    assert see(DATAFLOW, "planned") == "Degraded"
+
+    # Platform takes its time, and then refuses what the new flow is built on.
+    tenant.control.fault(
+        service="platform", method="POST", path="/sourceConnections$", times=None, delay=5, status=400
+    )
+    _act(tenant, DATAFLOW, "approve")
+    tenant.wait_reason(DATAFLOW, "Ready", "Replacing")
+    assert see(DATAFLOW, "replacing") == "Progressing"
+
+    tenant.wait_reason(DATAFLOW, "Ready", "RolledBack")
+    assert see(DATAFLOW, "rolled-back") == "Degraded"
 
 
 def test_the_actions_do_what_their_names_say(tenant: Tenant, see: See) -> None:
@@ -258,6 +278,10 @@ def _written_by_us(obj: Object) -> Object:
     }
 
 
+def _annotated(annotations: Object) -> Object:
+    return {"metadata": {"annotations": annotations}}
+
+
 def _act(tenant: Tenant, kind: str, action: str) -> None:
     """Run an action on the live object, and send what it changed, as Argo CD does."""
     live = tenant.get(kind)
@@ -274,6 +298,7 @@ def _record(kind: str, state: str, text: str) -> None:
     (folder / "testdata" / f"{state}.yaml").write_text(text)
     for name, (begin, change) in CHANGES.items():
         if begin == state and script(kind, f"actions/{name}/action").exists():
-            changed = manifests.merged(load(text), change)
+            obj = load(text)
+            changed = manifests.merged(obj, change(obj) if callable(change) else change)
             path = folder / "actions" / "testdata" / f"{name}.yaml"
             path.write_text(yaml.safe_dump(changed, width=1000))

@@ -35,6 +35,11 @@ if stalled.status == "True" then
   return health("Degraded", stalled.message)
 end
 
+-- The flow before goes on, and a person has to see to what keeps the new one from being made.
+if ready.reason == "RolledBack" then
+  return health("Degraded", ready.message)
+end
+
 local reconciling = condition("Reconciling")
 if reconciling.status == "True" then
   return health("Progressing", reconciling.message)
