@@ -49,7 +49,7 @@ class Scenario:
     """What a crash may change; time and Events always may."""
     stride: float = 61.0
     """How far the clock moves, in seconds, while everybody waits: beyond a create's grace."""
-    limit: float = 30.0
+    limit: float = 60.0
     """Seconds that a run may take to get where it leads."""
 
 
@@ -250,7 +250,7 @@ def _none_left(tenant: Tenant) -> bool:
     return Transfers(tenant, home_of(tenant.namespace)).left == NOTHING_LEFT
 
 
-_through_files = partial(Scenario, stride=300.0, limit=60.0)
+_through_files = partial(Scenario, stride=300.0, limit=180.0)
 """A window lasts an hour, and its Job some seconds."""
 
 SCENARIOS = (

@@ -42,7 +42,7 @@ class Jobs:
 
     def wait_end(self, job: str, type_: str) -> str:
         """Wait for a Job to end as ``Complete`` or as ``Failed``, and return the reason."""
-        end = self._cluster.wait("Job", job, self.namespace, _has_ended, what="end", seconds=30)
+        end = self._cluster.wait("Job", job, self.namespace, has_ended, what="end", seconds=30)
         found = condition(end, type_)
         assert found, end["status"]
         return str(found["reason"])
@@ -73,5 +73,6 @@ def is_running(pod: Object) -> bool:
     return bool(pod["status"]["phase"] == "Running")
 
 
-def _has_ended(job: Object) -> bool:
+def has_ended(job: Object) -> bool:
+    """Whether the Job is complete or has failed."""
     return any((condition(job, type_) or {}).get("status") == "True" for type_ in ("Complete", "Failed"))
