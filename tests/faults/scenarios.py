@@ -213,13 +213,26 @@ def _change_contacts(tenant: Tenant) -> None:
     Windows(tenant, tenant.get(DATAFLOW)).open_next()
 
 
-def _hold_transfer(tenant: Tenant) -> None:
-    """There is a file that no run took yet, and a Job runs that can't write its own."""
+def _write_window(tenant: Tenant) -> None:
+    """There is a file that no run took yet."""
     _follow_changes(tenant)
     windows = Windows(tenant, tenant.get(DATAFLOW))
     Contacts(tenant).edit()
     windows.open_next()
     windows.wait_file()
+
+
+def _fail_run(tenant: Tenant) -> None:
+    """The run that takes it fails; done again, it works."""
+    tenant.control.switch("aep", fileRuns="fail")
+    Windows(tenant, tenant.get(DATAFLOW)).ingest()
+    tenant.control.switch("aep", fileRuns="ingest")
+
+
+def _hold_transfer(tenant: Tenant) -> None:
+    """There is a file that no run took yet, and a Job runs that can't write its own."""
+    _write_window(tenant)
+    windows = Windows(tenant, tenant.get(DATAFLOW))
     Contacts(tenant).edit()
     Transfers(tenant, home_of(tenant.namespace)).hold_back()
     mark = tenant.mark()
@@ -272,6 +285,7 @@ SCENARIOS = (
     Scenario("landing-zone", _open_zone, _is_open, prepare=_nothing),
     _through_files("transfer-first", _extract, _are_ingested, prepare=_bulk_read_in_parts, may_differ=SPARE),
     _through_files("transfer-window", _change_contacts, _are_ingested, prepare=_follow_changes),
+    _through_files("transfer-retry", _fail_run, _are_ingested, prepare=_write_window),
     _through_files("transfer-delete", _delete, _are_gone_with_transfers, prepare=_hold_transfer),
 )
 
