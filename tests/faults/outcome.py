@@ -60,7 +60,10 @@ _INCIDENTAL = frozenset(
 
 
 class Difference(StrEnum):
-    """What a crash may leave behind."""
+    """What may be otherwise than in the run without a crash."""
+
+    READ_LESS_OFTEN = "not asked so often again"
+    """How often a state that is waited for is read is a matter of time: there was no such crash."""
 
     SPARE_MAPPING_SET = "one spare mapping set"
     """Data Prep has no delete: one that is not found again by its name stays (platform.md 8)."""

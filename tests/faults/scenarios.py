@@ -34,6 +34,8 @@ Act = Callable[[Tenant], None]
 SPARE = frozenset({Difference.SPARE_MAPPING_SET})
 DRIFT = frozenset({Difference.DRIFT_TOLD_OTHERWISE})
 BY_HAND = "Edited by hand"
+_PREPARED_SECONDS = 90.0
+"""On a busy machine a pod takes long to start."""
 
 
 @dataclass(frozen=True)
@@ -186,7 +188,7 @@ def _open_zone(tenant: Tenant) -> None:
 
 def _opened_zone(tenant: Tenant) -> None:
     _open_zone(tenant)
-    tenant.wait_ready(CONNECTION)
+    tenant.wait_ready(CONNECTION, seconds=_PREPARED_SECONDS)
 
 
 def _bulk_read_in_parts(tenant: Tenant) -> None:
@@ -204,7 +206,7 @@ def _follow_changes(tenant: Tenant) -> None:
     """What was there before is not wanted."""
     _opened_zone(tenant)
     tenant.apply_dataflow(source={"columns": COLUMNS}, schedule={"backfill": False})
-    tenant.wait_ready(DATAFLOW)
+    tenant.wait_ready(DATAFLOW, seconds=_PREPARED_SECONDS)
 
 
 def _change_contacts(tenant: Tenant) -> None:
@@ -216,10 +218,14 @@ def _change_contacts(tenant: Tenant) -> None:
 def _write_window(tenant: Tenant) -> None:
     """There is a file that no run took yet."""
     _follow_changes(tenant)
-    windows = Windows(tenant, tenant.get(DATAFLOW))
-    Contacts(tenant).edit()
-    windows.open_next()
-    windows.wait_file()
+    _change_contacts(tenant)
+    tenant.until(lambda: _has_file(tenant), "the file of a window", seconds=_PREPARED_SECONDS)
+
+
+def _has_file(tenant: Tenant) -> bool:
+    """Without a move of the clock: the file has to be there well before its tick."""
+    pending = tenant.get(DATAFLOW)["status"].get("pendingWindows", ())
+    return any("file" in window for window in pending)
 
 
 def _fail_run(tenant: Tenant) -> None:
@@ -237,7 +243,11 @@ def _hold_transfer(tenant: Tenant) -> None:
     Transfers(tenant, home_of(tenant.namespace)).hold_back()
     mark = tenant.mark()
     windows.open_next()
-    tenant.until(lambda: any(call["status"] == 503 for call in tenant.calls_since(mark)), "a Job that writes")
+    tenant.until(
+        lambda: any(call["status"] == 503 for call in tenant.calls_since(mark)),
+        "a Job that writes",
+        seconds=_PREPARED_SECONDS,
+    )
 
 
 def _is_open(tenant: Tenant) -> bool:
