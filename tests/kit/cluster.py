@@ -176,6 +176,14 @@ class Cluster:
         params = {"propagationPolicy": propagation} if propagation else {}
         self._request("DELETE", _path(kind, namespace, name), params=params)
 
+    def discard(self, kind: str, name: str, namespace: str | None = None) -> None:
+        """The same of one that may be gone, or go with what owns it, at any moment."""
+        try:
+            self.delete(kind, name, namespace, propagation="Background")
+        except ApiError as error:
+            if error.status != 404:
+                raise
+
     def evict(self, pod: str, namespace: str) -> None:
         """Have a pod deleted as ``kubectl drain`` does: with the condition ``DisruptionTarget``."""
         body = {

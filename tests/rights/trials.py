@@ -104,12 +104,11 @@ class Trials:
             for obj in cluster.list(kind, self._namespace):
                 name = obj["metadata"]["name"]
                 cluster.patch(kind, name, self._namespace, {"metadata": {"finalizers": None}})
-                if cluster.find(kind, name, self._namespace):
-                    cluster.delete(kind, name, self._namespace)
+                cluster.discard(kind, name, self._namespace)
         for kind in ("Lease", "Job", "Secret"):
             for obj in cluster.list(kind, home):
-                if obj.get("type") != _HELMS_OWN and cluster.find(kind, obj["metadata"]["name"], home):
-                    cluster.delete(kind, obj["metadata"]["name"], home, propagation="Background")
+                if obj.get("type") != _HELMS_OWN:
+                    cluster.discard(kind, obj["metadata"]["name"], home)
 
 
 @contextmanager
