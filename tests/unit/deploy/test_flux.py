@@ -20,6 +20,9 @@ MEANING = {
     "edited": "InProgress",
     "paused": "InProgress",
     "degraded": "Failed",
+    "planned": "Failed",
+    "replacing": "InProgress",
+    "rolled-back": "InProgress",
 }
 
 
