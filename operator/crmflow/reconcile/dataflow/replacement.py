@@ -56,14 +56,12 @@ from crmflow.reconcile.dataflow.plan import Existing
 from crmflow.reconcile.dataflow.replacement_plan import actions_of, digest, reads_of
 from crmflow.reconcile.dataflow.schema import check_schema
 from crmflow.reconcile.dataflow.source import check_source
-from crmflow.reconcile.dataflow.state import DataflowPass, Upstream, fields_of, objects_at
+from crmflow.reconcile.dataflow.state import SUCCESSOR, DataflowPass, Upstream, fields_of, objects_at
 from crmflow.reconcile.dataflow.transport import wanted_transport
 from crmflow.reconcile.external import dataset, schema
 from crmflow.reconcile.plan_in_words import in_words
 from crmflow.sentences import every
 
-SUCCESSOR = 1
-"""The slot revision of what takes the place of something that is still there."""
 RETRY_AFTER = timedelta(minutes=10)
 """When a plan is tried again after it was rolled back."""
 _APPROVAL = APPROVE_PLAN.removeprefix(f"{GROUP}/")

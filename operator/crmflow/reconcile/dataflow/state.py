@@ -42,9 +42,11 @@ def objects_at(revision: int) -> Objects:
     return Objects(FLOW.at(revision), SOURCE_CONNECTION.at(revision), TARGET_CONNECTION.at(revision))
 
 
+SUCCESSOR = 1
+"""The slot revision of what takes the place of something that is still there."""
 OBJECTS = objects_at(0)
 REPLACED: tuple[RemoteObject[Any], ...] = tuple(
-    replace(kind, recorded_at=("predecessor", *kind.recorded_at)) for kind in objects_at(1)
+    replace(kind, recorded_at=("predecessor", *kind.recorded_at)) for kind in objects_at(SUCCESSOR)
 )
 """What is being replaced, for the index of what resources own. While both are there, the names of the one are
 those of revision 0 and those of the other of revision 1."""

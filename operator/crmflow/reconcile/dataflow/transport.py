@@ -10,7 +10,7 @@ from crmflow.reconcile.core.engine import step
 from crmflow.reconcile.core.sandbox import SandboxClient
 from crmflow.reconcile.core.transport import probe
 from crmflow.reconcile.dataflow.conditions import SOURCE_READY
-from crmflow.reconcile.dataflow.state import DataflowPass, objects_at
+from crmflow.reconcile.dataflow.state import SUCCESSOR, DataflowPass, objects_at
 from crmflow.reconcile.external.flow import FLOW
 from crmflow.reconcile.external.source_connection import SOURCE_CONNECTION
 
@@ -44,12 +44,21 @@ async def _of_what_exists(pass_: DataflowPass, sandbox: SandboxClient) -> Transp
         flow = await sandbox.read(FLOW, pass_.spec.flow_id)
         source_id = next(iter(flow.source_connection_ids), None) if flow is not None else None
     else:
-        found = [await creation.find_predecessor(pass_, sandbox, objects_at(slot).source) for slot in (0, 1)]
-        source_id = next(filter(None, found), None)
+        source_id = await creation.find_predecessor(pass_, sandbox, pass_.objects.source)
+        source_id = source_id or _successor_of_lost_status(pass_, sandbox)
     source = await sandbox.read(SOURCE_CONNECTION, source_id)
     if source is None:
         return None
     return Transport.LANDING_ZONE if source.files is not None else Transport.PLATFORM_SOURCE
+
+
+def _successor_of_lost_status(pass_: DataflowPass, sandbox: SandboxClient) -> str | None:
+    """The source connection of a flow that was to replace another one, if listings show it: so rare that it
+    is worth no call.
+    """
+    kind = objects_at(SUCCESSOR).source
+    hits = sandbox.inventory.with_key(kind.collection, pass_.identity.key(kind.slot))
+    return hits[0].id if hits else None
 
 
 def wanted_transport(spec: CRMDataflowSpec, connection: ZohoSourceConnectionSpec) -> Transport:
