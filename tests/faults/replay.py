@@ -75,7 +75,7 @@ def _attempt(bench: Bench, recording: Recording, point: CrashPoint) -> Verdict |
             _let_a_poll_pass(bench)  # a call that was only late, as one more read of a state, occurs now
         if not bench.gate.struck:
             return None
-        _wait(bench, scenario, lambda: bench.operator.is_ready() and _verdict(recording, tenant).converged)
+        _wait(bench, scenario, lambda: _has_settled(bench) and _verdict(recording, tenant).converged)
         # What lies twice or is forgotten shows at the next poll, and must have been put right by then.
         _let_a_poll_pass(bench)
         return _verdict(recording, tenant)
@@ -83,6 +83,10 @@ def _attempt(bench: Bench, recording: Recording, point: CrashPoint) -> Verdict |
 
 def _is_over(bench: Bench, scenario: Scenario, tenant: Tenant) -> bool:
     return bench.is_quiet() and scenario.finished(tenant)
+
+
+def _has_settled(bench: Bench) -> bool:
+    return bench.is_quiet() and bench.operator.is_ready()
 
 
 def _verdict(recording: Recording, tenant: Tenant) -> Verdict:
@@ -109,7 +113,7 @@ def _wait(bench: Bench, scenario: Scenario, met: Callable[[], bool]) -> bool:
 
     def let_time_pass() -> None:
         nonlocal moved
-        if time.monotonic() - moved >= QUIET_SECONDS and bench.is_quiet() and bench.operator.is_ready():
+        if time.monotonic() - moved >= QUIET_SECONDS and _has_settled(bench):
             bench.control.advance(scenario.stride)
             moved = time.monotonic()
 
