@@ -459,7 +459,11 @@ def test_a_first_install_without_the_source_is_one_clear_message(
     tenant.apply_dataflow()
     refused = tenant.wait_reason(CONNECTION, "SourceOffered", reason)
     message = condition(refused, "Stalled")["message"]
-    for part in ("deprecated at the end of June 2025", "no base connection is created", "Ask Adobe"):
+    for part in (
+        "deprecated at the end of June 2025",
+        "no base connection is created",
+        "Set spec.transport to LandingZone, or ask Adobe",
+    ):
         assert part in message
 
     mark = tenant.mark()

@@ -27,7 +27,7 @@ _SCENE = re.compile(r"<!-- scene: (?P<name>[a-z-]+) -->\n```console\n(?P<shown>.
 _VARIES = (
     (re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"), "ID"),
     (re.compile(r"\b[0-9]+[smh]([0-9]+s)?\s*$", re.MULTILINE), "AGE"),
-    (re.compile(r"\b[0-9a-f]{16,48}\b"), "HASH"),
+    (re.compile(r"\b[0-9a-f]{12,48}\b"), "HASH"),
     (re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}Z"), "TIME"),
 )
 
