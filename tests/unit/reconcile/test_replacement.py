@@ -377,6 +377,34 @@ async def test_without_its_status_a_successor_that_is_alone_is_taken() -> None:
     assert "slotRevision" not in resource.status
 
 
+async def test_a_listing_from_before_the_names_were_given_back_takes_nothing_away(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    harness, resource = await running(replacementPolicy="Automatic")
+    resource.edit(other_table)
+    await passes(resource)
+    ran(harness, flow_id(resource), harness.clock.now())
+    shown = harness.inventory.with_key
+    stale = {
+        (kind.collection, resource.identity.key(kind.slot)): shown(
+            kind.collection, resource.identity.key(kind.slot)
+        )
+        for kind in resource.kind.remote_objects[3:]
+    }
+    assert all(stale.values())
+    await passes(resource, 1)
+    assert "predecessor" not in resource.status
+    flows = dict(harness.platform.flows)
+    monkeypatch.setattr(
+        harness.inventory,
+        "with_key",
+        lambda collection, key: stale.get((collection, key)) or shown(collection, key),
+    )
+    await passes(resource, 2)
+    assert harness.platform.flows == flows
+    assert has_its_names(harness, resource)
+
+
 async def test_a_flow_that_is_disabled_hands_over_no_run() -> None:
     harness, resource = await running()
     resource.edit(lambda spec: spec["ingestion"].update(enabled=False))

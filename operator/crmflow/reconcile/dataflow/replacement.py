@@ -103,16 +103,18 @@ async def replace_flow(
 @step(SYNCED)
 async def find_successor(pass_: DataflowPass, sandbox: SandboxClient) -> None:
     """After a loss of status in the middle of a replacement: what was to be the successor goes, or is all
-    that there is, and then it is taken. Raises RemoteError.
+    that there is, and then it is taken. A listing may be older than the end of a replacement, and show what
+    status records by the names that it had before. Raises RemoteError.
     """
     status, identity = pass_.status, pass_.identity
     if pass_.adopts or pass_.observes or status.predecessor is not None or status.slot_revision is not None:
         return
+    recorded = {kind.id_in(status) for kind in pass_.objects}
     found = [
         (kind, item)
         for kind in objects_at(SUCCESSOR)
         for item in sandbox.inventory.with_key(kind.collection, identity.key(kind.slot))
-        if judge(identity, item.description) is not Verdict.FOREIGN
+        if item.id not in recorded and judge(identity, item.description) is not Verdict.FOREIGN
     ]
     if not found:
         return
