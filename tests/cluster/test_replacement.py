@@ -75,7 +75,7 @@ def test_another_delta_column_is_handed_over_at_a_run(tenant: Tenant) -> None:
     until_replaced(tenant, old)
     tenant.wait_ready(DATAFLOW)
     assert tenant.counts() == ONE_OF_EACH
-    assert sorted(flow["name"] for flow in tenant.held("flows")) == keys
+    tenant.until(lambda: sorted(flow["name"] for flow in tenant.held("flows")) == keys, "the names")
 
 
 def test_a_revert_takes_the_successor_back(tenant: Tenant) -> None:
