@@ -135,7 +135,7 @@ transfer: $(INSTALLED) controlplane node azurite ## Take 450,000 records through
 	@$(BIN)/python -m tests.transfer_full $(if $(REPORT),--report $(REPORT)) $(ARGS)
 
 transfer-faults: $(INSTALLED) controlplane node azurite ## What may happen while windows come through the landing zone
-	@$(PYTEST) tests/cluster/test_landing_zone_faults.py
+	@TRANSFER_FAULTS=1 $(PYTEST) tests/cluster/test_landing_zone_faults.py
 
 transfer-bench: $(INSTALLED) ## Measure crmflow transfer beside a bare copy; QUICK=1, REPORT=FILE writes a page
 	@$(BIN)/python -m tests.transfer_bench $(if $(QUICK),--quick) $(if $(REPORT),--report $(REPORT)) $(ARGS)
