@@ -233,6 +233,7 @@ MAXIMAL: dict[str, Resource] = {
                 **FLOW_RECORD,
                 "handoverTime": "2026-01-31T11:00:00Z",
                 "disabledTime": "2026-01-31T11:05:00Z",
+                "irreversible": True,
             },
         },
     },

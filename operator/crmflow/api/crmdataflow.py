@@ -837,6 +837,8 @@ class Predecessor(FlowRecord):
     """The run of it from which on the new flow reads; absent where that begins elsewhere."""
     disabled_time: Timestamp | None = None
     """When it was disabled."""
+    irreversible: bool | None = None
+    """True once the new flow may have read something: there is no way back to this one any more."""
 
 
 class CRMDataflowStatus(FlowRecord):

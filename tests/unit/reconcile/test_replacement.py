@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 
-from crmflow.aep.models import Run, RunMetrics, RunState
+from crmflow.aep.models import FlowSpec, Run, RunMetrics, RunState
 from crmflow.api.base import Transport
 from crmflow.api.crmdataflow import CRMDataflowStatus
 from crmflow.api.zohosourceconnection import LandingZoneStatus, ZohoOrganization
 from crmflow.http.errors import ErrorClass
 from crmflow.reconcile.core.outcome import OutcomeClass
+from crmflow.reconcile.sources.offer import FLOW_SPEC_NAME
 from tests.fakes.failing import remote_error
 from tests.unit.reconcile.harness import CONNECTION_NAME, NAMESPACE, Harness, Resource
 
@@ -563,3 +564,120 @@ async def test_marks_for_deleted_records_are_begun_by_another_flow_in_another_fo
     resource.edit(lambda spec: spec.update(extract={"deletedRecords": "Ignore"}))
     await resource.visit()
     assert resource.status["plan"]["hash"] != own_hash
+
+
+# What it leaves alone, and what it must not
+
+
+FILE = "20300101T000000Z-20300101T050000Z-0.csv"
+
+
+async def extracted_columns(**changes: Any) -> tuple[Harness, Resource]:
+    """A dataflow through the landing zone, of which other columns are wanted."""
+    harness = Harness()
+    resource = harness.dataflow(transport="LandingZone", **changes)
+    harness.open_landing_zone()
+    await resource.until_done()
+    harness.clock.time = STARTED
+    await resource.visit()
+    resource.edit(
+        lambda spec: (
+            spec["source"].update(columns=["Email", "First_Name", "Modified_Time", "Created_Time"]),
+            spec["schedule"].update(backfill=False),
+        )
+    )
+    return harness, resource
+
+
+def below_container(resource: Resource) -> str:
+    return str(resource.status["landingZone"]["path"]).partition("/")[2]
+
+
+@pytest.mark.parametrize("policy", ["Delete", "Orphan"])
+async def test_a_way_back_takes_the_successors_files_and_no_others(policy: str) -> None:
+    harness, resource = await extracted_columns(deletionPolicy=policy)
+    old = f"{below_container(resource)}/{FILE}"
+    harness.access.zone.put(old, STARTED)
+    await approved(resource)
+    harness.platform.fail(
+        "flows.create", remote_error(ErrorClass.TERMINAL, "RequestRefused", maybe_applied=False)
+    )
+    await resource.visit()
+    new = f"{below_container(resource)}/{FILE}"
+    assert new != old
+    harness.access.zone.put(new, STARTED)
+    await passes(resource)
+    assert resource.condition("Ready")[1] == "RolledBack"
+    assert list(harness.access.zone.files) == [old]
+
+
+async def test_a_job_of_the_predecessor_is_over_before_the_successor_begins() -> None:
+    harness = Harness()
+    resource = harness.dataflow(transport="LandingZone")
+    harness.open_landing_zone()
+    await resource.until_done()
+    tick = datetime.fromisoformat(resource.status["schedule"]["effectiveStartTime"])
+    harness.zoho.crm.modify("Contacts", tick - timedelta(minutes=20), 2)
+    harness.clock.time = (tick - timedelta(minutes=10)).timestamp()
+    await resource.visit()
+    assert harness.transfers.running
+    harness.zoho.crm.modify("Leads", tick - timedelta(minutes=30), 2)
+    resource.edit(other_table)
+    await approved(resource)
+    harness.transfers.lingers = True
+    await passes(resource, 3)
+    assert resource.condition("Ready")[:2] == ("False", "Replacing")
+    assert "extraction" not in resource.status
+    harness.transfers.lingers = False
+    await passes(resource, 3)
+    assert len(harness.transfers.running) == 1
+    assert harness.transfers.orders[-1].declaration.module == "Leads"
+
+
+async def test_an_edit_after_the_way_back_has_ended_is_said_and_planned_later() -> None:
+    harness, resource = await running(replacementPolicy="Automatic")
+    resource.edit(lambda spec: spec["source"].update(table="Leads"))
+    await passes(resource)
+    made = flow_id(resource)
+    start = float(harness.platform.flows[made].schedule.start_time or 0)
+    harness.clock.time = start + 30
+    await passes(resource, 2)
+    resource.edit(lambda spec: spec["source"].update(table="Contacts"))
+    await passes(resource, 2)
+    assert resource.condition("Ready")[:2] == ("False", "Replacing")
+    assert resource.condition("Synced")[:2] == ("False", "Replacing")
+    assert "spec.source.table" in resource.condition("Ready")[2]
+    assert resource.status["flow"]["id"] == made
+    ran(harness, made, start)
+    await passes(resource, 3)
+    assert len(harness.platform.flows) == 2, "the next replacement is carried out"
+
+
+async def test_what_was_irreversible_stays_so() -> None:
+    harness, resource = await running(replacementPolicy="Automatic")
+    old = flow_id(resource)
+    resource.edit(other_table)
+    await passes(resource)
+    start = float(harness.platform.flows[flow_id(resource)].schedule.start_time or 0)
+    harness.clock.time = start - 5
+    await passes(resource, 1)
+    assert resource.status["predecessor"]["irreversible"] is True
+    harness.clock.time = start - 600
+    resource.edit(lambda spec: spec["source"].update(table="Contacts"))
+    await passes(resource, 2)
+    assert flow_id(resource) != old
+
+
+async def test_a_withdrawn_source_is_no_way_to_replace_a_flow() -> None:
+    harness, resource = await running(transport="PlatformSource", replacementPolicy="Automatic")
+    before = dict(harness.platform.flows)
+    harness.platform.flow_specs[FLOW_SPEC_NAME] = FlowSpec(
+        "id", FLOW_SPEC_NAME, "1.0", ("another",), ("lake",)
+    )
+    harness.clock.time += 3600
+    resource.edit(other_table)
+    result = await resource.visit()
+    assert (result.outcome.outcome_class, result.outcome.reason) == (STALLED, "SourceWithdrawn")
+    assert "goes on as it is" in result.outcome.message
+    assert harness.platform.flows == before
+    assert "predecessor" not in resource.status

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from crmflow.api.crmdataflow import LandingZoneFolder, Predecessor
@@ -48,15 +49,17 @@ async def remove_files(pass_: DataflowPass, sandbox: SandboxClient | None) -> No
     """
     zone = pass_.status.landing_zone
     if zone is not None and sandbox is not None and not orphans(pass_):
-        await delete_files(pass_, zone)
+        await delete_files(pass_, zone, folders_until(_below_container(zone)))
 
 
-async def delete_files(pass_: DataflowPass, zone: LandingZoneFolder) -> None:
-    """Our files are gone from a folder. Raises RemoteError."""
+async def delete_files(
+    pass_: DataflowPass, zone: LandingZoneFolder, folders: Iterable[str] | None = None
+) -> None:
+    """Our files are gone from a folder, or from those ``folders`` of the container. Raises RemoteError."""
     key = platform_access.connection_key(pass_.identity.namespace, pass_.spec.connection_ref.name)
     files = pass_.services.access.landing_zone(key)
     try:
-        for folder in folders_until(zone.path.partition("/")[2]):
+        for folder in folders or (_below_container(zone),):
             for blob in await files.list(folder):
                 if FileKey.of(blob.path) is not None:
                     await files.delete(blob.path)
@@ -93,24 +96,32 @@ async def release_predecessor(pass_: DataflowPass, sandbox: SandboxClient | None
     predecessor = pass_.status.predecessor
     if predecessor is None:
         return
-    if predecessor.landing_zone is not None and sandbox is not None and not orphans(pass_):
-        await delete_files(pass_, predecessor.landing_zone)
-    for kind in objects_at(predecessor.slot_revision or 0):
-        remote_id = kind.id_in(predecessor)
-        if remote_id is None:
-            continue
-        if sandbox is None or orphans(pass_):
+    if sandbox is not None and not orphans(pass_):
+        await delete_predecessor(pass_, sandbox, predecessor)
+    else:
+        for kind, remote_id in _objects_of(predecessor):
             await orphan(pass_, sandbox, kind, remote_id)
-        else:
-            await sandbox.delete(kind, remote_id)
-        predecessor = without(predecessor, kind)
-        pass_.record(predecessor=predecessor)
     pass_.record(predecessor=None)
 
 
-def without(predecessor: Predecessor, kind: RemoteObject[Any]) -> Predecessor:
-    """What is left of it once the object is gone."""
-    return predecessor.model_copy(update=dict(kind.record(None)))
+async def delete_predecessor(pass_: DataflowPass, sandbox: SandboxClient, predecessor: Predecessor) -> None:
+    """Its files and remote objects are gone, and status does not record them any more. Raises RemoteError."""
+    zone = predecessor.landing_zone
+    if zone is not None:
+        await delete_files(pass_, zone, folders_until(_below_container(zone)))
+    for kind, remote_id in _objects_of(predecessor):
+        await sandbox.delete(kind, remote_id)
+        predecessor = predecessor.model_copy(update=dict(kind.record(None)))
+        pass_.record(predecessor=predecessor)
+
+
+def _objects_of(predecessor: Predecessor) -> list[tuple[RemoteObject[Any], str]]:
+    recorded = ((kind, kind.id_in(predecessor)) for kind in objects_at(predecessor.slot_revision or 0))
+    return [(kind, remote_id) for kind, remote_id in recorded if remote_id is not None]
+
+
+def _below_container(zone: LandingZoneFolder) -> str:
+    return zone.path.partition("/")[2]
 
 
 async def _reach(pass_: DataflowPass) -> SandboxClient:

@@ -24,14 +24,15 @@ from crmflow.reconcile.core.engine import step, together
 from crmflow.reconcile.core.outcome import WaitingError
 from crmflow.reconcile.core.plan import Plan, patch
 from crmflow.reconcile.dataflow.conditions import SYNCED
-from crmflow.reconcile.dataflow.deletion import delete_files, without
+from crmflow.reconcile.dataflow.deletion import delete_predecessor
 from crmflow.reconcile.dataflow.extracting import Extracting
 from crmflow.reconcile.dataflow.extraction_due import rhythm_of
+from crmflow.reconcile.dataflow.extraction_report import instant
 from crmflow.reconcile.dataflow.extraction_status import moved, to_status
-from crmflow.reconcile.dataflow.plan import ONCE
+from crmflow.reconcile.dataflow.plan import ONCE, set_state
 from crmflow.reconcile.dataflow.replacement_plan import Progress
-from crmflow.reconcile.dataflow.schedule import period_seconds
-from crmflow.reconcile.dataflow.state import DataflowPass, Upstream, fields_of, objects_at
+from crmflow.reconcile.dataflow.schedule import START_MARGIN_SECONDS, flow_period, period_seconds
+from crmflow.reconcile.dataflow.state import DataflowPass, Upstream, fields_of
 from crmflow.reconcile.external.flow import DISABLED, ENABLED, FLOW
 from crmflow.reconcile.extraction.pending import RUN_SHOWS_WITHIN
 from crmflow.reconcile.extraction.rhythm import Rhythm
@@ -42,13 +43,6 @@ RUNS_BACK = timedelta(days=30)
 """So far back a flow's last success is looked for before all of its runs are."""
 LOOK_EVERY = timedelta(seconds=30)
 """How often a flow that is being disabled, or a run that is not final, is looked at."""
-
-_UNITS = {
-    "minute": timedelta(minutes=1),
-    "hour": timedelta(hours=1),
-    "day": timedelta(days=1),
-    "week": timedelta(weeks=1),
-}
 
 
 async def progress_of(pass_: DataflowPass, upstream: Upstream) -> Progress:
@@ -64,8 +58,8 @@ async def progress_of(pass_: DataflowPass, upstream: Upstream) -> Progress:
     if succeeded is None:
         return Progress(Transport.PLATFORM_SOURCE, has_read=False)
     if succeeded.window is not None:
-        return Progress(Transport.PLATFORM_SOURCE, has_read=True, until=_instant(succeeded.window[1]))
-    begun = _instant(succeeded.started_at or succeeded.completed_at or 0.0)
+        return Progress(Transport.PLATFORM_SOURCE, has_read=True, until=_at(succeeded.window[1]))
+    begun = _at(succeeded.started_at or succeeded.completed_at or 0.0)
     period = timedelta(seconds=period_seconds(pass_.spec.schedule) or 0.0)
     return Progress(Transport.PLATFORM_SOURCE, has_read=True, until=begun - period, is_exact=False)
 
@@ -77,6 +71,8 @@ async def make_room(pass_: DataflowPass, upstream: Upstream) -> None:
     predecessor = status.predecessor
     if predecessor is None or plan is None or status.flow is not None:
         return
+    if predecessor.transport is Transport.LANDING_ZONE and status.extraction is None:
+        await _end_jobs(pass_)
     if plan.reads.begin is ReadsFrom.NEXT_RUN:
         await _agree_on_a_run(pass_, upstream, predecessor)
     elif plan.reads.begin is ReadsFrom.PREDECESSOR and status.extraction is None:
@@ -96,6 +92,9 @@ async def end_predecessor(pass_: DataflowPass, upstream: Upstream) -> None:
         if pass_.status.slot_revision is not None:
             await _take_the_names(pass_, upstream)
         return
+    if not (predecessor.irreversible or is_reversible(pass_)):
+        predecessor = predecessor.model_copy(update={"irreversible": True})
+        pass_.record(predecessor=predecessor)
     old = await upstream.sandbox.read(FLOW, predecessor.flow.id if predecessor.flow else None)
     if old is not None:
         waits = await _waits_for_a_run(pass_, upstream, old) or await _waits_for_its_state(
@@ -105,10 +104,8 @@ async def end_predecessor(pass_: DataflowPass, upstream: Upstream) -> None:
             text = f"The flow is what the spec says. {waits}"
             pass_.set_condition(SYNCED, TRUE, "Replacing", text)
             return
-    if predecessor.landing_zone is not None:
-        await delete_files(pass_, predecessor.landing_zone)
     try:
-        await _delete(pass_, upstream, predecessor)
+        await delete_predecessor(pass_, upstream.sandbox, pass_.status.predecessor or predecessor)
     except RemoteError as error:
         if error.error_class not in (ErrorClass.IN_USE, ErrorClass.WAIT):
             raise
@@ -117,6 +114,18 @@ async def end_predecessor(pass_: DataflowPass, upstream: Upstream) -> None:
         pass_.set_condition(SYNCED, TRUE, "Replacing", text)
         return
     await _take_the_names(pass_, upstream)
+
+
+def is_reversible(pass_: DataflowPass) -> bool:
+    """Whether the successor can't have read anything yet."""
+    status = pass_.status
+    if status.predecessor is not None and status.predecessor.irreversible:
+        return False
+    if status.flow is None:
+        return True
+    start = status.schedule.effective_start_time if status.schedule else None
+    is_platform = status.transport is Transport.PLATFORM_SOURCE
+    return is_platform and start is not None and start.timestamp() > pass_.now + START_MARGIN_SECONDS
 
 
 # Before there is a successor
@@ -134,17 +143,12 @@ async def _agree_on_a_run(pass_: DataflowPass, upstream: Upstream, predecessor: 
 
 
 async def _stop(pass_: DataflowPass, upstream: Upstream, predecessor: Predecessor) -> None:
-    """The predecessor is disabled, and nothing is read for it any more: its runs are final. Raises
-    PassEndedError.
-    """
-    if not await pass_.services.transfers.delete_all(pass_.identity.uid):
-        text = "Waiting until the Job ends that reads for the flow that is being replaced."
-        raise WaitingError("Replacing", text, retry_after=2.0)
+    """The predecessor is disabled, and its runs are final. Raises PassEndedError."""
     old = await upstream.sandbox.read(FLOW, predecessor.flow.id if predecessor.flow else None)
     if old is None or old.schedule.frequency == ONCE:
         return
     if old.state.lower() == ENABLED:
-        await upstream.sandbox.platform.set_flow_state(old.id, enable=False, etag=old.etag)
+        await carry_out(pass_, upstream.sandbox, set_state(old, DISABLED))
     if old.state.lower() != DISABLED:
         raise WaitingError("Replacing", f"Waiting until flow {old.id} is disabled.", transition=True)
     if predecessor.disabled_time is None:
@@ -158,6 +162,13 @@ async def _stop(pass_: DataflowPass, upstream: Upstream, predecessor: Predecesso
     if shows is not None and shows > pass_.utcnow:
         text = f"Waiting until the last run of flow {old.id} shows, if there was one."
         raise WaitingError("Replacing", text, retry_after=shows.timestamp() - pass_.now)
+
+
+async def _end_jobs(pass_: DataflowPass) -> None:
+    """Nothing is read for the predecessor any more. Raises PassEndedError until then."""
+    if not await pass_.services.transfers.delete_all(pass_.identity.uid):
+        text = "Waiting until the Job ends that reads for the flow that is being replaced."
+        raise WaitingError("Replacing", text, retry_after=2.0)
 
 
 async def _end_of(pass_: DataflowPass, upstream: Upstream, predecessor: Predecessor) -> datetime:
@@ -188,19 +199,19 @@ async def _waits_for_a_run(pass_: DataflowPass, upstream: Upstream, old: Flow) -
     if predecessor.handover_time is not None and predecessor.disabled_time is None:
         if now < start:
             pass_.look_again(start)
-            return f"Flow {old.id}, which it replaces, goes on until its run at {_text(start)} has ended."
+            return f"Flow {old.id}, which it replaces, goes on until its run at {instant(start)} has ended."
         rhythm = _rhythm(pass_, old)
         is_over = rhythm is None or rhythm.period is None or now >= start + rhythm.period
         if not is_over and not await _has_run(upstream, old.id, start):
             _look_soon(pass_)
-            return f"Waiting until the run of flow {old.id} at {_text(start)} has ended."
+            return f"Waiting until the run of flow {old.id} at {instant(start)} has ended."
     return None
 
 
 async def _waits_for_its_state(pass_: DataflowPass, upstream: Upstream, old: Flow) -> str | None:
     """The predecessor is disabled, and the successor has shown that it reads; what is waited for if not."""
     if old.state.lower() == ENABLED and old.schedule.frequency != ONCE:
-        await upstream.sandbox.platform.set_flow_state(old.id, enable=False, etag=old.etag)
+        await carry_out(pass_, upstream.sandbox, set_state(old, DISABLED))
         _look_soon(pass_)
         return f"Waiting until flow {old.id}, which it replaces, is disabled."
     predecessor = pass_.status.predecessor
@@ -208,7 +219,7 @@ async def _waits_for_its_state(pass_: DataflowPass, upstream: Upstream, old: Flo
         pass_.record(predecessor=predecessor.model_copy(update={"disabled_time": pass_.utcnow}))
     if not _has_shown(pass_):
         _look_soon(pass_)
-        return f"Flow {old.id}, which it replaces, is kept until its first run has ended."
+        return f"Flow {old.id}, which it replaces, is kept until the first run of the new flow has ended."
     return None
 
 
@@ -227,15 +238,6 @@ def _has_shown(pass_: DataflowPass) -> bool:
         return True
     period = timedelta(seconds=seconds) if seconds is not None else timedelta(hours=1)
     return pass_.utcnow >= start + period
-
-
-async def _delete(pass_: DataflowPass, upstream: Upstream, predecessor: Predecessor) -> None:
-    for kind in objects_at(predecessor.slot_revision or 0):
-        remote_id = kind.id_in(predecessor)
-        if remote_id is not None:
-            await upstream.sandbox.delete(kind, remote_id)
-            predecessor = without(predecessor, kind)
-            pass_.record(predecessor=predecessor)
 
 
 async def _take_the_names(pass_: DataflowPass, upstream: Upstream) -> None:
@@ -285,11 +287,10 @@ async def _runs(upstream: Upstream, flow_id: str, since: float) -> Sequence[Run]
 def _rhythm(pass_: DataflowPass, flow: Flow) -> Rhythm | None:
     """When a flow runs, as Platform has it."""
     schedule = flow.schedule
-    unit = _UNITS.get(schedule.frequency.lower())
-    if schedule.start_time is None or unit is None:
+    period = flow_period(schedule.frequency, schedule.interval)
+    if schedule.start_time is None or period is None:
         return None
-    period = unit * (schedule.interval or 1)
-    return pass_.services.extraction_settings.rhythm(_instant(schedule.start_time), period)
+    return pass_.services.extraction_settings.rhythm(_at(schedule.start_time), period)
 
 
 def _last_run_shows(rhythm: Rhythm | None, disabled: datetime, runs: Sequence[Run]) -> datetime | None:
@@ -306,9 +307,5 @@ def _look_soon(pass_: DataflowPass) -> None:
     pass_.look_again(pass_.utcnow + LOOK_EVERY)
 
 
-def _instant(seconds: float) -> datetime:
+def _at(seconds: float) -> datetime:
     return datetime.fromtimestamp(int(seconds), UTC)
-
-
-def _text(time: datetime) -> str:
-    return f"{time:%Y-%m-%dT%H:%M:%SZ}"

@@ -65,6 +65,7 @@ async def _reconcile(pass_: DataflowPass) -> None:
     if upstream.transport is Transport.LANDING_ZONE:
         await (stop_extraction(pass_) if pass_.observes else extract(pass_, upstream))
     await end_predecessor(pass_, upstream)
+    await replacement.check_postponed(pass_)
     await check_losses(pass_)
 
 
@@ -103,6 +104,7 @@ async def _replace(
     """Another flow takes the place of one that can't be changed. What is being replaced comes first."""
     if pass_.status.predecessor is None:
         await replacement.replace_flow(pass_, upstream, existing, fields)
+    pass_.postponed = tuple(fields)
     return existing.flow
 
 

@@ -129,7 +129,12 @@ def plan_state(spec: CRMDataflowSpec, remote: Flow) -> Plan:
     state, wanted = remote.state.lower(), wanted_state(spec)
     if state == wanted or state not in (ENABLED, DISABLED):
         return Plan()
-    values = {flows.STATE: wanted}
+    return set_state(remote, wanted)
+
+
+def set_state(remote: Flow, state: str) -> Plan:
+    """What enables or disables a flow."""
+    values = {flows.STATE: state}
     return Plan((Action(Effect.SET_STATE, FLOW, tuple(values), "", remote.id, remote.etag, values=values),))
 
 

@@ -31,6 +31,7 @@ from crmflow.api.zohosourceconnection import ZohoSourceConnectionSpec
 from crmflow.http.errors import RemoteError
 from crmflow.observability.events import EventType
 from crmflow.reconcile.core import creation, deletion
+from crmflow.reconcile.core.conditions import FALSE
 from crmflow.reconcile.core.engine import step
 from crmflow.reconcile.core.outcome import (
     Outcome,
@@ -46,10 +47,10 @@ from crmflow.reconcile.dataflow import steps
 from crmflow.reconcile.dataflow.conditions import SYNCED
 from crmflow.reconcile.dataflow.creation_plan import Begun, plan_creation
 from crmflow.reconcile.dataflow.dataset import check_dataset
-from crmflow.reconcile.dataflow.deletion import end_transfers, remove_files
+from crmflow.reconcile.dataflow.deletion import delete_files, end_transfers
 from crmflow.reconcile.dataflow.extract import find_folder
 from crmflow.reconcile.dataflow.extraction_status import next_place
-from crmflow.reconcile.dataflow.handover import progress_of
+from crmflow.reconcile.dataflow.handover import LOOK_EVERY, is_reversible, progress_of
 from crmflow.reconcile.dataflow.mapping_sets import check_mapping
 from crmflow.reconcile.dataflow.observe import declare, replacement_required
 from crmflow.reconcile.dataflow.plan import Existing
@@ -60,6 +61,7 @@ from crmflow.reconcile.dataflow.state import SUCCESSOR, DataflowPass, Upstream, 
 from crmflow.reconcile.dataflow.transport import wanted_transport
 from crmflow.reconcile.external import dataset, schema
 from crmflow.reconcile.plan_in_words import in_words
+from crmflow.reconcile.sources.connector import Offer
 from crmflow.sentences import every
 
 RETRY_AFTER = timedelta(minutes=10)
@@ -73,6 +75,7 @@ class _Successor:
 
     pass_: DataflowPass
     upstream: Upstream
+    offer: Offer
     columns: tuple[Column, ...]
     creates: tuple[str, ...]
     """Schema and dataset, as far as they are created as well."""
@@ -167,7 +170,8 @@ async def roll_back(pass_: DataflowPass, sandbox: SandboxClient, why: Outcome | 
         creation.forget(pass_, kind.slot)
         pass_.record(**kind.record(None))
     await end_transfers(pass_)
-    await remove_files(pass_, sandbox)
+    if pass_.status.landing_zone is not None:
+        await delete_files(pass_, pass_.status.landing_zone)
     pass_.record(**fields_of(predecessor), predecessor=None, plan=_after_failure(pass_, plan, why))
     said = f": {why.message}" if why else ", since the spec was changed."
     text = f"Went back to flow {pass_.recorded_id}{said}"
@@ -175,14 +179,20 @@ async def roll_back(pass_: DataflowPass, sandbox: SandboxClient, why: Outcome | 
     raise WaitingError("Replacing", f"Flow {pass_.recorded_id} goes on.", retry_after=1.0)
 
 
-def is_reversible(pass_: DataflowPass) -> bool:
-    """Whether the successor can't have read anything yet."""
-    status = pass_.status
-    if status.flow is None:
-        return True
-    start = status.schedule.effective_start_time if status.schedule else None
-    is_platform = status.transport is Transport.PLATFORM_SOURCE
-    return is_platform and start is not None and start.timestamp() > pass_.now + 60
+@step(SYNCED)
+async def check_postponed(pass_: DataflowPass) -> None:
+    """The spec says nothing that only another flow can have, which is planned once the one before is gone.
+    Raises PassEndedError.
+    """
+    if not pass_.postponed:
+        return
+    text = (
+        f"{every(pass_.postponed)} can't be changed on a flow that exists. What replaces it is planned once "
+        "the replacement has ended that is being carried out."
+    )
+    pass_.set_condition(SYNCED, FALSE, "Replacing", text)
+    is_over = pass_.status.predecessor is None
+    raise WaitingError("Replacing", text, retry_after=1.0 if is_over else LOOK_EVERY.total_seconds())
 
 
 def forget_plan(pass_: DataflowPass) -> None:
@@ -215,17 +225,20 @@ async def _look_at_parts(pass_: DataflowPass, upstream: Upstream) -> _Successor:
     upstream.sandbox.inventory.include(transport)
     ahead = replace(pass_, status=_emptied(pass_.status, transport), findings={}, events=[])
     way = await steps.reach_source(ahead, view, upstream.sandbox, transport)
+    offer = await way.offer()
+    if offer.obstacle is not None:
+        raise StalledError(*offer.obstacle)
     if transport is Transport.LANDING_ZONE:
         await find_folder(ahead, way)
     explored, schemas, datasets = await steps.look_for_parts(ahead, way)
     columns = await check_source(ahead, way, explored)
     if pass_.spec.target.schema_.create is not None and not schemas.get():
         creates = (schema.SLOT, *(() if datasets.get() else (dataset.SLOT,)))
-        return _Successor(ahead, way, columns, creates)
+        return _Successor(ahead, way, offer, columns, creates)
     found, recorded = await check_schema(ahead, way, schemas)
     is_there = await check_dataset(ahead, way, found, datasets)
     await check_mapping(ahead, way, recorded, {column.name for column in columns})
-    return _Successor(ahead, way, columns, () if is_there else (dataset.SLOT,))
+    return _Successor(ahead, way, offer, columns, () if is_there else (dataset.SLOT,))
 
 
 async def _plan(
@@ -241,7 +254,7 @@ async def _plan(
     reads = reads_of(spec, way.transport, fields, progress)
     columns = way.connector.read_columns(successor.columns)
     creations = plan_creation(
-        declare(ahead, way, successor.columns), ahead.status, await way.offer(), Begun(None, None)
+        declare(ahead, way, successor.columns), ahead.status, successor.offer, Begun(None, None)
     )
     own_hash = digest(spec, way.transport, columns, reads.begin)
     before = pass_.status.plan

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from pydantic import ValidationError
@@ -25,6 +25,14 @@ def period_seconds(schedule: Schedule) -> float | None:
     if schedule.frequency is Frequency.ONCE:
         return None
     return float(_UNIT_SECONDS[schedule.frequency] * (schedule.interval or 1))
+
+
+def flow_period(frequency: str, interval: int | None) -> timedelta | None:
+    """Time between two runs of a flow, as Platform has it; None if there is only one, or the frequency is one
+    that no contract names.
+    """
+    unit = next((unit for name, unit in _UNIT_SECONDS.items() if name.lower() == frequency.lower()), None)
+    return timedelta(seconds=unit * (interval or 1)) if unit else None
 
 
 def effective_start(schedule: Schedule, now: float) -> datetime:

@@ -61,6 +61,9 @@ def fields_of(record: FlowRecord) -> dict[str, Any]:
 class DataflowPass(Pass[CRMDataflowSpec, CRMDataflowStatus]):
     """One pass over one CRMDataflow."""
 
+    postponed: tuple[str, ...] = ()
+    """Fields of the spec that only another flow can have, edited while the flow takes the place of one."""
+
     @property
     def recorded_id(self) -> str | None:
         """The flow's."""
