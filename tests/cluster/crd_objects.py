@@ -211,6 +211,7 @@ MAXIMAL: dict[str, Resource] = {
             "intents": [INTENT],
             "lastHandledReconcileAt": "2026-01-31T10:00:00Z",
             "servedBy": "crmflow-system/crmflow",
+            "platform": {"organization": "7C51A9F0C0FFEE0A495EF1A2@AdobeOrg", "sandbox": "prod"},
             "plan": {
                 "hash": "0a1b2c3d4e5f",
                 "fields": ["spec.source.table"],

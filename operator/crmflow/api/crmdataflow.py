@@ -841,6 +841,15 @@ class Predecessor(FlowRecord):
     """True once the new flow may have read something: there is no way back to this one any more."""
 
 
+class SandboxStatus(Model):
+    """A sandbox of Adobe Experience Platform."""
+
+    organization: Annotated[str, Field(max_length=64)]
+    """The IMS organization ID."""
+    sandbox: Annotated[str, Field(max_length=256)]
+    """The name of the sandbox."""
+
+
 class CRMDataflowStatus(FlowRecord):
     """The dataflow as the operator last saw it."""
 
@@ -853,6 +862,7 @@ class CRMDataflowStatus(FlowRecord):
             "transport",
             "landingZone",
             "predecessor",
+            "platform",
         }
     )
     """The fields that tell what goes with the resource."""
@@ -867,6 +877,8 @@ class CRMDataflowStatus(FlowRecord):
     resource alone."""
     conditions: Conditions = ()
     """The state of the resource, by type."""
+    platform: SandboxStatus | None = None
+    """Where everything is that was made for the dataflow."""
     plan: PlanStatus | None = None
     """What replaces the flow, while the spec asks for what only another one can have."""
     predecessor: Predecessor | None = None

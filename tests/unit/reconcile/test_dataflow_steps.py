@@ -22,7 +22,14 @@ from crmflow.reconcile.sources.offer import (
 )
 from tests.fakes.failing import Failing, remote_error
 from tests.fakes.platform import DATASET_ID, FLOW_SPEC_ID, SCHEMA_ID, new_column
-from tests.unit.reconcile.harness import CONNECTION_NAME, NAMESPACE, Harness, Resource
+from tests.unit.reconcile.harness import (
+    CONNECTION_NAME,
+    DATAFLOW,
+    NAMESPACE,
+    Harness,
+    Resource,
+    dataflow_spec,
+)
 
 CONTENT_TYPE = "application/vnd.adobe.xed-full+json;version=1"
 FIRST_READS = {
@@ -1141,3 +1148,41 @@ def _cure(broken: Harness, sound: Harness) -> None:
     broken.lister.connections = sound.lister.connections
     for name in ("table_list", "column_list", "schemas", "datasets", "mapping_verdicts", "flow_specs"):
         setattr(broken.platform, name, getattr(sound.platform, name))
+
+
+def _to_another_sandbox(harness: Harness) -> None:
+    view = harness.lister.connections[NAMESPACE, "other"]
+    platform = view.spec.platform.model_copy(update={"sandbox": "dev"})
+    spec = view.spec.model_copy(update={"platform": platform})
+    harness.lister.connections[NAMESPACE, "other"] = replace(view, spec=spec)
+
+
+async def test_a_flow_is_not_looked_for_in_another_sandbox() -> None:
+    harness = Harness()
+    resource = await ready(harness, replacementPolicy="Automatic")
+    _to_another_sandbox(harness)
+    before = dict(harness.platform.flows)
+    resource.edit(lambda spec: spec["connectionRef"].update(name="other"))
+    result = await resource.visit()
+    assert (result.outcome.outcome_class, result.outcome.reason) == (STALLED, "ReplacementRequired")
+    assert 'is in "prod"' in result.outcome.message
+    assert resource.condition("Synced")[:2] == ("False", "ReplacementRequired")
+    assert not result.calls
+    deleted = await resource.visit(deleting=True)
+    assert (deleted.outcome.outcome_class, deleted.outcome.reason) == (STALLED, "ConnectionMissing")
+    assert harness.platform.flows == before
+    resource.edit(lambda spec: spec["connectionRef"].update(name=CONNECTION_NAME))
+    assert (await resource.visit()).outcome.is_done
+    assert resource.status["platform"]["sandbox"] == "prod"
+
+
+async def test_a_dataflow_that_has_nothing_yet_takes_another_sandbox() -> None:
+    harness = Harness()
+    await ready(harness)
+    _to_another_sandbox(harness)
+    resource = Resource(harness, DATAFLOW, "fresh", dataflow_spec(source={"table": "Nowhere"}))
+    await resource.visit()
+    assert resource.status["platform"]["sandbox"] == "prod"
+    resource.edit(lambda spec: spec["connectionRef"].update(name="other"))
+    await resource.visit()
+    assert resource.status["platform"]["sandbox"] == "dev"

@@ -66,6 +66,16 @@ async def test_the_first_window_is_extracted_before_there_is_a_flow() -> None:
     assert resource.status["transport"] == "LandingZone"
 
 
+async def test_files_go_with_a_dataflow_that_has_no_flow_yet() -> None:
+    harness, resource = landing_zone()
+    harness.zoho.crm.modify("Contacts", datetime(2020, 1, 1, tzinfo=UTC), 3)
+    await resource.visit()
+    finish(harness)
+    assert harness.access.zone.files
+    assert (await resource.visit(deleting=True)).outcome.is_done
+    assert not harness.access.zone.files
+
+
 async def ready(**changes: Any) -> tuple[Harness, Resource]:
     """The same, whose flow begins with an empty table and takes files."""
     harness, resource = landing_zone(**changes)

@@ -14,6 +14,8 @@ from crmflow.api.crmdataflow import CRMDataflowStatus
 from crmflow.api.zohosourceconnection import LandingZoneStatus, ZohoOrganization
 from crmflow.http.errors import ErrorClass
 from crmflow.reconcile.core.outcome import OutcomeClass
+from crmflow.reconcile.dataflow.replacement import RETRY_AFTER
+from crmflow.reconcile.ports import Absence
 from crmflow.reconcile.sources.offer import FLOW_SPEC_NAME
 from tests.fakes.failing import remote_error
 from tests.unit.reconcile.harness import CONNECTION_NAME, NAMESPACE, Harness, Resource
@@ -681,3 +683,24 @@ async def test_a_withdrawn_source_is_no_way_to_replace_a_flow() -> None:
     assert "goes on as it is" in result.outcome.message
     assert harness.platform.flows == before
     assert "predecessor" not in resource.status
+
+
+@pytest.mark.parametrize(
+    ("absence", "reason"), [(Absence.HIDDEN, "HiddenByLabel"), (Absence.MASS_DELETION, "MassDeletion")]
+)
+async def test_a_predecessor_that_can_not_be_seen_is_not_gone(absence: Absence, reason: str) -> None:
+    harness, resource = await running(replacementPolicy="Automatic")
+    old = flow_id(resource)
+    open_landing_zone(harness)
+    resource.edit(to_the_landing_zone)
+    await resource.visit()
+    flow = harness.platform.flows.pop(old)
+    harness.inventory.absences[old] = absence
+    await passes(resource, 3)
+    assert resource.condition("Ready")[:2] == ("False", reason)
+    assert flow_id(resource) == old, "it was gone back to"
+    harness.platform.flows[old] = flow
+    harness.clock.time += RETRY_AFTER.total_seconds()
+    await passes(resource, 8)
+    assert list(harness.platform.flows) == [flow_id(resource)]
+    assert flow_id(resource) != old

@@ -7,14 +7,15 @@ from typing import Any
 
 from crmflow.api.crmdataflow import LandingZoneFolder, Predecessor
 from crmflow.api.kinds import ZOHO_SOURCE_CONNECTION
+from crmflow.api.zohosourceconnection import ZohoSourceConnectionSpec
 from crmflow.http.errors import ErrorClass, RemoteError
 from crmflow.observability.events import EventType
 from crmflow.reconcile.core import creation, platform_access
 from crmflow.reconcile.core.deletion import has_remote, orphan, orphans, reach_for_deletion, remote_ids
 from crmflow.reconcile.core.engine import step
-from crmflow.reconcile.core.outcome import StalledError, WaitingError, explain
+from crmflow.reconcile.core.outcome import PassEndedError, StalledError, WaitingError, explain
 from crmflow.reconcile.core.sandbox import SandboxClient
-from crmflow.reconcile.dataflow.state import DataflowPass, objects_at
+from crmflow.reconcile.dataflow.state import DataflowPass, objects_at, sandbox_of
 from crmflow.reconcile.external.remote_object import RemoteObject
 from crmflow.reconcile.extraction.names import FileKey, folders_until
 
@@ -22,14 +23,27 @@ from crmflow.reconcile.extraction.names import FileKey, folders_until
 @step()
 async def reach_platform(pass_: DataflowPass) -> SandboxClient | None:
     """The way to Platform; None if nothing has to be done there, or what is there may be left."""
-    begun = (
-        creation.intents(pass_)
+    if pass_.observes or not is_begun(pass_):
+        return None
+    try:
+        return await reach_for_deletion(pass_, _reach(pass_))
+    except PassEndedError:
+        if _has_objects(pass_):
+            raise
+        return None
+
+
+def is_begun(pass_: DataflowPass) -> bool:
+    """Whether something was made for the dataflow in its sandbox, or may have been: files, or more."""
+    return _has_objects(pass_) or pass_.status.landing_zone is not None
+
+
+def _has_objects(pass_: DataflowPass) -> bool:
+    return (
+        bool(creation.intents(pass_))
         or any(has_remote(pass_, kind) for kind in pass_.objects)
         or pass_.status.predecessor is not None
     )
-    if pass_.observes or not begun:
-        return None
-    return await reach_for_deletion(pass_, _reach(pass_))
 
 
 @step()
@@ -124,10 +138,23 @@ def _below_container(zone: LandingZoneFolder) -> str:
     return zone.path.partition("/")[2]
 
 
+def _check_sandbox(pass_: DataflowPass, connection: ZohoSourceConnectionSpec) -> None:
+    """What is not found in another sandbox is not gone. Raises PassEndedError."""
+    there = pass_.status.platform
+    if there is not None and there != sandbox_of(connection):
+        raise StalledError(
+            "ConnectionMissing",
+            f'The remote objects are in sandbox "{there.sandbox}" of {there.organization}, to which '
+            "spec.connectionRef does not lead any more. Have it name a connection that does, or set "
+            "spec.deletionPolicy to Orphan to leave them where they are.",
+        )
+
+
 async def _reach(pass_: DataflowPass) -> SandboxClient:
     name = pass_.spec.connection_ref.name
     view = pass_.services.lister.get(ZOHO_SOURCE_CONNECTION, pass_.identity.namespace, name)
     if view is not None:
+        _check_sandbox(pass_, view.spec)
         return await platform_access.reach_platform_for_deletion(pass_, name, view.spec)
     held = await platform_access.cached_platform(pass_, name, None)
     if held is None:

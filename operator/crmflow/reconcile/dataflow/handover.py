@@ -95,7 +95,7 @@ async def end_predecessor(pass_: DataflowPass, upstream: Upstream) -> None:
     if not (predecessor.irreversible or is_reversible(pass_)):
         predecessor = predecessor.model_copy(update={"irreversible": True})
         pass_.record(predecessor=predecessor)
-    old = await upstream.sandbox.read(FLOW, predecessor.flow.id if predecessor.flow else None)
+    old = await _old_flow(upstream, predecessor)
     if old is not None:
         waits = await _waits_for_a_run(pass_, upstream, old) or await _waits_for_its_state(
             pass_, upstream, old
@@ -136,7 +136,7 @@ async def _agree_on_a_run(pass_: DataflowPass, upstream: Upstream, predecessor: 
     known = predecessor.handover_time
     if known is not None and known - pass_.utcnow >= MARGIN / 2:
         return
-    old = await upstream.sandbox.read(FLOW, predecessor.flow.id if predecessor.flow else None)
+    old = await _old_flow(upstream, predecessor)
     rhythm = _rhythm(pass_, old) if old is not None and old.state.lower() == ENABLED else None
     time = rhythm.next_tick(pass_.utcnow + MARGIN) if rhythm else None
     pass_.record(predecessor=predecessor.model_copy(update={"handover_time": time}))
@@ -144,7 +144,7 @@ async def _agree_on_a_run(pass_: DataflowPass, upstream: Upstream, predecessor: 
 
 async def _stop(pass_: DataflowPass, upstream: Upstream, predecessor: Predecessor) -> None:
     """The predecessor is disabled, and its runs are final. Raises PassEndedError."""
-    old = await upstream.sandbox.read(FLOW, predecessor.flow.id if predecessor.flow else None)
+    old = await _old_flow(upstream, predecessor)
     if old is None or old.schedule.frequency == ONCE:
         return
     if old.state.lower() == ENABLED:
@@ -259,6 +259,15 @@ async def _take_the_names(pass_: DataflowPass, upstream: Upstream) -> None:
 
 
 # Runs and ticks
+
+
+async def _old_flow(upstream: Upstream, predecessor: Predecessor) -> Flow | None:
+    """The predecessor's flow; None if it is gone, provably. Raises PassEndedError and RemoteError."""
+    flow_id = predecessor.flow.id if predecessor.flow else None
+    flow = await upstream.sandbox.read(FLOW, flow_id)
+    if flow is None and flow_id is not None:
+        await upstream.sandbox.absence(FLOW, flow_id, f"flow {flow_id}")
+    return flow
 
 
 async def _last_success(pass_: DataflowPass, upstream: Upstream) -> Run | None:

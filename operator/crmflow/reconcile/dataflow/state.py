@@ -9,7 +9,7 @@ from typing import Any
 
 from crmflow.aep.models import Flow, SourceConnection, TargetConnection
 from crmflow.api.base import Transport
-from crmflow.api.crmdataflow import CRMDataflowSpec, CRMDataflowStatus, FlowRecord
+from crmflow.api.crmdataflow import CRMDataflowSpec, CRMDataflowStatus, FlowRecord, SandboxStatus
 from crmflow.api.zohosourceconnection import ZohoSourceConnectionSpec, ZohoSourceConnectionStatus
 from crmflow.reconcile.core.engine import Pass
 from crmflow.reconcile.core.platform_access import connection_key
@@ -55,6 +55,12 @@ those of revision 0 and those of the other of revision 1."""
 def fields_of(record: FlowRecord) -> dict[str, Any]:
     """What a status or a predecessor records of its flow, by the name of the field."""
     return {name: getattr(record, name) for name in FlowRecord.model_fields}
+
+
+def sandbox_of(connection: ZohoSourceConnectionSpec) -> SandboxStatus:
+    """The sandbox that a connection leads to, as status records it."""
+    platform = connection.platform
+    return SandboxStatus(organization=platform.organization, sandbox=platform.sandbox)
 
 
 @dataclass

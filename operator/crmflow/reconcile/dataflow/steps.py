@@ -10,6 +10,7 @@ from dataclasses import replace
 from crmflow.aep.models import DataSet, Schema
 from crmflow.api.base import Transport
 from crmflow.api.kinds import ZOHO_SOURCE_CONNECTION
+from crmflow.api.zohosourceconnection import ZohoSourceConnectionSpec
 from crmflow.reconcile.core import platform_access
 from crmflow.reconcile.core.conditions import TRUE
 from crmflow.reconcile.core.engine import step, together
@@ -18,8 +19,9 @@ from crmflow.reconcile.core.prefetch import Result, ask
 from crmflow.reconcile.core.sandbox import SandboxClient
 from crmflow.reconcile.dataflow import dataset, schema, source
 from crmflow.reconcile.dataflow.conditions import SOURCE_READY, SYNCED
+from crmflow.reconcile.dataflow.deletion import is_begun
 from crmflow.reconcile.dataflow.mapping_sets import remember_mapping_set
-from crmflow.reconcile.dataflow.state import DataflowPass, Upstream
+from crmflow.reconcile.dataflow.state import DataflowPass, Upstream, sandbox_of
 from crmflow.reconcile.dataflow.transport import decide_transport, wanted_transport
 from crmflow.reconcile.ports import ResourceView
 from crmflow.reconcile.sources.view import SourceView
@@ -42,8 +44,15 @@ async def find_way(pass_: DataflowPass, view: ResourceView, sandbox: SandboxClie
     return upstream
 
 
-@step(SOURCE_READY)
 async def reach_sandbox(pass_: DataflowPass) -> tuple[ResourceView, SandboxClient]:
+    """The connection, and the sandbox that it leads to. Raises PassEndedError and RemoteError."""
+    view, sandbox = await _reach_connection(pass_)
+    await _check_sandbox(pass_, view.spec)
+    return view, sandbox
+
+
+@step(SOURCE_READY)
+async def _reach_connection(pass_: DataflowPass) -> tuple[ResourceView, SandboxClient]:
     """The connection exists and is Ready, or is paused and was Ready before, and Platform can be reached
     through its credential.
     """
@@ -77,6 +86,24 @@ def _has_open_way(pass_: DataflowPass, view: ResourceView) -> bool:
     way = pass_.status.transport if wanted is Transport.AUTO else wanted
     is_true = {entry.type for entry in view.status.conditions if entry.status == TRUE}
     return way is Transport.LANDING_ZONE and {"Authorized", "LandingZoneReady"} <= is_true
+
+
+@step(SYNCED)
+async def _check_sandbox(pass_: DataflowPass, connection: ZohoSourceConnectionSpec) -> None:
+    """The connection leads to the sandbox that everything is in: elsewhere nothing of it would be found, and
+    all be made for the second time. Raises PassEndedError.
+    """
+    here = sandbox_of(connection)
+    there = pass_.status.platform
+    if there is None or not is_begun(pass_):
+        pass_.record(platform=here)
+    elif there != here:
+        raise StalledError(
+            "ReplacementRequired",
+            f'The flow is in "{there.sandbox}" of {there.organization}, where it goes on as it is, and '
+            f'spec.connectionRef leads to sandbox "{here.sandbox}" of {here.organization}. No flow can be '
+            "moved to another sandbox: set the field back, and create another resource for the other one.",
+        )
 
 
 @step(SOURCE_READY)
