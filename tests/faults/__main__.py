@@ -15,6 +15,7 @@ from tests.faults.cost.measure import WAYS, measure
 from tests.faults.cost.table import last_line, tables
 from tests.faults.day import live_a_day
 from tests.faults.memory import measure_memory
+from tests.faults.points import CRASHES, FAILURES
 from tests.faults.replay import DidNotFinishError
 from tests.faults.report import write_report
 from tests.faults.scenarios import SCENARIOS, scenario_named
@@ -41,6 +42,7 @@ def _crash(options: argparse.Namespace, directory: Path) -> int:
             kubeconfigs,
             directory,
             scenarios,
+            faults=FAILURES if options.failures else CRASHES,
             every=options.every,
             point=options.point,
             benches=options.benches,
@@ -101,8 +103,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     names = [scenario.name for scenario in SCENARIOS]
     crash.add_argument("--scenario", action="append", default=[], choices=names, help="only this one")
-    crash.add_argument("--every", type=int, default=1, metavar="K", help="only each K-th crash point")
-    crash.add_argument("--point", default="", metavar="TEXT", help="only crash points whose line has TEXT")
+    crash.add_argument("--failures", action="store_true", help="have calls fail instead of who makes them")
+    crash.add_argument("--every", type=int, default=1, metavar="K", help="only each K-th point")
+    crash.add_argument("--point", default="", metavar="TEXT", help="only points whose line has TEXT")
     crash.add_argument("--benches", type=int, default=2, metavar="N", help="how many runs side by side")
     cost = commands.add_parser("cost", help="count what the operator asks of others")
     cost.add_argument("--connections", type=int, default=100, help="of the large tenant")

@@ -18,7 +18,7 @@ from hack.install import install, operator_kubeconfig
 from hack.kubeconfig import kubeconfig, write_private
 from hack.kubectl import Kubectl
 from hack.node import Node, crmflow_image
-from tests.faults.calls import BLOB, KUBERNETES, Caller
+from tests.faults.calls import BLOB, KUBERNETES, PLATFORM, Caller
 from tests.faults.gate import Gate
 from tests.faults.pods import kill_pods
 from tests.faults.proxy import Everybody, Proxies, Upstream
@@ -46,7 +46,7 @@ _SETTINGS = {
     "CRMFLOW_LOG_LEVEL": "INFO",
 }
 URLS = {
-    "platform": "platformUrl",
+    PLATFORM: "platformUrl",
     "ims": "imsUrl",
     "zoho-accounts": "zohoAccountsUrl",
     "zoho-api": "zohoApiUrl",

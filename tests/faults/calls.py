@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 
-KUBERNETES, BLOB = "kubernetes", "blob"
+KUBERNETES, PLATFORM, BLOB = "kubernetes", "platform", "blob"
 READS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 _OBJECT = re.compile(r"(/namespaces/)[^/]+(/[^/]+)(?:/[^/]+)?")

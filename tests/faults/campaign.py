@@ -1,4 +1,4 @@
-"""All crash points of some scenarios, on two benches side by side."""
+"""All points of some scenarios at which a fault could matter, on two benches side by side."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import TypeVar
 from hack.console import say
 from tests.faults.bench import Bench, Kubeconfigs, running_bench
 from tests.faults.outcome import Verdict
-from tests.faults.points import CrashPoint
+from tests.faults.points import CRASHES, Fault, FaultPoint
 from tests.faults.replay import Recording, record, replay
 from tests.faults.scenarios import Scenario
 
@@ -28,10 +28,10 @@ R = TypeVar("R")
 
 @dataclass(frozen=True)
 class Result:
-    """What came of one crash."""
+    """What came of one fault."""
 
     scenario: str
-    point: CrashPoint
+    point: FaultPoint
     verdict: Verdict
     seconds: float
 
@@ -48,13 +48,13 @@ class Result:
 
 @dataclass
 class Tally:
-    """What came of all crashes, in the order of the points."""
+    """What came of all faults, in the order of the points."""
 
     results: list[Result] = field(default_factory=list)
 
     @property
     def passed(self) -> bool:
-        """True if there were crashes, and each of them led where the run without one did."""
+        """True if there were faults, and each of them led where the run without one did."""
         return bool(self.results) and all(result.verdict.converged for result in self.results)
 
     def __str__(self) -> str:
@@ -62,7 +62,7 @@ class Tally:
         converged = sum(verdict.converged for verdict in verdicts)
         doubled = sum(bool(verdict.doubled) for verdict in verdicts)
         orphaned = sum(bool(verdict.orphaned) for verdict in verdicts)
-        return f"{len(verdicts)} crash points, {converged} converged, {doubled} doubled, {orphaned} orphaned"
+        return f"{len(verdicts)} fault points, {converged} converged, {doubled} doubled, {orphaned} orphaned"
 
 
 def run_campaign(
@@ -70,18 +70,20 @@ def run_campaign(
     directory: Path,
     scenarios: Sequence[Scenario],
     *,
+    faults: frozenset[Fault] = CRASHES,
     every: int = 1,
     point: str = "",
     benches: int = BENCHES,
 ) -> Tally:
-    """Crash ``scenarios`` at each ``every``-th of their points whose text has ``point``; tell how it goes.
+    """Have ``faults`` happen in ``scenarios``, at each ``every``-th of their points whose text has ``point``;
+    tell how it goes.
 
     The log of an operator that went astray is kept in ``directory``. Raises DidNotFinishError.
     """
 
     def recorded(bench: Bench, scenario: Scenario) -> Recording:
-        recording = record(bench, scenario)
-        say(f"{scenario.name}: {len(recording.points)} crash points")
+        recording = record(bench, scenario, faults)
+        say(f"{scenario.name}: {len(recording.points)} points")
         return recording
 
     def replayed(bench: Bench, job: _Job) -> Result:
@@ -107,7 +109,7 @@ def run_campaign(
 class _Job:
     number: int
     recording: Recording
-    point: CrashPoint
+    point: FaultPoint
 
 
 class _Crew:

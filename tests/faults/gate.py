@@ -10,18 +10,22 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from tests.faults.calls import Call, Caller
-from tests.faults.points import CrashPoint, Moment
+from tests.faults.points import CRASHES, Fault, FaultPoint
 
 
-class CallerKilledError(Exception):
-    """Who made this call died at it: nothing more of it may reach anybody."""
+class FaultError(Exception):
+    """This call does not end as it should. ``status`` is answered; None: nothing of it may reach anybody."""
+
+    def __init__(self, point: FaultPoint) -> None:
+        super().__init__(str(point))
+        self.status = point.status
 
 
 @dataclass
 class _Round:
     """What has passed since the counting began."""
 
-    target: CrashPoint | None
+    target: FaultPoint | None
     calls: list[Call] = field(default_factory=list)
     reads: Counter[Call] = field(default_factory=Counter)
     occurrences: Counter[Call] = field(default_factory=Counter)
@@ -29,7 +33,7 @@ class _Round:
 
 
 class Gate:
-    """Counts what passes, and kills a caller where it is told to.
+    """Counts what passes, and has a fault happen where it is told to.
 
     The proxies call it in their thread; the rest may be used from another one.
     """
@@ -41,8 +45,8 @@ class Gate:
         self._under_way = 0
         self._last = time.monotonic()
 
-    def begin(self, target: CrashPoint | None = None) -> None:
-        """Count anew, and kill at ``target``."""
+    def begin(self, target: FaultPoint | None = None) -> None:
+        """Count anew, and have ``target`` happen."""
         self._round = _Round(target)
 
     @property
@@ -57,7 +61,7 @@ class Gate:
 
     @property
     def struck(self) -> bool:
-        """True once the caller has died at the target."""
+        """True once the target has happened."""
         return self._round.struck
 
     def quiet_for(self, seconds: float) -> bool:
@@ -69,27 +73,31 @@ class Gate:
         self._round.reads[call] += 1
 
     def enter(self, call: Call) -> int:
-        """A call arrives; which of its kind it is. Raises CallerKilledError."""
+        """A call arrives; which of its kind it is. Raises FaultError."""
         self._under_way += 1
         round_ = self._round
         round_.calls.append(call)
         round_.occurrences[call] += 1
         occurrence = round_.occurrences[call]
-        self._pass(CrashPoint(call, occurrence, Moment.BEFORE))
+        self._pass(call, occurrence, Fault.KILLED_BEFORE, Fault.UNAVAILABLE, Fault.REFUSED)
         return occurrence
 
     def committed(self, call: Call, occurrence: int) -> None:
-        """The service has acted on it. Raises CallerKilledError."""
-        self._pass(CrashPoint(call, occurrence, Moment.COMMITTED))
+        """The service has acted on it. Raises FaultError."""
+        self._pass(call, occurrence, Fault.KILLED_AFTER, Fault.LOST)
 
     def leave(self) -> None:
         """The call is over, one way or the other."""
         self._under_way -= 1
         self._last = time.monotonic()
 
-    def _pass(self, point: CrashPoint) -> None:
+    def _pass(self, call: Call, occurrence: int, *faults: Fault) -> None:
         round_ = self._round
-        if round_.target == point and not round_.struck:
-            self._kill(point.call.caller)
+        target = round_.target
+        if target is None or round_.struck or target.fault not in faults:
+            return
+        if (target.call, target.occurrence) == (call, occurrence):
+            if target.fault in CRASHES:
+                self._kill(call.caller)
             round_.struck = True
-            raise CallerKilledError(str(point))
+            raise FaultError(target)

@@ -1,4 +1,4 @@
-"""The moments at which a crash could matter, found by watching a run without one."""
+"""The calls at which a fault could matter, found by watching a run without one."""
 
 from __future__ import annotations
 
@@ -7,20 +7,31 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from tests.faults.calls import Call
+from tests.faults.calls import PLATFORM, Call
 
 
-class Moment(StrEnum):
-    """When the caller dies, seen from one of its calls."""
+class Fault(StrEnum):
+    """What happens at a call."""
 
-    BEFORE = "before"
-    """The call is on its way out; nobody has seen it."""
-    COMMITTED = "committed, unanswered"
-    """The service has acted; its answer reaches nobody."""
+    KILLED_BEFORE = "before"
+    """The caller dies, and the call is on its way out: nobody has seen it."""
+    KILLED_AFTER = "committed, unanswered"
+    """The caller dies, and the service has acted."""
+    UNAVAILABLE = "answered 503"
+    """The service does nothing."""
+    REFUSED = "answered 400"
+    """Nor does it here, and says that it never will."""
+    LOST = "answer lost"
+    """The service has acted; its answer does not arrive."""
+
+
+CRASHES = frozenset({Fault.KILLED_BEFORE, Fault.KILLED_AFTER})
+FAILURES = frozenset(Fault) - CRASHES
+_STATUS = {Fault.UNAVAILABLE: 503, Fault.REFUSED: 400}
 
 
 @dataclass(frozen=True)
-class CrashPoint:
+class FaultPoint:
     """The ``occurrence``-th call of its kind, counted from one.
 
     Not the n-th of all calls: those run side by side, and in another order each time.
@@ -28,28 +39,34 @@ class CrashPoint:
 
     call: Call
     occurrence: int
-    moment: Moment
+    fault: Fault
+
+    @property
+    def status(self) -> int | None:
+        """What is answered; None if nothing is."""
+        return _STATUS.get(self.fault)
 
     def __str__(self) -> str:
-        return f"{self.moment} {self.call} #{self.occurrence}"
+        return f"{self.fault} {self.call} #{self.occurrence}"
 
 
-def points_of(calls: Iterable[Call]) -> list[CrashPoint]:
-    """Every crash point of a run that made ``calls``, in their order.
-
-    A read commits nothing: losing its answer is the same as dying before the next call. An accepted
-    Kubernetes write is followed by a remote call or another write, whose own point covers the rest.
-    """
+def points_of(calls: Iterable[Call], faults: frozenset[Fault] = CRASHES) -> list[FaultPoint]:
+    """Every point of a run that made ``calls`` at which one of ``faults`` could matter, in their order."""
     occurrences: Counter[Call] = Counter()
     points = []
     for call in calls:
         occurrences[call] += 1
-        for moment in _moments(call):
-            points.append(CrashPoint(call, occurrences[call], moment))
+        points += [FaultPoint(call, occurrences[call], fault) for fault in _at(call) if fault in faults]
     return points
 
 
-def _moments(call: Call) -> tuple[Moment, ...]:
-    if call.is_kubernetes or call.is_read:
-        return (Moment.BEFORE,)
-    return (Moment.BEFORE, Moment.COMMITTED)
+def _at(call: Call) -> tuple[Fault, ...]:
+    """A read commits nothing: losing its answer is the same as dying before the next call. An accepted
+    Kubernetes write is followed by a remote call or another write, whose own point covers the rest.
+    """
+    if call.is_kubernetes:
+        return (Fault.KILLED_BEFORE,)
+    if call.is_read:
+        return (Fault.KILLED_BEFORE, Fault.UNAVAILABLE)
+    lasting = (Fault.REFUSED,) if call.service == PLATFORM else ()
+    return (Fault.KILLED_BEFORE, Fault.KILLED_AFTER, Fault.UNAVAILABLE, *lasting, Fault.LOST)

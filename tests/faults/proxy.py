@@ -22,7 +22,7 @@ from aiohttp import web
 from yarl import URL
 
 from tests.faults.calls import Call, Caller
-from tests.faults.gate import CallerKilledError, Gate
+from tests.faults.gate import FaultError, Gate
 from tests.kit.loop_thread import LoopThread
 from tests.kit.servers import CERTIFICATE, server_context
 
@@ -30,6 +30,8 @@ _HOP_BY_HOP = frozenset(
     {"connection", "content-length", "host", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade"}
 )
 _ADDED_BY_AIOHTTP = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
+_REFUSAL = {"title": "A fault of the test"}
+"""No service says that: only the status tells what to do."""
 _LARGEST_BODY = 16 * 1024 * 1024
 
 
@@ -133,7 +135,12 @@ class _Forwarder:
             occurrence = self._gate.enter(call)
             answer = await self._forward(request)
             self._gate.committed(call, occurrence)
-        except (CallerKilledError, aiohttp.ClientError):
+        except FaultError as fault:
+            if fault.status is not None:
+                return web.json_response(_REFUSAL, status=fault.status)
+            _abort(request)
+            return web.Response()
+        except aiohttp.ClientError:
             _abort(request)
             return web.Response()
         finally:

@@ -1,4 +1,4 @@
-"""One scenario, once without a crash and then once for each crash point."""
+"""One scenario, once without a fault and then once for each point of one."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from dataclasses import dataclass
 
 from tests.faults.bench import POLL_SECONDS, QUIET_SECONDS, Bench
 from tests.faults.outcome import Difference, Outcome, Verdict, compare, outcome_of
-from tests.faults.points import CrashPoint, points_of
+from tests.faults.points import CRASHES, Fault, FaultPoint, points_of
 from tests.faults.scenarios import Scenario
 from tests.kit.tenant import Tenant
 
 ONE_POLL_SECONDS = POLL_SECONDS * 1.06
 """The operator spreads its polls by 5 %."""
 ATTEMPTS = 3
-"""How often a run is tried until its crash point occurs: calls that depend on time may be left out once."""
+"""How often a run is tried until its point occurs: calls that depend on time may be left out once."""
 
 _PAUSE_SECONDS = 0.1
 
@@ -30,10 +30,10 @@ class Recording:
 
     scenario: Scenario
     outcome: Outcome
-    points: tuple[CrashPoint, ...]
+    points: tuple[FaultPoint, ...]
 
 
-def record(bench: Bench, scenario: Scenario) -> Recording:
+def record(bench: Bench, scenario: Scenario, faults: frozenset[Fault] = CRASHES) -> Recording:
     """Watch ``scenario`` without disturbing it. Raises DidNotFinishError."""
     with bench.tenant() as tenant:
         scenario.prepare(tenant)
@@ -47,21 +47,21 @@ def record(bench: Bench, scenario: Scenario) -> Recording:
         _until_quiet(bench)
         calls = bench.gate.calls
         _let_a_poll_pass(bench)
-        return Recording(scenario, outcome_of(tenant), tuple(points_of(calls)))
+        return Recording(scenario, outcome_of(tenant), tuple(points_of(calls, faults)))
 
 
-def replay(bench: Bench, recording: Recording, point: CrashPoint) -> Verdict:
-    """Kill who makes the call of ``point`` there, and compare where that leads to."""
+def replay(bench: Bench, recording: Recording, point: FaultPoint) -> Verdict:
+    """Have ``point`` happen, and compare where that leads to."""
     for _ in range(ATTEMPTS):
         verdict = _attempt(bench, recording, point)
         if verdict is not None:
             return verdict
     if point.call.is_read:
         return Verdict(allowed=frozenset({Difference.READ_LESS_OFTEN}))
-    return Verdict(differences=("the crash point did not occur again",))
+    return Verdict(differences=("the point did not occur again",))
 
 
-def _attempt(bench: Bench, recording: Recording, point: CrashPoint) -> Verdict | None:
+def _attempt(bench: Bench, recording: Recording, point: FaultPoint) -> Verdict | None:
     """None if the point did not occur."""
     scenario = recording.scenario
     with bench.tenant() as tenant:

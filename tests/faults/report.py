@@ -20,8 +20,8 @@ def _lines(tally: Tally) -> Iterator[str]:
     yield "# Crash points"
     yield ""
     yield "Written by `make crash REPORT=…`. At each point who makes the call is killed (SIGKILL): the"
-    yield "operator, which is started anew, or the process of a Job's pod."
-    yield "What Platform then holds and what the resources say is compared with the run without a crash."
+    yield "operator, which is started anew, or the process of a Job's pod; with `--failures` the call fails."
+    yield "What Platform then holds and what the resources say is compared with the run without a fault."
     yield ""
     yield f"{tally}."
     for name, results in groupby(tally.results, key=lambda result: result.scenario):
@@ -34,9 +34,9 @@ def _section(scenario: Scenario, results: list[Result]) -> Iterator[str]:
     yield ""
     yield f"May differ: {', '.join(['time', 'Events', *sorted(scenario.may_differ)])}."
     yield ""
-    yield "| It dies | Call | No. | Outcome |"
+    yield "| Fault | Call | No. | Outcome |"
     yield "|---|---|---|---|"
     for result in results:
         point = result.point
-        yield f"| {point.moment} | `{point.call}` | {point.occurrence} | {result.told} |"
+        yield f"| {point.fault} | `{point.call}` | {point.occurrence} | {result.told} |"
     yield ""

@@ -7,11 +7,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 from tests.faults.bench import home_of
 from tests.faults.outcome import Difference
 from tests.kit.cluster import OUR_KINDS, Object, condition
-from tests.kit.landing_zone import COLUMNS, NOTHING_LEFT, Contacts, Transfers, Windows, grant_reads
+from tests.kit.landing_zone import COLUMNS, NOTHING_LEFT, SHOWS, Contacts, Transfers, Windows, grant_reads
 from tests.kit.tenant import CONNECTION, DATAFLOW, ONE_OF_EACH, Tenant
 
 TARGET = {
@@ -273,8 +274,104 @@ def _none_left(tenant: Tenant) -> bool:
     return Transfers(tenant, home_of(tenant.namespace)).left == NOTHING_LEFT
 
 
+# A flow that is replaced by another one
+
+
+def _has_run(tenant: Tenant, **spec: Any) -> None:
+    """A flow of Platform's own source has read the contacts there are, and another one may replace it."""
+    tenant.control.switch("aep", sourceRuns="ingest")
+    tenant.apply_dataflow(source={"columns": COLUMNS}, replacementPolicy="Automatic", **spec)
+    ready = tenant.wait_ready(DATAFLOW, seconds=_PREPARED_SECONDS)
+    windows = Windows(tenant, ready)
+    windows.pass_to_tick(SHOWS.total_seconds())
+    tenant.until(
+        lambda: Contacts(tenant).all_arrived and "lastRun" in tenant.get(DATAFLOW)["status"],
+        "the first load",
+        seconds=_PREPARED_SECONDS,
+    )
+
+
+def _source_has_run(tenant: Tenant) -> None:
+    tenant.apply_secrets()
+    tenant.apply_connection()
+    _has_run(tenant)
+
+
+def _either_way_has_run(tenant: Tenant) -> None:
+    """The grant allows our own reads as well."""
+    grant_reads(tenant)
+    tenant.apply_connection()
+    _has_run(tenant)
+
+
+def _replace(tenant: Tenant) -> None:
+    Contacts(tenant).create(3)
+    tenant.edit(DATAFLOW, deltaColumn={"name": "Created_Time"})
+
+
+def _begin_to_replace(tenant: Tenant) -> None:
+    """Both flows are there, and there is a way back."""
+    _source_has_run(tenant)
+    _replace(tenant)
+    tenant.wait_reason(DATAFLOW, "Synced", "Replacing", "True")
+
+
+def _revert(tenant: Tenant) -> None:
+    tenant.edit(DATAFLOW, deltaColumn={"name": "Modified_Time"})
+
+
+def _replace_again(tenant: Tenant) -> None:
+    """By a flow of fewer columns, which reads no record for the second time."""
+    tenant.edit(DATAFLOW, source={"columns": COLUMNS[:-1]}, schedule={"backfill": False})
+
+
+def _move(tenant: Tenant) -> None:
+    """Platform's source is withdrawn, and the dataflow goes through the landing zone."""
+    Contacts(tenant).create(3)
+    tenant.control.switch("aep", zohoSource="withdrawn")
+    tenant.edit(DATAFLOW, transport="LandingZone")
+
+
+def _replaceable_files(tenant: Tenant) -> None:
+    _opened_zone(tenant)
+    schedule = {"backfill": False}
+    tenant.apply_dataflow(source={"columns": COLUMNS}, schedule=schedule, replacementPolicy="Automatic")
+    tenant.wait_ready(DATAFLOW, seconds=_PREPARED_SECONDS)
+
+
+def _replace_files(tenant: Tenant) -> None:
+    """By those of one column more."""
+    Contacts(tenant).create(3)
+    tenant.edit(DATAFLOW, source={"columns": [*COLUMNS, "Created_Time"]})
+
+
+def _delete_predecessor(tenant: Tenant) -> None:
+    old = tenant.get(DATAFLOW)["status"]["predecessor"]["flow"]["id"]
+    tenant.control.delete(f"/aep/sandboxes/prod/flows/{old}")
+
+
+def _is_replaced(tenant: Tenant) -> bool:
+    """One flow is left, which bears the names, has run and has whatever is read of the contacts."""
+    status = tenant.get(DATAFLOW).get("status", {})
+    (flow, *others) = tenant.held("flows") or [{}]
+    return (
+        not others
+        and _are_ready(tenant)
+        and flow.get("id") == status.get("flow", {}).get("id")
+        and not {"predecessor", "slotRevision", "plan", "pendingWindows"} & status.keys()
+        and "lastRun" in status
+    )
+
+
+def _is_moved(tenant: Tenant) -> bool:
+    """The base connection, which nobody needs any more, is gone as well."""
+    return _is_replaced(tenant) and not tenant.held("connections") and _none_left(tenant)
+
+
 _through_files = partial(Scenario, stride=300.0, limit=180.0)
 """A window lasts an hour, and its Job some seconds."""
+_through_runs = partial(Scenario, stride=300.0, limit=240.0, may_differ=SPARE)
+"""So does the time between two runs; a flow hands over at one and shows itself at another."""
 
 SCENARIOS = (
     Scenario("create", _create, _are_ready, prepare=_nothing, may_differ=SPARE),
@@ -297,6 +394,13 @@ SCENARIOS = (
     _through_files("transfer-window", _change_contacts, _are_ingested, prepare=_follow_changes),
     _through_files("transfer-retry", _fail_run, _are_ingested, prepare=_write_window),
     _through_files("transfer-delete", _delete, _are_gone_with_transfers, prepare=_hold_transfer),
+    _through_runs("replace", _replace, _is_replaced, prepare=_source_has_run),
+    _through_runs("replace-revert", _revert, _is_replaced, prepare=_begin_to_replace),
+    _through_runs("replace-again", _replace_again, _is_replaced, prepare=_begin_to_replace),
+    _through_runs("replace-delete", _delete, _are_gone, prepare=_begin_to_replace),
+    _through_runs("replace-lost", _delete_predecessor, _is_replaced, prepare=_begin_to_replace),
+    _through_runs("replace-move", _move, _is_moved, prepare=_either_way_has_run),
+    _through_runs("replace-files", _replace_files, _are_ingested, prepare=_replaceable_files),
 )
 
 

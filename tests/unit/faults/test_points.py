@@ -1,9 +1,9 @@
-"""Which moments of a run are crash points."""
+"""At which calls of a run a fault could matter."""
 
 from __future__ import annotations
 
 from tests.faults.calls import KUBERNETES, Call
-from tests.faults.points import CrashPoint, Moment, points_of
+from tests.faults.points import FAILURES, Fault, FaultPoint, points_of
 
 READ = Call("platform", "GET", "/flows/{id}")
 CREATE = Call("platform", "POST", "/flows")
@@ -12,10 +12,19 @@ WRITE = Call(KUBERNETES, "PATCH", "/status")
 
 def test_a_remote_write_has_two_and_everything_else_one() -> None:
     assert points_of([READ, CREATE, WRITE]) == [
-        CrashPoint(READ, 1, Moment.BEFORE),
-        CrashPoint(CREATE, 1, Moment.BEFORE),
-        CrashPoint(CREATE, 1, Moment.COMMITTED),
-        CrashPoint(WRITE, 1, Moment.BEFORE),
+        FaultPoint(READ, 1, Fault.KILLED_BEFORE),
+        FaultPoint(CREATE, 1, Fault.KILLED_BEFORE),
+        FaultPoint(CREATE, 1, Fault.KILLED_AFTER),
+        FaultPoint(WRITE, 1, Fault.KILLED_BEFORE),
+    ]
+
+
+def test_a_remote_write_fails_in_three_ways_a_read_in_one_and_kubernetes_in_none() -> None:
+    assert points_of([READ, CREATE, WRITE], FAILURES) == [
+        FaultPoint(READ, 1, Fault.UNAVAILABLE),
+        FaultPoint(CREATE, 1, Fault.UNAVAILABLE),
+        FaultPoint(CREATE, 1, Fault.REFUSED),
+        FaultPoint(CREATE, 1, Fault.LOST),
     ]
 
 

@@ -12,7 +12,7 @@ from aiohttp.test_utils import TestServer
 
 from tests.faults.calls import BLOB, KUBERNETES, Call, Caller
 from tests.faults.gate import Gate
-from tests.faults.points import CrashPoint, Moment
+from tests.faults.points import Fault, FaultPoint
 from tests.faults.proxy import Everybody, Proxies, Upstream
 
 CREATE = Call("platform", "POST", "/things")
@@ -106,20 +106,40 @@ async def test_everything_passes_the_gate_but_reads_of_kubernetes(
     assert gate.reads == {Call(KUBERNETES, "GET", "/things"): 1}
 
 
-@pytest.mark.parametrize(("moment", "reached"), [(Moment.BEFORE, 0), (Moment.COMMITTED, 1)])
+@pytest.mark.parametrize(("fault", "reached"), [(Fault.KILLED_BEFORE, 0), (Fault.KILLED_AFTER, 1)])
 async def test_a_crash_leaves_the_call_unanswered(
     remote: tuple[Remote, str],
     proxies: Proxies,
     gate: Gate,
     client: httpx.AsyncClient,
-    moment: Moment,
+    fault: Fault,
     reached: int,
 ) -> None:
-    gate.begin(CrashPoint(CREATE, 1, moment))
+    gate.begin(FaultPoint(CREATE, 1, fault))
     with pytest.raises(httpx.TransportError):
         await client.post(proxies.urls["platform"] + "/things")
     assert len(remote[0].seen) == reached
     assert gate.struck
+
+
+async def test_a_failure_is_answered_in_the_services_place(
+    remote: tuple[Remote, str], proxies: Proxies, gate: Gate, client: httpx.AsyncClient
+) -> None:
+    gate.begin(FaultPoint(CREATE, 1, Fault.UNAVAILABLE))
+    url = proxies.urls["platform"] + "/things"
+    answers = [(await client.post(url)).status_code for _ in range(2)]
+    assert answers[0] == 503
+    assert answers[1] < 300
+    assert len(remote[0].seen) == 1
+
+
+async def test_an_answer_that_is_lost_kills_nobody(
+    remote: tuple[Remote, str], proxies: Proxies, gate: Gate, client: httpx.AsyncClient
+) -> None:
+    gate.begin(FaultPoint(CREATE, 1, Fault.LOST))
+    with pytest.raises(httpx.TransportError):
+        await client.post(proxies.urls["platform"] + "/things")
+    assert len(remote[0].seen) == 1
 
 
 async def test_nobody_behind_it_is_nobody_in_front_of_it(gate: Gate, client: httpx.AsyncClient) -> None:
