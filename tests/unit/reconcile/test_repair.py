@@ -13,6 +13,7 @@ import pytest
 from crmflow.aep.flow_service import FLOWS, SOURCE_CONNECTIONS, TARGET_CONNECTIONS
 from crmflow.aep.models import Run
 from crmflow.api.zohosourceconnection import BaseConnectionStatus
+from crmflow.http.errors import ErrorClass
 from crmflow.observability.events import EventType
 from crmflow.reconcile.core.created_names import CreatedNames
 from crmflow.reconcile.core.outcome import OutcomeClass
@@ -691,3 +692,18 @@ async def test_a_base_connection_that_is_there_cuts_nothing_off_though_no_listin
     result = await resource.visit()
     assert result.outcome.reason == "ReplacementRequired"
     assert not [call for call in result.calls if call.startswith(("delete", "create", "patch"))]
+
+
+@pytest.mark.parametrize("refused", ["flows.delete", "targetConnections.delete"])
+async def test_what_was_lost_is_known_though_the_rest_can_not_be_deleted_yet(refused: str) -> None:
+    harness = Harness()
+    resource = await ready_dataflow(harness, has_run=True)
+    lose(harness, resource, ["source"], Absence.GONE)
+    harness.platform.fail(refused, remote_error(ErrorClass.IN_USE, "InUse"), times=2)
+    for _ in range(4):
+        await resource.visit()
+    result = await resource.until_done()
+    assert result.outcome.is_done
+    assert backfills(harness)[-1] is False
+    assert resource.status["gap"]["since"] == RUN_START
+    assert len(harness.platform.flows) == 1

@@ -704,3 +704,14 @@ async def test_a_predecessor_that_can_not_be_seen_is_not_gone(absence: Absence, 
     await passes(resource, 8)
     assert list(harness.platform.flows) == [flow_id(resource)]
     assert flow_id(resource) != old
+
+
+async def test_names_that_were_not_all_given_are_no_drift() -> None:
+    harness, resource = await running(replacementPolicy="Automatic")
+    resource.edit(other_table)
+    await passes(resource)
+    ran(harness, flow_id(resource), harness.clock.now())
+    harness.platform.fail("flows.patch", remote_error(ErrorClass.TRANSIENT, "Unavailable"), times=1)
+    await passes(resource, 3)
+    assert has_its_names(harness, resource)
+    assert "lastDrift" not in resource.status

@@ -95,16 +95,15 @@ async def give_up(pass_: DataflowPass, upstream: Upstream, lost: Lost) -> None:
             f"The {lost} of this one-time dataflow was deleted from outside after it had run. "
             "It is not run again by itself: delete the resource and create it anew to do so.",
         )
-    await carry_out(pass_, upstream.sandbox, plan_removal(lost.remains))
     if pass_.status.source is not None and pass_.status.source.table != pass_.spec.source.table:
         pass_.record(columns=())  # else the successor reads what the lost flow read
     if was_reset:
         doubt_mapping_set(pass_, upstream)
     is_doubled = upstream.transport is Transport.LANDING_ZONE and not was_reset and may_be_taken(pass_)
+    for kind in set(lost.kinds) - lost.remains.keys():
+        pass_.record(**kind.record(None))
+    # Known before the rest is deleted: that may take several passes, and only this one sees what was lost.
     pass_.record(
-        flow=None,
-        source_connection_id=None,
-        target_connection_id=None,
         source=None,
         mapping_set=None,
         schedule=None,
@@ -117,6 +116,7 @@ async def give_up(pass_: DataflowPass, upstream: Upstream, lost: Lost) -> None:
     why = "the sandbox was reset" if was_reset else f"its {lost} was deleted from outside"
     doubled = " Records may be ingested twice by that." if is_doubled else ""
     pass_.record_event("Vanished", REPAIR, f"The dataflow is made anew: {why}.{doubled}", EventType.WARNING)
+    await carry_out(pass_, upstream.sandbox, plan_removal(lost.remains))
 
 
 @step(SYNCED)

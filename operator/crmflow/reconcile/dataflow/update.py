@@ -12,12 +12,13 @@ from crmflow.observability.events import REPAIR
 from crmflow.reconcile.core import drift
 from crmflow.reconcile.core.act import act, converge
 from crmflow.reconcile.core.engine import step
+from crmflow.reconcile.core.ownership import key_in
 from crmflow.reconcile.core.plan import Effect, Plan
 from crmflow.reconcile.dataflow.conditions import SYNCED
 from crmflow.reconcile.dataflow.flow_state import transition
 from crmflow.reconcile.dataflow.observe import read_again
 from crmflow.reconcile.dataflow.plan import Declared, Existing, plan_changes
-from crmflow.reconcile.dataflow.state import DataflowPass, Upstream
+from crmflow.reconcile.dataflow.state import OBJECTS, SUCCESSOR, DataflowPass, Upstream, objects_at
 from crmflow.sentences import every
 
 
@@ -44,6 +45,7 @@ async def update(
         existing = await read_again(upstream.sandbox, existing)
         return plan_changes(declared, pass_.status, existing)
 
+    is_renamed = _bears_names_of_a_successor(pass_, existing)
     plan = plan_changes(declared, pass_.status, existing)
     if shared := plan.of(Effect.SHARE):
         await act(pass_, upstream.sandbox, shared)
@@ -56,9 +58,17 @@ async def update(
         if done.of(Effect.SET_STATE):
             raise transition(pass_)
         return existing.flow
-    if pass_.was_ready:
+    if pass_.was_ready and not is_renamed:
         pass_.record(last_drift=LastDrift(time=pass_.utcnow, fields=tuple(fields)))
         pass_.record_event("DriftRepaired", REPAIR, f"Restored {every(fields)}.")
     else:
         pass_.record_event("Updated", "Update", f"Updated {every(fields)}.")
     return None
+
+
+def _bears_names_of_a_successor(pass_: DataflowPass, existing: Existing) -> bool:
+    """It has taken the place of a flow, and its names were not all given to it: nobody else has done that."""
+    return existing.kinds is OBJECTS and any(
+        key_in(remote.name) == pass_.identity.key(kind.slot)
+        for kind, remote in zip(objects_at(SUCCESSOR), existing.objects().values(), strict=True)
+    )
