@@ -83,8 +83,8 @@ def report(done: Sequence[tuple[str, Outcome]]) -> Iterator[str]:
         "Each sequence begins with a connection and a dataflow. Either their specs are edited at random, the "
         "operator killed and time passed, or somebody edits their objects in Platform. Then all has to "
         "settle: Platform holds what the specs say, one of each and nothing else of ours; what only another "
-        "flow can have is refused, and heals when it is set back; and in two more polls and a full check "
-        "nothing is written.\n"
+        "flow can have is made by one that takes its place, or waits for that and heals when it is set back; "
+        "and in two more polls and a full check nothing is written.\n"
     )
     yield (
         "Through the landing zone, records change as well, and services, credentials and pods fail. In the "

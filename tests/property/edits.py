@@ -7,9 +7,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from crmflow.api.kinds import APPROVE_PLAN
 from tests.emulators.aep import seed_data as ids
 from tests.property import lifecycle
-from tests.property.tenant import Edit, Tenant
+from tests.property.tenant import DATAFLOW, Edit, Tenant
 
 FieldEdit = Callable[[Tenant, dict[str, Any]], dict[str, Any] | None]
 
@@ -76,6 +77,9 @@ FIELDS: dict[str, FieldEdit] = {
     "paused": lambda _, spec: {"paused": not spec.get("paused", False)},
     "resyncInterval": lambda tenant, _: {"resyncInterval": tenant.rng.choice(("10m", "90m", None))},
     "deletionPolicy": lambda tenant, _: {"deletionPolicy": tenant.rng.choice(("Delete", "Orphan", None))},
+    "replacementPolicy": lambda tenant, _: {
+        "replacementPolicy": tenant.rng.choice(("Automatic", "Manual", None))
+    },
     # These only another flow can have
     "source.columns": _columns,
     "source.table": lambda tenant, _: {"source": {"table": tenant.rng.choice(("Contacts", "Leads"))}},
@@ -146,6 +150,17 @@ async def _connection_away(tenant: Tenant) -> str | None:
     return "delete the connection"
 
 
+async def _approve(tenant: Tenant) -> str | None:
+    """A person approves a plan that they see, perhaps too late."""
+    planned = [name for name in sorted(tenant.declared) if tenant.plan_of(name)]
+    if not planned:
+        return None
+    name = tenant.rng.choice(planned)
+    plan = tenant.plan_of(name)
+    tenant.bench.server.annotate(tenant.bench.key(DATAFLOW, name), APPROVE_PLAN, plan)
+    return f"{name}: {plan}"
+
+
 async def _restart(tenant: Tenant) -> str | None:
     await tenant.bench.stop()
     await tenant.bench.start()
@@ -166,6 +181,7 @@ EDITS: dict[str, Edit] = {
     "connection text": _connection_text,
     "connection paused": _connection_paused,
     "connection away or back": _connection_away,
+    "approve the plan": _approve,
     "restart": _restart,
     "time": _wait,
 }

@@ -94,8 +94,9 @@ def _has_result(tenant: Tenant, kind: str, obj: dict[str, Any]) -> bool:
 def strays(tenant: Tenant) -> Iterator[str]:
     """Of what carries our key there is one of each, and a resource records it."""
     recorded, awaited = {tenant.left_base or ""}, set(_awaited(tenant))
-    for _, obj in tenant.objects():
-        status = obj.get("status", {})
+    statuses = [obj.get("status", {}) for _, obj in tenant.objects()]
+    statuses += [status.get("predecessor", {}) for status in statuses]
+    for status in statuses:
         recorded |= {status.get(field, {}).get("id", "") for field in ("baseConnection", "flow")}
         recorded |= {status.get(field, "") for field in ("sourceConnectionId", "targetConnectionId")}
     for collection in COLLECTIONS:

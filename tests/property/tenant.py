@@ -119,6 +119,10 @@ class Tenant:
         """The flow of a dataflow."""
         return (self.status(name).get("flow") or {}).get("id")
 
+    def plan_of(self, name: str) -> str:
+        """The hash of the plan to replace the flow of a dataflow, empty if there is none."""
+        return str((self.status(name).get("plan") or {}).get("hash", ""))
+
     @property
     def base_connection(self) -> str | None:
         """The base connection that the connection records."""
@@ -131,7 +135,9 @@ class Tenant:
 
     def left_flows(self) -> list[Resource]:
         """The flows that no resource stands for."""
-        taken = {obj.get("status", {}).get("flow", {}).get("id") for _, obj in self.objects()}
+        statuses = [obj.get("status", {}) for _, obj in self.objects()]
+        statuses += [status.get("predecessor", {}) for status in statuses]
+        taken = {status.get("flow", {}).get("id") for status in statuses}
         taken |= {spec.get("flowId") for spec in self.declared.values()}
         return [flow for flow in self.held("flows") if flow.id not in taken]
 

@@ -63,6 +63,7 @@ FIELDS: dict[str, FieldEdit] = {
             "paused",
             "resyncInterval",
             "deletionPolicy",
+            "replacementPolicy",
         )
     },
     "schedule": _schedule,
@@ -204,7 +205,10 @@ EDITS: dict[str, Edit] = {
         name: _by_hand(name)
         for name in ("rename flows", "toggle a flow", "delete flows", "delete sourceConnections")
     },
-    **{name: edits.EDITS[name] for name in ("connection text", "connection paused", "restart")},
+    **{
+        name: edits.EDITS[name]
+        for name in ("connection text", "connection paused", "approve the plan", "restart")
+    },
     "dataflow flowId": _name_its_flow,
     "create a dataflow": _create,
     "adopt a flow": _adopt,

@@ -28,7 +28,7 @@ async def run_landing_zone(emulators: Emulators, seed: int, length: int) -> Outc
     await bench.start()
     try:
         tenant.declare_connection()
-        tenant.declare("contacts")
+        tenant.declare("contacts", replacementPolicy=rng.choice(("Automatic", None)))
         while len(outcome.steps) < length and not outcome.problems:
             name = rng.choice([*EDITS, *_OFTEN_AS_WELL])
             done = await EDITS[name](tenant)

@@ -109,7 +109,7 @@ class ZoneTenant(Tenant):
     def told_twice(self, uid: str) -> bool:
         """Whether an Event of the dataflow has said that records may be ingested twice."""
         return any(
-            "ingested twice" in event.get("note", "") and event.get("regarding", {}).get("uid") == uid
+            "twice" in event.get("note", "") and event.get("regarding", {}).get("uid") == uid
             for event in self.bench.server.events
         )
 

@@ -60,7 +60,7 @@ from crmflow.reconcile.dataflow.source import check_source
 from crmflow.reconcile.dataflow.state import SUCCESSOR, DataflowPass, Upstream, fields_of, objects_at
 from crmflow.reconcile.dataflow.transport import wanted_transport
 from crmflow.reconcile.external import dataset, schema
-from crmflow.reconcile.plan_in_words import in_words
+from crmflow.reconcile.plan_in_words import in_words, reads_in_words
 from crmflow.reconcile.sources.connector import Offer
 from crmflow.sentences import every
 
@@ -297,8 +297,11 @@ def _set_aside(pass_: DataflowPass, plan: PlanStatus, successor: _Successor) -> 
         predecessor=predecessor,
         plan=plan.model_copy(update={"state": PlanState.IN_PROGRESS, "failure": None, "retry_time": None}),
     )
-    text = f"Flow {predecessor.flow.id if predecessor.flow else '?'} is being replaced, by plan {plan.hash}."
-    pass_.record_event("Replacing", "Replace", text)
+    flow_id = predecessor.flow.id if predecessor.flow else "?"
+    read = " ".join(reads_in_words(plan.reads))
+    pass_.record_event(
+        "Replacing", "Replace", f"Flow {flow_id} is being replaced, by plan {plan.hash}. {read}"
+    )
 
 
 def _emptied(status: CRMDataflowStatus, transport: Transport) -> CRMDataflowStatus:
