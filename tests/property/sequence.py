@@ -87,7 +87,7 @@ async def _heal(tenant: Tenant, outcome: Outcome) -> None:
         while earlier and condition(tenant.object(name) or {}, "Stalled"):
             tenant.set_back(name, earlier.pop())
             await _settle(tenant, outcome)
-    await _end_replacements(tenant)
+    await end_replacements(tenant)
     await _settle(tenant, outcome)
     if outcome.problems:
         return
@@ -103,7 +103,7 @@ async def _heal(tenant: Tenant, outcome: Outcome) -> None:
     outcome.problems += violations(tenant)
 
 
-async def _end_replacements(tenant: Tenant) -> None:
+async def end_replacements(tenant: Tenant) -> None:
     """A flow that is replaced goes once its successor has run, or had the time to: Platform's flows run by
     themselves in no sequence. The longest period is 30 weeks, and a flow hands over at the end of one.
     """
