@@ -98,6 +98,19 @@ FLOW_RECORD: dict[str, Any] = {
         "bytes": {"read": 12_000_000_000, "written": 11_000_000_000},
         "errors": [{"code": "INGEST-1212-400", "message": "Not a date.", "records": 4}],
     },
+    "recentRuns": [
+        {
+            "id": "r1",
+            "state": "partialSuccess",
+            "window": {"start": "2026-01-31T08:00:00Z", "end": "2026-01-31T09:00:00Z"},
+            "startTime": "2026-01-31T09:00:00Z",
+            "completionTime": "2026-01-31T09:05:00Z",
+            "records": {"read": 100, "written": 95, "skipped": 1, "failed": 4},
+            "bytes": {"read": 12_000_000_000, "written": 11_000_000_000},
+            "files": 1,
+            "cause": "INGEST-1212-400: Not a date.",
+        }
+    ],
     "gap": {
         "noticedTime": "2026-01-31T10:00:00Z",
         "since": "2026-01-31T09:00:00Z",

@@ -57,7 +57,13 @@ def test_what_platform_ingests_is_what_zoho_has(zone: Tenant, contacts: Contacts
     windows.ingest()
     zone.wait_reason(DATAFLOW, "IngestionComplete", "RowsMatch", "True")
     contacts.check()
-    assert "pendingWindows" not in zone.get(DATAFLOW)["status"]
+    status = zone.get(DATAFLOW)["status"]
+    assert "pendingWindows" not in status
+    [run] = status["recentRuns"]
+    assert (run["state"], run["files"]) == ("success", 1)
+    assert run["records"]["written"] == status["extraction"]["lastWindow"]["rows"]
+    assert run["bytes"]["read"] > 0
+    assert run["window"]["end"] <= run["startTime"]
 
     contacts.create(20)
     windows.open_next()

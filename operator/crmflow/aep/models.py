@@ -265,6 +265,7 @@ class RunMetrics:
     records_failed: int | None = None
     bytes_read: int | None = None
     bytes_written: int | None = None
+    files_read: int | None = None
 
     @property
     def lost_none(self) -> bool:
@@ -298,7 +299,7 @@ class Run:
     @property
     def is_final(self) -> bool:
         """True once nothing more comes of it."""
-        return self.completed_at is not None or self.state not in _OPEN_STATES
+        return self.completed_at is not None or is_final_state(self.state)
 
     def supersedes(self, known: Run | None) -> bool:
         """True if this is a later run than ``known``, or the same one and no less is known of it."""
@@ -310,6 +311,11 @@ class Run:
 
 
 _OPEN_STATES = frozenset({"", RunState.QUEUED, RunState.SCHEDULED, RunState.IN_PROGRESS})
+
+
+def is_final_state(state: str) -> bool:
+    """False of the states of a run of which more is to come; one that is not known here is final."""
+    return state not in _OPEN_STATES
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,6 +78,7 @@ def _state(text: str) -> str:
 
 def _metrics(metrics: Mapping[str, Any]) -> RunMetrics | None:
     records, sizes = fields.obj(metrics, "recordSummary"), fields.obj(metrics, "sizeSummary")
+    files = fields.obj(metrics, "fileSummary")
     if not records and not sizes:
         return None
     return RunMetrics(
@@ -87,6 +88,7 @@ def _metrics(metrics: Mapping[str, Any]) -> RunMetrics | None:
         records_failed=_count(records.get("failedRecordCount")),
         bytes_read=_count(sizes.get("inputBytes")),
         bytes_written=_count(sizes.get("outputBytes")),
+        files_read=_count(files.get("inputFileCount")),
     )
 
 

@@ -275,6 +275,7 @@ class Frequency(StrEnum):
     WEEK = "Week"
 
 
+UNIT_SECONDS = {Frequency.MINUTE: 60, Frequency.HOUR: 3600, Frequency.DAY: 86400, Frequency.WEEK: 604800}
 MAX_INTERVAL = 300_000
 """Flow Service documents no upper limit (platform.md 6.1). So many weeks after any start there is still a
 date that can be written."""
@@ -321,6 +322,12 @@ class Schedule(Model):
             reason="FieldValueForbidden",
         ),
     )
+
+    @property
+    def period_seconds(self) -> float | None:
+        """Seconds between two runs; None if there is only one."""
+        unit = UNIT_SECONDS.get(self.frequency)
+        return None if unit is None else float(unit * (self.interval or 1))
 
 
 class Ingestion(Model):
@@ -617,6 +624,46 @@ class LastRun(Model):
     """What went wrong in it, the first five errors."""
 
 
+class RunWindow(Model):
+    """What a run was asked to take, by times of the source: of a table when records changed, of files when
+    they were written.
+    """
+
+    start: Timestamp | None = None
+    """Its beginning; absent where everything before its end is taken."""
+    end: Timestamp
+    """Its end."""
+
+
+MAX_RECENT_RUNS = 10
+
+
+class RecentRun(Model):
+    """One run of the flow, in short."""
+
+    id: RemoteId
+    """Its ID."""
+    state: RemoteState | None = None
+    """Its state, as that of the last run."""
+    window: RunWindow | None = None
+    """What it was asked to take, where Adobe Experience Platform tells it."""
+    start_time: Timestamp | None = None
+    """When it began; absent while it waits, where that is not told."""
+    completion_time: Timestamp | None = None
+    """When it ended; absent while it runs."""
+    records: RunRecords | None = None
+    """The records that it handled; absent until it has ended."""
+    bytes: RunBytes | None = None
+    """The bytes that it moved; absent until it has ended."""
+    files: Count | None = None
+    """How many files it took, with transport LandingZone."""
+    cause: Annotated[str, Field(max_length=256)] | None = None
+    """The first of what went wrong in it."""
+
+
+RecentRuns = Annotated[tuple[RecentRun, ...], Field(max_length=MAX_RECENT_RUNS)]
+
+
 class LandingZoneFolder(Model):
     """Where the files of a dataflow are."""
 
@@ -749,6 +796,8 @@ class FlowRecord(Model):
     """Fields of the module that Zoho CRM puts into no file, with transport LandingZone; the first hundred."""
     last_run: LastRun | None = None
     """The flow's last run."""
+    recent_runs: RecentRuns | None = None
+    """The flow's last ten runs, the newest first."""
     gap: Gap | None = None
     """The time that a flow which was deleted from outside left unread."""
 
@@ -866,7 +915,7 @@ class CRMDataflowStatus(FlowRecord):
         }
     )
     """The fields that tell what goes with the resource."""
-    found_anew: ClassVar = PASSING | {"lastRun"}
+    found_anew: ClassVar = PASSING | {"lastRun", "recentRuns"}
     """The fields that every pass tells anew, so that nothing rests on what stood there."""
 
     observed_generation: Annotated[int, Field(ge=0)] | None = None

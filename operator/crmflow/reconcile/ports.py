@@ -155,6 +155,12 @@ class Inventory(Protocol):
         """The flow's last run, once runs have been listed."""
         ...
 
+    def found_runs(self, flow_id: str) -> Sequence[Run]:
+        """Runs of the flow that listings have shown and that its resource may not tell of yet: of those the
+        newest, in no order.
+        """
+        ...
+
     @property
     def unread_runs(self) -> RemoteError | None:
         """Why runs can't be listed at present; None while they can."""

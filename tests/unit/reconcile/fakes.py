@@ -66,6 +66,8 @@ class FakeInventory(Failing):
         self.let_gone: list[str] = []
         self.runs: dict[str, Run] = {}
         """Flow → the last run that ``/runs`` lists, where that is more than the flow shows."""
+        self.found: dict[str, Sequence[Run]] = {}
+        """Flow → what else listings have shown."""
         self.unread_runs: RemoteError | None = None
 
     def item(self, collection: AnyCollection, remote_id: str) -> Listed | None:
@@ -112,6 +114,9 @@ class FakeInventory(Failing):
     def last_run(self, flow_id: str) -> Run | None:
         flow = self._platform.flows.get(flow_id)
         return self.runs.get(flow_id) or (flow.last_run if flow else None)
+
+    def found_runs(self, flow_id: str) -> Sequence[Run]:
+        return self.found.get(flow_id, ())
 
     def recorded_by(self, remote_id: str) -> str | None:
         return self.holders.get(remote_id)

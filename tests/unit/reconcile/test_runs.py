@@ -332,4 +332,4 @@ async def test_a_visit_is_worth_while_only_when_it_tells_something_new() -> None
     assert mine.is_news(replace(SUCCESS, metrics=RunMetrics(101)), now)
     assert mine.is_news(SUCCESS, now + timedelta(hours=3)), "the next one is overdue"
     known = mine.known("f1")
-    assert known == SUCCESS, "nothing of it is lost in status"
+    assert known == [SUCCESS], "nothing of it is lost in status"

@@ -31,14 +31,16 @@ Raw = Mapping[str, Any]
 class ReportedRuns(Protocol):
     """What a resource says of the runs of its flow."""
 
-    def is_news(self, run: Run | None, now: datetime, unread: RemoteError | None = None) -> bool:
-        """True if a pass would say something else, since ``run`` is the last one now, or since runs can't be
-        read any more.
+    def is_news(
+        self, run: Run | None, now: datetime, unread: RemoteError | None = None, found: Sequence[Run] = ()
+    ) -> bool:
+        """True if a pass would say something else, since ``run`` is the last one now, runs were ``found``, or
+        runs can't be read any more.
         """
         ...
 
-    def known(self, flow_id: str) -> Run | None:
-        """The run that status tells of."""
+    def known(self, flow_id: str) -> Sequence[Run]:
+        """The last run that status tells of, and those of which it knows no end."""
         ...
 
 

@@ -108,6 +108,7 @@ async def give_up(pass_: DataflowPass, upstream: Upstream, lost: Lost) -> None:
         mapping_set=None,
         schedule=None,
         last_run=None,
+        recent_runs=None,
         gap=_gap(pass_, was_reset=was_reset),
         last_drift=LastDrift(time=pass_.utcnow, fields=tuple(kind.slot.name for kind in lost.kinds)),
     )

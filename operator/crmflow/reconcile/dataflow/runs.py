@@ -1,4 +1,4 @@
-"""The runs of a flow: what status says of the last one, and whether the flow runs as its schedule says.
+"""The runs of a flow: what status says of the last ones, and whether the flow runs as its schedule says.
 
 ``RunsHealthy`` is told beside ``Ready`` and never takes it away: the flow is what the spec says, also when a
 run of it failed.
@@ -6,9 +6,9 @@ run of it failed.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from pydantic import ValidationError
@@ -32,6 +32,14 @@ from crmflow.reconcile.core.engine import step
 from crmflow.reconcile.core.outcome import explain
 from crmflow.reconcile.core.reading import instant, text_at
 from crmflow.reconcile.dataflow.conditions import RUNS_HEALTHY
+from crmflow.reconcile.dataflow.recent_runs import (
+    bytes_of,
+    instant_of,
+    merge,
+    open_runs,
+    recorded_runs,
+    records_of,
+)
 from crmflow.reconcile.dataflow.schedule import period_seconds
 from crmflow.reconcile.dataflow.state import DataflowPass
 from crmflow.reconcile.ports import Inventory
@@ -65,6 +73,8 @@ class RunRecord:
     """Whether the flow runs only if there is a new file."""
     oldest_file: datetime | None = None
     """When the first file was written that no run has taken yet."""
+    recent: Any = ()
+    """``status.recentRuns``, as it is there."""
 
     @classmethod
     def of_object(cls, spec: Mapping[str, Any], status: Mapping[str, Any]) -> RunRecord | None:
@@ -82,6 +92,7 @@ class RunRecord:
                 said=_said(conditions),
                 takes_files=text_at(status, "transport") == Transport.LANDING_ZONE,
                 oldest_file=_oldest(status.get("pendingWindows")),
+                recent=status.get("recentRuns"),
             )
         except ValidationError:
             return None
@@ -101,18 +112,32 @@ class RunRecord:
             oldest_file=min(
                 (one.file.completion_time for one in status.pending_windows or () if one.file), default=None
             ),
+            recent=status.recent_runs,
         )
 
-    def is_news(self, run: Run | None, now: datetime, unread: RemoteError | None = None) -> bool:
-        """True if a pass would write something else, since ``run`` is the last one now, or since runs can't
-        be read any more.
+    def is_news(
+        self, run: Run | None, now: datetime, unread: RemoteError | None = None, found: Sequence[Run] = ()
+    ) -> bool:
+        """True if a pass would write something else, since ``run`` is the last one now, runs were ``found``,
+        or runs can't be read any more.
         """
         last = last_run(run) if run else self.last
-        return last != self.last or self.judge(last, now, unread) != self.said
+        return last != self.last or self.judge(last, now, unread) != self.said or self._adds(found)
 
-    def known(self, flow_id: str) -> Run | None:
-        """The run that status tells of."""
-        return _run(flow_id, self.last) if self.last else None
+    def known(self, flow_id: str) -> Sequence[Run]:
+        """The last run that status tells of, and those of which it knows no end."""
+        last = [_run(flow_id, self.last)] if self.last else []
+        return [
+            *last,
+            *(run for run in open_runs(flow_id, self.recent) if run.id not in {r.id for r in last}),
+        ]
+
+    def _adds(self, found: Sequence[Run]) -> bool:
+        """Whether the history lacks something of what was found. It is read only if there is something."""
+        if not found:
+            return False
+        recorded = recorded_runs(self.recent)
+        return merge(recorded, found, of_files=self.takes_files) != recorded
 
     def judge(self, last: LastRun | None, now: datetime, unread: RemoteError | None = None) -> Finding:
         """``RunsHealthy``; while runs are ``unread``, nothing is claimed of them."""
@@ -165,8 +190,8 @@ class RunRecord:
 
 @step(RUNS_HEALTHY)
 async def record_runs(pass_: DataflowPass, inventory: Inventory, flow: Flow | None = None) -> None:
-    """Record the last run and say whether runs are healthy; an event once, when they are not. ``flow`` is the
-    flow, if it was read in this pass.
+    """Record the last runs and say whether they are healthy; an event once, when they are not. ``flow`` is
+    the flow, if it was read in this pass.
     """
     if pass_.recorded_id is None:
         return
@@ -176,7 +201,11 @@ async def record_runs(pass_: DataflowPass, inventory: Inventory, flow: Flow | No
     record = RunRecord.of_pass(pass_)
     last = last_run(known) if known else record.last
     finding = record.judge(last, pass_.utcnow, inventory.unread_runs)
-    pass_.record(last_run=last)
+    recorded, found = pass_.status.recent_runs or (), list(inventory.found_runs(pass_.recorded_id))
+    if known is not None and known.id not in {run.id for run in recorded} | {run.id for run in found}:
+        found.append(known)
+    recent = merge(recorded, found, of_files=record.takes_files)
+    pass_.record(last_run=last, recent_runs=recent or None)
     if finding.status == FALSE and finding != record.said and RUNS_HEALTHY.name not in pass_.findings:
         pass_.record_event(f"Run{finding.reason}", "Run", finding.message, EventType.WARNING)
     pass_.set_condition(RUNS_HEALTHY, finding.status, finding.reason, finding.message)
@@ -185,21 +214,13 @@ async def record_runs(pass_: DataflowPass, inventory: Inventory, flow: Flow | No
 def last_run(run: Run) -> LastRun:
     """A run as status shows it."""
     metrics = run.metrics or RunMetrics()
-    records = RunRecords(
-        read=metrics.records_read,
-        written=metrics.records_written,
-        skipped=metrics.records_skipped,
-        failed=metrics.records_failed,
-    )
-    size = RunBytes(read=metrics.bytes_read, written=metrics.bytes_written)
     return LastRun(
         id=run.id,
         state=run.state or None,
-        start_time=_time(run.started_at),
-        completion_time=_time(run.completed_at),
-        # An object without a field is null for the API server, once it is applied.
-        records=records if records != RunRecords() else None,
-        bytes=size if size != RunBytes() else None,
+        start_time=instant_of(run.started_at),
+        completion_time=instant_of(run.completed_at),
+        records=records_of(metrics),
+        bytes=bytes_of(metrics),
         errors=tuple(
             RunErrorStatus(code=error.code, message=error.message, records=error.record_count)
             for error in run.errors
@@ -325,8 +346,3 @@ def _ready_since(conditions: Conditions) -> datetime | None:
     if ready is None or ready.status != TRUE:
         return None
     return instant(ready.last_transition_time)
-
-
-def _time(seconds: float | None) -> datetime | None:
-    """To the second, as status keeps it."""
-    return datetime.fromtimestamp(int(seconds), UTC) if seconds else None

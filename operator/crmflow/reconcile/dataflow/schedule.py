@@ -11,27 +11,23 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from crmflow.api.crmdataflow import Frequency, Ingestion, Schedule
+from crmflow.api.crmdataflow import UNIT_SECONDS, Frequency, Ingestion, Schedule
 from crmflow.reconcile.core.reading import at
 
 START_MARGIN_SECONDS = 60.0
 """A start in the past is refused (1360), and the request takes its time: never start sooner than this."""
 
-_UNIT_SECONDS = {Frequency.MINUTE: 60, Frequency.HOUR: 3600, Frequency.DAY: 86400, Frequency.WEEK: 604800}
-
 
 def period_seconds(schedule: Schedule) -> float | None:
     """Seconds between two runs; None if there is only one."""
-    if schedule.frequency is Frequency.ONCE:
-        return None
-    return float(_UNIT_SECONDS[schedule.frequency] * (schedule.interval or 1))
+    return schedule.period_seconds
 
 
 def flow_period(frequency: str, interval: int | None) -> timedelta | None:
     """Time between two runs of a flow, as Platform has it; None if there is only one, or the frequency is one
     that no contract names.
     """
-    unit = next((unit for name, unit in _UNIT_SECONDS.items() if name.lower() == frequency.lower()), None)
+    unit = next((unit for name, unit in UNIT_SECONDS.items() if name.lower() == frequency.lower()), None)
     return timedelta(seconds=unit * (interval or 1)) if unit else None
 
 
@@ -73,4 +69,4 @@ def profile_runs_per_day(spec: Mapping[str, Any], status: Mapping[str, Any]) -> 
         period = period_seconds(Schedule.model_validate(spec.get("schedule")))
     except ValidationError:
         return 0.0
-    return _UNIT_SECONDS[Frequency.DAY] / period if period else 0.0
+    return UNIT_SECONDS[Frequency.DAY] / period if period else 0.0

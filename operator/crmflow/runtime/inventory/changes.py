@@ -13,6 +13,7 @@ from crmflow.aep.flow_service import FLOWS, INVENTORIED
 from crmflow.aep.models import Listed
 from crmflow.clock import Clock
 from crmflow.http.errors import RemoteError
+from crmflow.reconcile.core.kind import ReportedRuns
 from crmflow.reconcile.core.ownership import key_in
 from crmflow.runtime.controller.keys import Key, ReconcileRequest
 from crmflow.runtime.inventory.listing import Listing
@@ -86,20 +87,26 @@ class ChangeDetector:
             self._versions[item.id] = item.etag
             if version is not None and version != item.etag:
                 yield ReconcileRequest(owned.owner, recheck=True)
-            elif owned.runs and owned.runs.is_news(
-                self._runs.last_run(item.id), self._clock.utcnow(), self._runs.unread
-            ):
+            elif owned.runs and self._has_news(owned.runs, item.id):
                 yield ReconcileRequest(owned.owner, recheck=False)
+
+    def _has_news(self, told: ReportedRuns, flow_id: str) -> bool:
+        """Whether a pass would tell something else of the flow's runs. What status has need not be kept."""
+        last, found = self._runs.last_run(flow_id), self._runs.found(flow_id)
+        if told.is_news(last, self._clock.utcnow(), self._runs.unread, found):
+            return True
+        self._runs.forget(flow_id)
+        return False
 
     async def _read_runs(self, ownership: Ownership, snapshot: Snapshot) -> None:
         """Runs are listed beside everything else: that they can't be discards nothing, and is told by
         ``RunsHealthy``.
         """
         flows = {owned.id: owned for owned in ownership.objects if owned.collection is FLOWS}
-        known = [owned.runs.known(owned.id) for owned in flows.values() if owned.runs]
-        known += [item.last_run for item in snapshot.items[FLOWS].values()]
+        known = [run for owned in flows.values() if owned.runs for run in owned.runs.known(owned.id)]
+        known += [item.last_run for item in snapshot.items[FLOWS].values() if item.last_run]
         try:
-            await self._runs.read(set(flows), [run for run in known if run])
+            await self._runs.read(set(flows), known)
         except RemoteError as error:
             log.warning("the runs of sandbox %s can't be listed: %s", self._sandbox, error)
 

@@ -1,4 +1,4 @@
-"""The last run of each flow of a sandbox, from one listing of runs per poll.
+"""The last runs of each flow of a sandbox, from one listing of runs per poll.
 
 The listing asks for the runs that began since the one before, with an overlap: a run shows only some time
 after it began. What it can't show is read by id, many at a time: a run that is known to go on and began
@@ -7,12 +7,15 @@ earlier, and one of which so far only its flow tells.
 
 from __future__ import annotations
 
+import math
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any, Protocol, TypeVar
 
 from crmflow.aep.collection import Collection, Selection, StartedAfter, WithIds
 from crmflow.aep.flow_service import RUNS
 from crmflow.aep.models import Run
+from crmflow.api.crmdataflow import MAX_RECENT_RUNS
 from crmflow.clock import Clock
 from crmflow.http.errors import RemoteError
 from crmflow.reconcile.core.decide import FAILURES_BEFORE_NOT_READY
@@ -42,6 +45,7 @@ class RunLedger:
         self._client = client
         self._clock = clock
         self._last: dict[str, Run] = {}
+        self._found: dict[str, dict[str, Run]] = {}
         self._listed_at: float | None = None
         self._asked: set[tuple[str, str]] = set()
         self._failures = 0
@@ -50,6 +54,16 @@ class RunLedger:
     def last_run(self, flow_id: str) -> Run | None:
         """The flow's last run; None if it has none, or before the first listing."""
         return self._last.get(flow_id)
+
+    def found(self, flow_id: str) -> Sequence[Run]:
+        """What listings have shown of the flow since it was last forgotten: as many runs as status keeps, the
+        newest.
+        """
+        return tuple(self._found.get(flow_id, {}).values())
+
+    def forget(self, flow_id: str) -> None:
+        """The resource of the flow tells of all that was found."""
+        self._found.pop(flow_id, None)
 
     @property
     def unread(self) -> RemoteError | None:
@@ -74,12 +88,13 @@ class RunLedger:
         begun_at = self._clock.utcnow().timestamp()
         listed = await self._client.list(RUNS, StartedAfter(self._since(hints)))
         self._last = {flow: run for flow, run in self._last.items() if flow in flows}
+        self._found = {flow: runs for flow, runs in self._found.items() if flow in flows}
         self._note(hints)
-        self._note(run for run in reversed(listed) if run.flow_id in flows)
-        unseen = self._incomplete() - {run.id for run in listed}
+        self._find(run for run in reversed(listed) if run.flow_id in flows)
+        unseen = self._incomplete(hints) - {run.id for run in listed}
         if unseen:
             found = await self._client.list(RUNS, WithIds(tuple(sorted(unseen))))
-            self._note(run for run in found if run.flow_id in flows)
+            self._find(run for run in found if run.flow_id in flows)
         self._listed_at = begun_at
 
     def _since(self, hints: Sequence[Run]) -> float:
@@ -94,12 +109,29 @@ class RunLedger:
             if run.supersedes(self._last.get(run.flow_id)):
                 self._last[run.flow_id] = run
 
-    def _incomplete(self) -> set[str]:
+    def _find(self, runs: Iterable[Run]) -> None:
+        of_flow: dict[str, list[Run]] = defaultdict(list)
+        for run in runs:
+            of_flow[run.flow_id].append(run)
+        for flow, listed in of_flow.items():
+            self._note(listed)
+            known = {**self._found.get(flow, {}), **{run.id: run for run in listed}}
+            newest = sorted(known.values(), key=_age)
+            self._found[flow] = {run.id: run for run in newest[-MAX_RECENT_RUNS:]}
+
+    def _incomplete(self, hints: Sequence[Run]) -> set[str]:
         """Runs that go on, and runs that ended and were not read since. What could not be read once is not
         asked for again.
         """
-        goes_on = {run.id for run in self._last.values() if not run.is_final}
+        found = [run for runs in self._found.values() for run in runs.values()]
+        known = [*self._last.values(), *found, *hints]
+        goes_on = {run.id for run in known if not run.is_final} - {run.id for run in known if run.is_final}
         ended = {(run.id, run.state) for run in self._last.values() if run.is_final and run.metrics is None}
         news = ended - self._asked
         self._asked = ended
         return goes_on | {run_id for run_id, _ in news}
+
+
+def _age(run: Run) -> tuple[float, str]:
+    """Orders runs as status does, to the second; one that waits is the newest."""
+    return (int(run.started_at) if run.started_at else math.inf), run.id

@@ -7,7 +7,7 @@ answers whether an object with a given key exists, so that nothing is created tw
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from crmflow.aep.collection import AnyCollection
 from crmflow.aep.models import Listed, Run
@@ -110,6 +110,9 @@ class SandboxInventory:
 
     def last_run(self, flow_id: str) -> Run | None:
         return self._runs.last_run(flow_id)
+
+    def found_runs(self, flow_id: str) -> Sequence[Run]:
+        return self._runs.found(flow_id)
 
     @property
     def unread_runs(self) -> RemoteError | None:

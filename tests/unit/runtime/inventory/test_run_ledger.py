@@ -127,3 +127,28 @@ async def test_a_listing_that_fails_loses_nothing(harness: Harness) -> None:
     harness.client.runs_error = None
     harness.clock.jump(300)
     assert await harness.poll() == [("runs", 600 + OVERLAP_SECONDS)]
+
+
+async def test_what_was_found_is_kept_until_status_tells_of_it_and_is_bounded(harness: Harness) -> None:
+    runs = [harness.run(f"r{number:03}", ago=10.0 + number) for number in range(300)]
+    harness.run("s1", "f2")
+    await harness.poll()
+    assert {run.id for run in harness.ledger.found("f1")} == {run.id for run in runs[:10]}
+    harness.client.runs = []
+    await harness.poll()
+    assert len(harness.ledger.found("f1")) == 10, "its resource may not have told of it yet"
+    harness.ledger.forget("f1")
+    assert harness.ledger.found("f1") == ()
+    await harness.poll(flows=("f1",))
+    assert harness.ledger.found("f2") == (), "the flow is gone"
+
+
+async def test_an_earlier_run_that_goes_on_is_read_by_id_beside_the_last_one(harness: Harness) -> None:
+    """Its end shows in no listing that begins later, and status has it without one."""
+    earlier = harness.run("r1", state="inProgress", ago=90_000)
+    last = harness.run("r2", ago=80_000)
+    harness.client.runs = [replace(earlier, state="success", completed_at=START, metrics=RunMetrics(1)), last]
+    assert (await harness.poll(earlier, last))[1:] == [("runs by ids", ("r1",))]
+    assert {run.id: run.state for run in harness.ledger.found("f1")} == {"r1": "success", "r2": "success"}
+    assert harness.ledger.last_run("f1") == last
+    assert (await harness.poll(last))[1:] == [], "it is not asked for again"

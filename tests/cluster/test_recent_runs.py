@@ -1,0 +1,55 @@
+"""The history of runs in status: of whatever happened between two polls, and over a restart."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.kit.tenant import DATAFLOW, Tenant
+from tests.kit.waiting import until
+
+
+def run(tenant: Tenant, state: str = "success", **outcome: Any) -> str:
+    """A run of the only flow, a minute after the one before; its id."""
+    tenant.control.advance(60)
+    made = tenant.control.post("/aep/runs", flowId=tenant.held("flows")[0]["id"], state=state, **outcome)
+    return str(made["id"])
+
+
+def history(tenant: Tenant) -> list[dict[str, Any]]:
+    runs: list[dict[str, Any]] = tenant.get(DATAFLOW)["status"].get("recentRuns", [])
+    return runs
+
+
+def test_the_last_ten_of_many_runs_that_nobody_saw_begin_or_end(tenant: Tenant) -> None:
+    tenant.make_ready()
+    begun = run(tenant, "inProgress")
+    tenant.wait_reason(DATAFLOW, "RunsHealthy", "Running", "Unknown")
+    tenant.operator.stop()
+    runs = [run(tenant, inputRecordCount=number) for number in range(120)]
+    failed = run(tenant, "failed", errors=[{"code": "CONNECTOR-1001-500", "message": "The copy failed."}])
+    tenant.operator.start()
+    expected = [failed, *reversed(runs[-9:])]
+    until(lambda: [one["id"] for one in history(tenant)] == expected)
+    newest, before, *_ = history(tenant)
+    assert (newest["state"], newest["cause"]) == ("failed", "CONNECTOR-1001-500: The copy failed.")
+    assert before["records"]["read"] == 119
+    assert before["window"]["start"] < before["window"]["end"] <= before["completionTime"]
+    assert begun not in expected
+
+    settled = tenant.get(DATAFLOW)
+    tenant.operator.restart()
+    tenant.wait_polls(2)
+    assert tenant.get(DATAFLOW) == settled, "what is known is not written again"
+
+
+def test_a_run_that_ends_after_later_ones_gets_its_end(tenant: Tenant) -> None:
+    tenant.make_ready()
+    slow = run(tenant, "inProgress")
+    tenant.wait_reason(DATAFLOW, "RunsHealthy", "Running", "Unknown")
+    quick = run(tenant)
+    tenant.wait_reason(DATAFLOW, "RunsHealthy", "Succeeded", "True")
+    assert [one["id"] for one in history(tenant)] == [quick, slow]
+    tenant.control.advance(3000)
+    tenant.control.post("/aep/runs", runId=slow, state="failed")
+    until(lambda: [one["state"] for one in history(tenant)] == ["success", "failed"])
+    assert tenant.get(DATAFLOW)["status"]["lastRun"]["id"] == quick
