@@ -13,7 +13,7 @@ import pytest
 from azure.core.exceptions import HttpResponseError
 
 from crmflow.aep.client import PlatformClient
-from crmflow.aep.collection import OfFlow
+from crmflow.aep.collection import OfFlow, WithIds
 from crmflow.aep.data_prep import MAPPING_SETS
 from crmflow.aep.flow_service import FLOWS, RUNS, SOURCE_CONNECTIONS, TARGET_CONNECTIONS
 from crmflow.aep.gateway import ReadOnlyError
@@ -280,3 +280,32 @@ async def test_a_sas_that_somebody_ended_is_replaced(aep: Aep, client: PlatformC
     credential.reject(first.sas_uri)
     assert await credential.get() == new
     assert await opens(new.sas_uri.get_secret_value())
+
+
+ROWS = [
+    {"Email": "nobody", "_errors": [{"code": "1555", "message": "A required field is missing."}]},
+    {
+        "Email": "x" * 3000,
+        "_errors": [{"code": "1401", "message": "Row is corrupted."}],
+        "_filename": "a.json",
+    },
+]
+
+
+@pytest.mark.parametrize("position", ["kept", "absent"])
+async def test_the_rows_that_a_run_has_refused(
+    aep: Aep, client: PlatformClient, control: Any, position: str
+) -> None:
+    """platform.md 7.1: a sample beside the lists of rows, or these alone."""
+    turn(aep, rowErrorSamples=position)
+    flow = await aep.flow()
+    made = await control("POST", "/aep/runs", {"flowId": flow, "state": "partial", "refusedRows": ROWS})
+    [run] = await client.list(RUNS, WithIds((made["id"],)))
+    [batch] = run.batches
+    rows = await client.refused_rows(batch, 10)
+    assert [row.values for row in rows] == [{"Email": "nobody"}, {"Email": "x" * 3000}]
+    assert [error.code for row in rows for error in row.errors] == ["1555", "1401"]
+    assert len(await client.refused_rows(batch, 1)) == 1
+    with pytest.raises(RemoteError) as raised:
+        await client.refused_rows("none", 10)
+    assert raised.value.error_class is ErrorClass.NOT_FOUND

@@ -48,6 +48,7 @@ JOINED_ELSEWHERE = {
     "api/endpoint.py",  # a table of ours for a CEL message, never empty
     "cli/doctor/report.py",  # counts, one for each level
     "cli/doctor/zoho.py",  # the parts of an organization that Zoho tells, beside its name
+    "cli/status/tree.py",  # parts of a line, which is shorter without any
     "cli/verification.py",
     "reconcile/sources/causes.py",  # address ranges, behind the case that there are none
     "runtime/app.py",  # behind "if missing"

@@ -25,6 +25,7 @@ from crmflow.aep.models import (
     MappingCheck,
     PatchOperation,
     Preview,
+    RefusedRow,
     Table,
 )
 from crmflow.http.client import Answer
@@ -165,6 +166,26 @@ class PlatformClient:
         for name in data_access.lists(await self._of_batch(batch_id, data_access.files_query())):
             found += data_access.paths(await self._of_batch(batch_id, data_access.files_query(name)))
         return tuple(found)
+
+    async def refused_rows(self, batch_id: str, most: int) -> tuple[RefusedRow, ...]:
+        """The first rows that a batch has refused, as many as ``most``: its sample, or, if that is not kept,
+        what is in its lists. NotFound if Platform keeps neither: the flow has no error diagnostics, or it is
+        more than 30 days ago (platform.md 7.1).
+        """
+        try:
+            sample = await self._of_batch(batch_id, data_access.samples_query())
+            return data_access.refused_rows(sample)[:most]
+        except RemoteError as error:
+            if error.error_class is not ErrorClass.NOT_FOUND:
+                raise
+        found: list[RefusedRow] = []
+        for name in data_access.lists(await self._of_batch(batch_id, data_access.row_errors_query())):
+            found += data_access.refused_rows(
+                await self._of_batch(batch_id, data_access.row_errors_query(name))
+            )
+            if len(found) >= most:
+                break
+        return tuple(found[:most])
 
     async def validate_mapping(self, body: Mapping[str, Any]) -> tuple[MappingCheck, ...]:
         """Data Prep's verdicts on the ``mappings`` of a mapping set's body, one for each in their order;

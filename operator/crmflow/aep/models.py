@@ -256,6 +256,15 @@ class RunError:
 
 
 @dataclass(frozen=True, slots=True)
+class RefusedRow:
+    """A row that a run has refused, and why (platform.md 7.1)."""
+
+    errors: tuple[RunError, ...]
+    values: Mapping[str, Any] = field(repr=False, hash=False)
+    """What is in it. They are people's data: for whoever asked for them, and never kept."""
+
+
+@dataclass(frozen=True, slots=True)
 class RunMetrics:
     """What a run moved (platform.md 7.1). What AEP does not know is None."""
 

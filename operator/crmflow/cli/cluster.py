@@ -66,7 +66,7 @@ class Cluster:
 
     async def connections(self) -> list[Connection]:
         """Every ZohoSourceConnection of the namespace, by name."""
-        return [Connection.of(item) for item in await self._objects_of(ZOHO_SOURCE_CONNECTION)]
+        return [Connection.of(item) for item in await self.objects(ZOHO_SOURCE_CONNECTION)]
 
     async def dataflow(self, name: str) -> Dataflow:
         """The CRMDataflow of that name."""
@@ -74,7 +74,7 @@ class Cluster:
 
     async def names(self, kind: Kind) -> list[str]:
         """The names of every resource of the kind in the namespace."""
-        return [item["metadata"]["name"] for item in await self._objects_of(kind)]
+        return [item["metadata"]["name"] for item in await self.objects(kind)]
 
     async def approve_plan(self, dataflow: Dataflow, plan_hash: str) -> None:
         """Annotate it with the plan's hash. Raises ConflictError if it has changed since it was read."""
@@ -109,16 +109,25 @@ class Cluster:
             raise Problem(f'there is no {kind.kind} "{name}" in namespace "{self.namespace}"', advice)
         return dict(found)
 
-    async def _objects_of(self, kind: Kind) -> list[dict[str, Any]]:
-        """Every resource of that kind in the namespace, by name."""
-        found: Any = await call(
-            self._objects.list_namespaced_custom_object(
-                GROUP, VERSION, self.namespace, kind.plural, _request_timeout=self.seconds
-            ),
-            f"the {kind.kind}s",
+    async def objects(
+        self, kind: Kind, *, everywhere: bool = False, selector: str | None = None
+    ) -> list[dict[str, Any]]:
+        """Every resource of that kind in the namespace, or in all, that ``selector`` of labels leaves; by
+        namespace and name.
+        """
+        chosen: dict[str, Any] = {"_request_timeout": self.seconds}
+        if selector is not None:
+            chosen["label_selector"] = selector
+        listing = (
+            self._objects.list_cluster_custom_object(GROUP, VERSION, kind.plural, **chosen)
+            if everywhere
+            else self._objects.list_namespaced_custom_object(
+                GROUP, VERSION, self.namespace, kind.plural, **chosen
+            )
         )
+        found: Any = await call(listing, f"the {kind.kind}s")
         items = () if found is None else found["items"]
-        return sorted(items, key=lambda item: str(item["metadata"]["name"]))
+        return sorted(items, key=lambda one: (one["metadata"]["namespace"], one["metadata"]["name"]))
 
     async def secret(self, name: str) -> SecretContents | None:
         """A Secret, None if it does not exist. Raises ForbiddenError without the right to read it."""

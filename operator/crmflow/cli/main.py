@@ -13,18 +13,21 @@ import typer
 
 from crmflow import __version__
 from crmflow.cli.kubectl import chooses_cluster
-from crmflow.cli.object_names import connection_names, dataflow_names
+from crmflow.cli.object_names import connection_names, dataflow_names, resource_names, run_ids
 from crmflow.cli.options import (
     AllowlistOptions,
     ApproveOptions,
     AuthorizeOptions,
     DoctorOptions,
+    ErrorsOptions,
     ExploreOptions,
     Format,
+    StatusOptions,
 )
 from crmflow.kubeconfig.options import HERE, ClusterOptions
 
 MOST_ROWS = 100
+MOST_RUNS = 10
 
 Name = Annotated[
     str,
@@ -316,6 +319,110 @@ def approve(
 
     if not asyncio.run(run(options)):
         raise typer.Exit(1)
+
+
+@app.command()
+@chooses_cluster
+def status(
+    name: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="NAME",
+            help="A ZohoSourceConnection, with all its dataflows, or a CRMDataflow. Default: everything.",
+            show_default=False,
+            autocompletion=resource_names,
+        ),
+    ] = None,
+    all_namespaces: Annotated[
+        bool, typer.Option("--all-namespaces", "-A", help="Look into all namespaces.")
+    ] = False,
+    selector: Annotated[
+        str | None,
+        typer.Option(
+            "--selector",
+            "-l",
+            help="Labels of connections, which are shown with all their dataflows, or of dataflows.",
+        ),
+    ] = None,
+    watch: Annotated[
+        bool, typer.Option("--watch", "-w", help="Go on showing it on the terminal, until Ctrl-C.")
+    ] = False,
+    runs: Annotated[
+        int, typer.Option(min=0, max=MOST_RUNS, help="How many runs of each dataflow are shown at the most.")
+    ] = 3,
+    output: Output = None,
+    *,
+    cluster: ClusterOptions = HERE,
+) -> None:
+    """Show connections, their dataflows and the last runs of these, and what to do about what is wrong.
+
+    It asks the API server alone. Its status is 1 if something that is shown is not Ready, has a condition
+    that is False, or has not been looked at yet.
+
+    \b
+    Examples:
+      kubectl crmflow status -n team-a
+      kubectl crmflow status contacts -n team-a --watch
+      kubectl crmflow status -A -o json
+    """
+    if watch and output is not None:
+        raise typer.BadParameter("is for people, not with --output", param_hint="--watch")
+    options = StatusOptions(
+        name=name,
+        cluster=cluster,
+        everywhere=all_namespaces,
+        selector=selector,
+        watch=watch,
+        runs=runs,
+        output=output,
+    )
+    from crmflow.cli.status.command import status as run
+
+    if not asyncio.run(run(options)):
+        raise typer.Exit(1)
+
+
+@app.command()
+@chooses_cluster
+def errors(
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="DATAFLOW",
+            help="The CRMDataflow.",
+            show_default=False,
+            autocompletion=dataflow_names,
+        ),
+    ],
+    run_id: Annotated[
+        str | None,
+        typer.Option(
+            "--run",
+            metavar="ID",
+            help="The run. Default: the newest in status that has refused rows.",
+            autocompletion=run_ids,
+        ),
+    ] = None,
+    rows: Annotated[
+        int, typer.Option(min=1, max=MOST_ROWS, help="How many rows are shown at the most.")
+    ] = 10,
+    output: Output = None,
+    *,
+    cluster: ClusterOptions = HERE,
+) -> None:
+    """Show rows that a run has refused, and why, as Adobe Experience Platform keeps them for 30 days.
+
+    It needs spec.ingestion.errorDiagnostics. Rows are customers' data: they go to your terminal alone.
+
+    \b
+    Examples:
+      kubectl crmflow errors contacts -n team-a
+      kubectl crmflow errors contacts -n team-a --rows 100 -o json
+    """
+    options = ErrorsOptions(name=name, cluster=cluster, run=run_id, rows=rows, output=output)
+    from crmflow.cli.errors import errors as run
+
+    asyncio.run(run(options))
 
 
 def _list(text: str | None) -> tuple[str, ...]:

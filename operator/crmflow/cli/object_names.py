@@ -31,6 +31,21 @@ def dataflow_names(context: typer.Context, incomplete: str) -> list[str]:
     return _beginning(context, incomplete, lambda cluster: cluster.names(CRM_DATAFLOW))
 
 
+def resource_names(context: typer.Context, incomplete: str) -> list[str]:
+    """The same of both kinds."""
+    return sorted({*connection_names(context, incomplete), *dataflow_names(context, incomplete)})
+
+
+def run_ids(context: typer.Context, incomplete: str) -> list[str]:
+    """The last runs of the CRMDataflow that was named before."""
+    name = context.params.get("name")
+
+    async def ids(cluster: Cluster) -> list[str]:
+        return [run.id for run in (await cluster.dataflow(name)).status.recent_runs or ()] if name else []
+
+    return _beginning(context, incomplete, ids)
+
+
 def _beginning(
     context: typer.Context, incomplete: str, ask: Callable[[Cluster], Awaitable[list[str]]]
 ) -> list[str]:

@@ -74,3 +74,27 @@ class ApproveOptions:
     name: str
     cluster: ClusterOptions = HERE
     yes: bool = False
+
+
+@dataclass(frozen=True)
+class StatusOptions:
+    """``kubectl crmflow status``: without name and selector, everything of the namespace."""
+
+    name: str | None = None
+    cluster: ClusterOptions = HERE
+    everywhere: bool = False
+    selector: str | None = None
+    watch: bool = False
+    runs: int = 3
+    output: Format | None = None
+
+
+@dataclass(frozen=True)
+class ErrorsOptions:
+    """``kubectl crmflow errors``: without ``run``, the newest run that has refused something."""
+
+    name: str
+    cluster: ClusterOptions = HERE
+    run: str | None = None
+    rows: int = 10
+    output: Format | None = None

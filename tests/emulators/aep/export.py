@@ -46,7 +46,7 @@ async def _meta(request: web.Request) -> web.Response:
     }
     if ctx.switches.runManifest == "absent":
         del folders["input_files"]
-    if path == "row_error_samples.json":
+    if path == "row_error_samples.json" and ctx.switches.rowErrorSamples == "kept":
         return _lines([*found.parsing_errors, *found.conversion_errors][:10])
     folder, _, file = path.partition("/")
     if folder not in folders or (file and file not in folders[folder]):

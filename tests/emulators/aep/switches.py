@@ -201,6 +201,10 @@ class AepSwitches(BaseModel):
         "shown", description="whether a run's activities tell its window (7.1)"
     )
 
+    rowErrorSamples: Literal["kept", "absent"] = Field(
+        "kept", description="whether a batch keeps row_error_samples.json beside row_errors (7.1)"
+    )
+
     # Ingestion of Zoho's tables
     sourceRuns: Literal["control", "ingest"] = Field(
         "control",

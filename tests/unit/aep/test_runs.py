@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -261,6 +262,22 @@ async def test_another_answer_does_not_tell_that_there_are_no_files(answers: tup
     with pytest.raises(RemoteError) as raised:
         await Fake(*answers).client.batch_files("01")
     assert raised.value.reason == "UnreadableAnswer"
+
+
+ROW = {"Email": "x", "_errors": [{"code": "1401", "message": "Row is corrupted.\x1b"}], "_filename": "f"}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [f"{json.dumps(ROW)}\n\n{json.dumps(ROW)}\n", json.dumps([ROW, ROW], indent=4)],
+    ids=["lines", "a list over several lines"],
+)
+async def test_refused_rows_as_they_are_written(body: str) -> None:
+    found = await Fake(body).client.refused_rows("01/..", 9)
+    assert [(row.errors, row.values) for row in found] == [
+        ((RunError("1401", "Row is corrupted."),), {"Email": "x"})
+    ] * 2
+    assert "Email" not in repr(found), "they are people's data"
 
 
 async def test_runs_by_ids_are_asked_for_fifty_at_a_time() -> None:

@@ -33,6 +33,8 @@ def test_commands_with_what_they_do() -> None:
         "allowlist",
         "doctor",
         "approve",
+        "status",
+        "errors",
     }
     assert all(len(line.split("\t")) == 2 for line in lines)
     assert directive == ":4"

@@ -39,6 +39,9 @@ class RunOutcome(BaseModel):
     outputBytes: int | None = Field(None, ge=-1)
     durationSeconds: float = Field(42, ge=0)
     errors: list[RunError] = Field(default_factory=list)
+    refusedRows: list[dict[str, Any]] = Field(
+        default_factory=list, description="what the batch's diagnostics keep, each with its _errors"
+    )
 
 
 @dataclass(frozen=True)

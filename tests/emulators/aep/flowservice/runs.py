@@ -32,7 +32,7 @@ from tests.emulators.aep.flowservice.schedule import frequency, integer
 from tests.emulators.aep.gateway import Context, context
 from tests.emulators.aep.resource import Resource, milliseconds
 from tests.emulators.aep.seed_data import CLOUD_STORAGE_FLOW_SPEC
-from tests.emulators.aep.state import PendingRun
+from tests.emulators.aep.state import Diagnostics, PendingRun
 from tests.emulators.core.source import SourceError
 from tests.emulators.core.web import answer, read_json
 
@@ -168,6 +168,9 @@ def report(
     if over:
         last["completedAtUTC"] = milliseconds(began + outcome.durationSeconds)
     flow.extra["lastRunDetails"] = last
+    if batch is not None and outcome.refusedRows:
+        refused = list(outcome.refusedRows)
+        ctx.sandbox.diagnostics[batch] = Diagnostics(ctx.now, [], [], conversion_errors=refused)
     if batch is not None:
         _count(ctx.sandbox.batches[batch], run.body["metrics"])
     return batch

@@ -1,0 +1,1 @@
+"""``kubectl crmflow status``: connections, their dataflows and the runs of these."""
