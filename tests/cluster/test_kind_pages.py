@@ -17,6 +17,7 @@ from hack.install import ROOT
 from hack.kubectl import Kubectl
 from tests.kit import manifests
 from tests.kit.by_hand import ByHand, hold_namespace
+from tests.kit.landing_zone import COLUMNS
 from tests.kit.tenant import CONNECTION, DATAFLOW, Tenant
 
 DOCS = ROOT / "docs"
@@ -75,6 +76,37 @@ def replacement_required(tenant: Tenant) -> None:
     tenant.make_ready()
     tenant.edit(DATAFLOW, source={"table": "Leads"})
     tenant.wait_reason(DATAFLOW, "Ready", "ReplacementRequired")
+
+
+def flow_withdrawn(zone: Tenant) -> None:
+    """A flow of Platform's own source, which has run, and then left the catalog."""
+    zone.apply_connection()
+    zone.apply_dataflow(source={"columns": COLUMNS})
+    ready = zone.wait_ready(DATAFLOW)
+    zone.control.advance(120)
+    zone.control.post("/aep/runs", flowId=ready["status"]["flow"]["id"], state="success")
+    zone.control.post("/aep/source/withdraw", what="flowSpec")
+    zone.control.advance(600)  # longer than what is offered is remembered
+    zone.request(CONNECTION, "now")
+    zone.wait_reason(CONNECTION, "SourceOffered", "SourceWithdrawn")
+
+
+def move_planned(zone: Tenant) -> None:
+    flow_withdrawn(zone)
+    zone.edit(DATAFLOW, transport="LandingZone")
+    zone.wait_reason(DATAFLOW, "Ready", "ReplacementRequired")
+
+
+def moved(zone: Tenant) -> None:
+    flow_withdrawn(zone)
+    (old,) = zone.held("flows")
+    zone.edit(DATAFLOW, transport="LandingZone", replacementPolicy="Automatic")
+    zone.until(lambda: not zone.held("connections"), "the base connection to go", seconds=60)
+    zone.until(lambda: [one["name"] for one in zone.held("flows")] == [old["name"]], "the names")
+    zone.request(DATAFLOW, "now")  # the names are patched, and the flow settles once more
+    zone.wait_answer(DATAFLOW, "now")
+    zone.wait_ready(DATAFLOW)
+    zone.wait_ready(CONNECTION)
 
 
 def mapping_changed(tenant: Tenant) -> None:
@@ -170,6 +202,9 @@ SCENES: dict[tuple[str, str], Callable[[Tenant], None]] = {
     ("guides/change-a-mapping.md", "changed"): mapping_changed,
     ("guides/change-a-mapping.md", "refused"): mapping_refused,
     ("guides/replace.md", "plan"): replacement_required,
+    ("guides/move-to-the-landing-zone.md", "withdrawn"): flow_withdrawn,
+    ("guides/move-to-the-landing-zone.md", "planned"): move_planned,
+    ("guides/move-to-the-landing-zone.md", "moved"): moved,
     ("guides/pause.md", "stop"): flow_ready,
     ("guides/promote-to-production.md", "both"): promoted,
     ("guides/adopt.md", "observed"): observed,
@@ -179,6 +214,8 @@ SCENES: dict[tuple[str, str], Callable[[Tenant], None]] = {
     ("guides/delete-safely.md", "held"): held,
 }
 """What is played before the commands of a page, by page and name."""
+OF_BOTH_WAYS = {"guides/move-to-the-landing-zone.md"}
+"""The pages whose connection is granted what the landing zone needs."""
 
 
 def test_every_scene_of_the_pages_is_played() -> None:
@@ -188,7 +225,10 @@ def test_every_scene_of_the_pages_is_played() -> None:
 
 
 @pytest.mark.parametrize(("page", "name"), SCENES)
-def test_the_page_shows_what_kubectl_shows(tenant: Tenant, kubectl: Kubectl, page: str, name: str) -> None:
+def test_the_page_shows_what_kubectl_shows(
+    request: pytest.FixtureRequest, kubectl: Kubectl, page: str, name: str
+) -> None:
+    tenant: Tenant = request.getfixturevalue("zone" if page in OF_BOTH_WAYS else "tenant")
     SCENES[page, name](tenant)
     path = DOCS / page
     shown = next(found["shown"] for found in _SCENE.finditer(path.read_text()) if found["name"] == name)
