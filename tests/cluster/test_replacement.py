@@ -219,7 +219,10 @@ def test_the_plugin_approves_what_it_shows(tenant: Tenant, plugin: Plugin) -> No
     assert "annotations" not in tenant.get(DATAFLOW)["metadata"]
 
     plugin.give_rights(READ_CONNECTIONS, PATCH_DATAFLOWS)
-    approved = plugin("approve", name, "--yes")
+    other = plugin("approve", name, "--plan", "0123456789ab")
+    assert (other.status, plan["hash"] in other.stderr) == (1, True)
+    assert "annotations" not in tenant.get(DATAFLOW)["metadata"]
+    approved = plugin("approve", name, "--plan", plan["hash"])
     assert (approved.status, plan["hash"] in approved.stdout) == (0, True)
     assert tenant.get(DATAFLOW)["metadata"]["annotations"] == {APPROVE: plan["hash"]}
     tenant.wait_reason(DATAFLOW, "Synced", "Replacing", "True")

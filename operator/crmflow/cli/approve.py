@@ -37,10 +37,15 @@ async def approve(options: ApproveOptions) -> bool:
         dataflow = await cluster.dataflow(options.name)
         plan = plan_of(dataflow)
         show(dataflow, plan)
+        if options.plan not in (None, plan.hash):
+            raise Problem(
+                f"nothing is approved: the plan is {plan.hash}, not {sanitize(options.plan or '', 64)}",
+                "Review it, and name its hash",
+            )
         if said := approved_already(dataflow, plan):
             say(said)
             return True
-        if not options.yes and not _is_wanted(plan):
+        if not (options.yes or options.plan) and not _is_wanted(plan):
             return False
         await _annotate(cluster, options.name, plan)
     finally:

@@ -302,6 +302,14 @@ def approve(
     yes: Annotated[
         bool, typer.Option("--yes", "-y", help="Approve the plan that is shown without a question.")
     ] = False,
+    plan: Annotated[
+        str | None,
+        typer.Option(
+            metavar="HASH",
+            help="Approve this plan without a question, and no other one.",
+            show_default=False,
+        ),
+    ] = None,
     *,
     cluster: ClusterOptions = HERE,
 ) -> None:
@@ -312,9 +320,9 @@ def approve(
     \b
     Examples:
       kubectl crmflow approve contacts -n team-a
-      kubectl crmflow approve contacts -n team-a --yes
+      kubectl crmflow approve contacts -n team-a --plan 42a21acb6f85
     """
-    options = ApproveOptions(name=name, cluster=cluster, yes=yes)
+    options = ApproveOptions(name=name, cluster=cluster, yes=yes, plan=plan)
     from crmflow.cli.approve import approve as run
 
     if not asyncio.run(run(options)):

@@ -69,11 +69,12 @@ class DoctorOptions:
 
 @dataclass(frozen=True)
 class ApproveOptions:
-    """``kubectl crmflow approve``: ``yes`` is the answer to the question."""
+    """``kubectl crmflow approve``: ``yes`` answers the question, and so does the hash of a ``plan``."""
 
     name: str
     cluster: ClusterOptions = HERE
     yes: bool = False
+    plan: str | None = None
 
 
 @dataclass(frozen=True)
