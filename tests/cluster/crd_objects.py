@@ -239,6 +239,11 @@ MAXIMAL: dict[str, Resource] = {
                     "lost": "what changes until the first run of the new flow",
                 },
                 "state": "RolledBack",
+                "budget": {
+                    "profileBatchesPerDay": 24.0,
+                    "zohoCredits": 130,
+                    "zohoCreditsPerDay": 192,
+                },
                 "approved": "Annotation",
                 "failure": "Platform refuses the flow.",
                 "retryTime": "2026-01-31T10:10:00Z",

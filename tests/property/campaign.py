@@ -12,6 +12,7 @@ from multiprocessing import get_context
 from hack.console import say
 from tests.emulators.core.server import Emulators
 from tests.property import remote_edits
+from tests.property.foresight import run_foresight
 from tests.property.landing_zone.sequence import run_landing_zone
 from tests.property.mass_deletion import run_mass_deletion
 from tests.property.sequence import Outcome, run
@@ -21,6 +22,7 @@ Task = tuple[str, int]
 
 DECLARED, REMOTE, MASS_DELETION = "edits of the spec", "edits in Platform", "mass deletion"
 LANDING_ZONE = "through the landing zone"
+FORESIGHT, FORESIGHT_ZONE = "planned, then applied", "planned, then applied, with a landing zone"
 _PORTION = 20
 
 
@@ -56,6 +58,8 @@ async def run_one(emulators: Emulators, kind: str, seed: int, length: int) -> Ou
     """One sequence of that kind."""
     if kind == LANDING_ZONE:
         return await run_landing_zone(emulators, seed, length)
+    if kind in (FORESIGHT, FORESIGHT_ZONE):
+        return await run_foresight(emulators, seed, length, with_zone=kind == FORESIGHT_ZONE)
     if kind == MASS_DELETION:
         return await run_mass_deletion(emulators, seed)
     table = tuple(remote_edits.EDITS.items()) if kind == REMOTE else ()
@@ -91,6 +95,11 @@ def report(done: Sequence[tuple[str, Outcome]]) -> Iterator[str]:
         "end every record is ingested in its last version, none twice unless an Event has said so or the "
         "whole table is read again, and neither Jobs nor Secrets nor files of dataflows that are gone are "
         "left.\n"
+    )
+    yield (
+        "What is planned is applied: before each edit the planner of `kubectl crmflow plan` says what it "
+        "would do. Once it is done, and what has to be replaced is approved, Platform was written to in "
+        "just this way.\n"
     )
     yield "| kind | sequences | steps | failures |\n|---|---:|---:|---:|"
     for kind in sorted({kind for kind, _ in done}):

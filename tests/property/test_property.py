@@ -7,10 +7,13 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from crmflow.preview.preview import Preview, ResourcePreview
+from crmflow.reconcile.core.outcome import DONE
+from crmflow.runtime.controller.keys import Key
 from tests.emulators.core.server import Emulators
 from tests.property import remote_edits
 from tests.property.bench import Bench
-from tests.property.campaign import DECLARED, MASS_DELETION, REMOTE, last_line, report, run_one
+from tests.property.campaign import DECLARED, FORESIGHT, MASS_DELETION, REMOTE, last_line, report, run_one
 from tests.property.oracle import violations, writes
 from tests.property.sequence import Outcome
 from tests.property.tenant import Tenant
@@ -31,6 +34,22 @@ async def test_everything_settles(emulators: Emulators, kind: str, seed: int) ->
     outcome = await run_one(emulators, kind, seed, length=10)
     assert not outcome.problems, str(outcome)
     assert len(outcome.steps) == 10
+
+
+@pytest.mark.parametrize("seed", range(9000, 9003))
+async def test_what_is_planned_happens(emulators: Emulators, seed: int) -> None:
+    outcome = await run_one(emulators, FORESIGHT, seed, length=5)
+    assert not outcome.problems, str(outcome)
+    assert len(outcome.steps) == 6
+
+
+async def test_a_plan_that_differs_is_noticed(emulators: Emulators, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def sees_nothing(self: Preview, key: Key) -> ResourcePreview:
+        return ResourcePreview(key, False, (), DONE)
+
+    monkeypatch.setattr(Preview, "look", sees_nothing)
+    outcome = await run_one(emulators, FORESIGHT, 9000, length=1)
+    assert any("planned []" in problem for problem in outcome.problems)
 
 
 async def test_a_mass_deletion_waits_for_a_person(emulators: Emulators) -> None:

@@ -858,6 +858,17 @@ class Reads(Model):
     """What may never be read."""
 
 
+class PlanBudget(Model):
+    """What a new flow takes of what others need as well. Estimates; what can't be known is absent."""
+
+    profile_batches_per_day: Annotated[float, Field(ge=0)] | None = None
+    """Batches a day for Profile, at least: one for each run into a dataset that Profile reads."""
+    zoho_credits: Annotated[int, Field(ge=0)] | None = None
+    """Credits of Zoho CRM for what is read first, by the records that there were when the plan was made."""
+    zoho_credits_per_day: Annotated[int, Field(ge=0)] | None = None
+    """Credits a day from then on, if little changes between two runs."""
+
+
 class PlanStatus(Model):
     """How a flow is replaced by another one, since the spec asks for what this one can't have."""
 
@@ -871,6 +882,8 @@ class PlanStatus(Model):
     """What the new flow reads."""
     state: PlanState
     """How far it has come."""
+    budget: PlanBudget | None = None
+    """What the new flow takes of the batches and credits of a day."""
     approved: Annotated[str, Field(max_length=64)] | None = None
     """Who approved it: Annotation or ReplacementPolicy. Absent until then."""
     failure: Annotated[str, Field(max_length=1024)] | None = None

@@ -12,7 +12,7 @@ from typing import Any
 from kubernetes.aio import client
 from pydantic import SecretStr
 
-from crmflow.api.kinds import APPROVE_PLAN, CRM_DATAFLOW, GROUP, VERSION, ZOHO_SOURCE_CONNECTION, Kind
+from crmflow.api.kinds import APPROVE_PLAN, CRM_DATAFLOW, GROUP, KINDS, VERSION, ZOHO_SOURCE_CONNECTION, Kind
 from crmflow.cli.api_server import REQUEST_SECONDS, call
 from crmflow.cli.connection import Connection
 from crmflow.cli.dataflow import Dataflow
@@ -128,6 +128,50 @@ class Cluster:
         found: Any = await call(listing, f"the {kind.kind}s")
         items = () if found is None else found["items"]
         return sorted(items, key=lambda one: (one["metadata"]["namespace"], one["metadata"]["name"]))
+
+    async def dry_run(
+        self, manifest: Mapping[str, Any], existing: Mapping[str, Any] | None
+    ) -> dict[str, Any]:
+        """A resource as the API server would store it if ``manifest`` took the place of ``existing``; nothing
+        is stored. Raises ForbiddenError without the right to write it.
+        """
+        kind = next(kind for kind in KINDS if kind.kind == manifest["kind"])
+        name = manifest["metadata"]["name"]
+        given = {**manifest, "metadata": {**manifest["metadata"], "namespace": self.namespace}}
+        given.pop("status", None)
+        more: dict[str, Any] = {"dry_run": "All", "_request_timeout": self.seconds}
+        what = f'{kind.kind} "{name}"'
+        if existing is None:
+            made: Any = await call(
+                self._objects.create_namespaced_custom_object(
+                    GROUP, VERSION, self.namespace, kind.plural, given, **more
+                ),
+                what,
+            )
+        else:
+            given["metadata"] = {
+                **given["metadata"],
+                "resourceVersion": existing["metadata"]["resourceVersion"],
+            }
+            made = await call(
+                self._objects.replace_namespaced_custom_object(
+                    GROUP, VERSION, self.namespace, kind.plural, name, given, **more
+                ),
+                what,
+            )
+        if made is None:
+            raise Problem(
+                f'namespace "{self.namespace}" does not exist', "Create it, or name another with -n"
+            )
+        return {**manifest, "spec": made["spec"]}
+
+    async def cluster_uid(self) -> str | None:
+        """The UID of the namespace kube-system, which stands for the cluster."""
+        found: Any = await call(
+            self._core.read_namespace("kube-system", _request_timeout=self.seconds),
+            'Namespace "kube-system"',
+        )
+        return str(found.metadata.uid) if found is not None else None
 
     async def secret(self, name: str) -> SecretContents | None:
         """A Secret, None if it does not exist. Raises ForbiddenError without the right to read it."""

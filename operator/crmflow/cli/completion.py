@@ -22,6 +22,8 @@ _TAKE_A_FILE = (
     "--client-key",
     "--report",
     "--client-secret-file",
+    "--filename",
+    "-f",
 )
 
 

@@ -13,7 +13,13 @@ import typer
 
 from crmflow import __version__
 from crmflow.cli.kubectl import chooses_cluster
-from crmflow.cli.object_names import connection_names, dataflow_names, resource_names, run_ids
+from crmflow.cli.object_names import (
+    connection_names,
+    dataflow_names,
+    planned_names,
+    resource_names,
+    run_ids,
+)
 from crmflow.cli.options import (
     AllowlistOptions,
     ApproveOptions,
@@ -22,6 +28,8 @@ from crmflow.cli.options import (
     ErrorsOptions,
     ExploreOptions,
     Format,
+    PlanFormat,
+    PlanOptions,
     StatusOptions,
 )
 from crmflow.kubeconfig.options import HERE, ClusterOptions
@@ -431,6 +439,70 @@ def errors(
     from crmflow.cli.errors import errors as run
 
     asyncio.run(run(options))
+
+
+@app.command()
+@chooses_cluster
+def plan(
+    name: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[KIND/]NAME",
+            help="A resource of the cluster: a CRMDataflow, or connection/NAME.",
+            show_default=False,
+            autocompletion=planned_names,
+        ),
+    ] = None,
+    file: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--filename", "-f", metavar="FILE", help="Manifests, - for standard input.", show_default=False
+        ),
+    ] = None,
+    delete: Annotated[
+        bool, typer.Option("--delete", help="Plan the deletion of these resources instead.")
+    ] = False,
+    instance: Annotated[
+        str | None,
+        typer.Option(
+            help="The name of the installation. Default: what the namespace's objects in Platform say, "
+            "else the UID of the namespace kube-system.",
+            show_default=False,
+        ),
+    ] = None,
+    output: Annotated[
+        PlanFormat | None, typer.Option("--output", "-o", help="Write for programs, or for a pull request.")
+    ] = None,
+    *,
+    cluster: ClusterOptions = HERE,
+) -> None:
+    """Show what applying manifests would do in Adobe Experience Platform. Nothing is written anywhere.
+
+    The operator's own planner works it out, on what Platform and Zoho CRM show now. The status is 0 if there
+    is nothing to do, 2 if there is, 1 if it can't be planned or not be done.
+
+    \b
+    Examples:
+      kubectl crmflow plan -f dataflow.yaml
+      kubectl crmflow plan contacts -n team-a
+      kubectl crmflow plan connection/zoho-eu --delete
+      kubectl kustomize overlays/prod | kubectl crmflow plan -f - -o markdown
+    """
+    if (name is None) == (not file):
+        raise typer.BadParameter("takes the place of a NAME", param_hint="--filename")
+    options = PlanOptions(
+        name=name,
+        files=tuple(file or ()),
+        delete=delete,
+        instance=instance,
+        cluster=cluster,
+        output=output,
+    )
+    from crmflow.cli.plan import plan as run
+
+    status = asyncio.run(run(options))
+    if status:
+        raise typer.Exit(status)
 
 
 def _list(text: str | None) -> tuple[str, ...]:

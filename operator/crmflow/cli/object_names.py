@@ -46,6 +46,17 @@ def run_ids(context: typer.Context, incomplete: str) -> list[str]:
     return _beginning(context, incomplete, ids)
 
 
+def planned_names(context: typer.Context, incomplete: str) -> list[str]:
+    """Names of the CRMDataflows, and of the ZohoSourceConnections as ``connection/NAME``."""
+    from crmflow.api.kinds import CRM_DATAFLOW, ZOHO_SOURCE_CONNECTION
+
+    async def ask(cluster: Cluster) -> list[str]:
+        connections = await cluster.names(ZOHO_SOURCE_CONNECTION)
+        return [*await cluster.names(CRM_DATAFLOW), *(f"connection/{name}" for name in connections)]
+
+    return _beginning(context, incomplete, ask)
+
+
 def _beginning(
     context: typer.Context, incomplete: str, ask: Callable[[Cluster], Awaitable[list[str]]]
 ) -> list[str]:

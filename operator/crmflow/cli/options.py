@@ -15,6 +15,15 @@ class Format(StrEnum):
     YAML = "yaml"
 
 
+class PlanFormat(StrEnum):
+    """How a plan is written, beside the table for people."""
+
+    JSON = "json"
+    YAML = "yaml"
+    MARKDOWN = "markdown"
+    """For a comment of a pull request."""
+
+
 @dataclass(frozen=True)
 class AuthorizeOptions:
     """``kubectl crmflow authorize``."""
@@ -99,3 +108,15 @@ class ErrorsOptions:
     run: str | None = None
     rows: int = 10
     output: Format | None = None
+
+
+@dataclass(frozen=True)
+class PlanOptions:
+    """``kubectl crmflow plan``: a resource of the cluster by its name, or the manifests of files."""
+
+    name: str | None = None
+    files: tuple[str, ...] = ()
+    delete: bool = False
+    instance: str | None = None
+    cluster: ClusterOptions = HERE
+    output: PlanFormat | None = None

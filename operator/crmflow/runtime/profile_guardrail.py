@@ -10,14 +10,12 @@ from typing import TypeVar
 from crmflow.clock import Clock
 from crmflow.observability.events import Event, EventType
 from crmflow.observability.metrics import Metrics
+from crmflow.reconcile.dataflow.schedule import PROFILE_BATCHES_PER_DAY
 from crmflow.runtime.controller.cache import ObjectCache
 from crmflow.runtime.controller.keys import Key
 from crmflow.runtime.kubernetes.events import EventRecorder
 
 log = logging.getLogger("crmflow.guardrail")
-
-PROFILE_BATCHES_PER_DAY = 90
-"""Batches into Profile-enabled datasets that a sandbox takes in a day (platform.md 15); a soft limit."""
 
 Sandbox = tuple[str, str]
 """Organization and sandbox, whatever credential it is reached with."""

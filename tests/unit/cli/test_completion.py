@@ -35,6 +35,7 @@ def test_commands_with_what_they_do() -> None:
         "approve",
         "status",
         "errors",
+        "plan",
     }
     assert all(len(line.split("\t")) == 2 for line in lines)
     assert directive == ":4"
@@ -49,6 +50,9 @@ def test_commands_with_what_they_do() -> None:
         (("doctor", "zoho-eu", "--report", "re"), [], ":0"),
         (("explore", "zo"), [], ":4"),  # no cluster to ask
         (("approve", "co"), [], ":4"),
+        (("plan", "con"), [], ":4"),
+        (("plan", "-f", "da"), [], ":0"),
+        (("plan", "contacts", "-o", "m"), ["markdown"], ":4"),
         (("explore", "it's", "--pre"), ["--preview"], ":4"),
     ],
 )

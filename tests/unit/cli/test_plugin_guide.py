@@ -16,7 +16,7 @@ from hack.install import ROOT
 FOLDER = ROOT / "docs" / "guides"
 GUIDE = (FOLDER / "plugin.md").read_text()
 TROUBLESHOOTING = (FOLDER / "troubleshooting.md").read_text()
-COMMANDS = ("authorize", "explore", "allowlist", "doctor", "approve", "status", "errors")
+COMMANDS = ("authorize", "explore", "allowlist", "doctor", "approve", "status", "errors", "plan")
 
 
 def help_of(command: str) -> str:
@@ -43,7 +43,7 @@ def test_its_commands_and_options_exist() -> None:
     lines = [line for block in blocks("sh") for line in block.splitlines()]
     used = [line.split()[2:] for line in lines if line.startswith("kubectl crmflow ")]
     used.remove(["--version"])
-    assert {words[0] for words in used} == {"doctor", "explore", "allowlist", "approve", "status", "errors"}
+    assert {words[0] for words in used} == set(COMMANDS) - {"authorize"}
     for command, *arguments in used:
         told = help_of(command)
         options = {word for word in arguments if word.startswith("-")}

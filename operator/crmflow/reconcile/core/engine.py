@@ -94,6 +94,10 @@ class Services:
     """The addresses that Platform's sources connect from, as they are known now."""
     allows: Callable[[str, str, str], bool] = everybody
     """Whether a namespace may use a sandbox of an organization, in this order of arguments."""
+    foresees: bool = False
+    """True where writes are only noted: what a pass would wait for counts as having come, such as the run
+    after which one flow hands over to another, and what is due by schedule alone is left out.
+    """
 
 
 @dataclass

@@ -7,6 +7,7 @@ the status, and only then acts. What it says are the conditions ``Extracted`` an
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 
 from crmflow.aep.models import Column
 from crmflow.api.crmdataflow import LandingZoneFolder
@@ -19,11 +20,14 @@ from crmflow.reconcile.core.outcome import PassEndedError, WaitingError, explain
 from crmflow.reconcile.dataflow import extraction_report as report
 from crmflow.reconcile.dataflow.conditions import EXTRACTED
 from crmflow.reconcile.dataflow.extracting import Extracting
-from crmflow.reconcile.dataflow.extraction_acts import JOB_LOOK, folder_files
+from crmflow.reconcile.dataflow.extraction_acts import JOB_LOOK, Acts, folder_files
 from crmflow.reconcile.dataflow.extraction_due import rhythm_of, taking_since, waits_for_a_file
 from crmflow.reconcile.dataflow.extraction_status import pending_of, start_over
 from crmflow.reconcile.dataflow.state import DataflowPass, Upstream
+from crmflow.reconcile.dataflow.transfer_orders import cursor_column
 from crmflow.reconcile.extraction.names import folder
+from crmflow.reconcile.extraction.rhythm import BEGINNING, to_the_second
+from crmflow.zoho import coql
 
 JOB_END_SECONDS = 2.0
 """When to look again whether a Job that is being ended has ended."""
@@ -72,6 +76,19 @@ async def find_folder(pass_: DataflowPass, upstream: Upstream) -> None:
     files = source.files if source is not None else None
     path = files.path.strip("/") if files else f"{zone.container}/{folder(pass_.identity, 0)}"
     pass_.record(landing_zone=LandingZoneFolder(path=path))
+
+
+async def count_since(pass_: DataflowPass, upstream: Upstream, since: datetime | None) -> int:
+    """How many records a flow has to read that begins with what changed ``since``; None: with all. Takes one
+    credit. Raises RemoteError.
+    """
+    acts, end = Acts(pass_, upstream), to_the_second(pass_.utcnow)
+    begin = min(since or BEGINNING, end - timedelta(seconds=1))
+    asked = coql.Window(pass_.spec.source.table, cursor_column(pass_), begin, end)
+    try:
+        return await acts.ask(lambda api: coql.count(api, asked))
+    finally:
+        await acts.settle()
 
 
 @step(EXTRACTED)

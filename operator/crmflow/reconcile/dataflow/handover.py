@@ -154,6 +154,8 @@ async def _stop(pass_: DataflowPass, upstream: Upstream, predecessor: Predecesso
     if predecessor.disabled_time is None:
         predecessor = predecessor.model_copy(update={"disabled_time": pass_.utcnow})
         pass_.record(predecessor=predecessor)
+    if pass_.services.foresees:
+        return
     runs = await _runs(upstream, old.id, pass_.now - RUNS_BACK.total_seconds())
     if any(not run.is_final for run in runs):
         text = f"Waiting until the last run of flow {old.id} has ended."
@@ -194,7 +196,7 @@ async def _waits_for_a_run(pass_: DataflowPass, upstream: Upstream, old: Flow) -
     predecessor, status = pass_.status.predecessor, pass_.status
     start = status.schedule.effective_start_time if status.schedule else None
     now = pass_.utcnow
-    if predecessor is None or not pass_.spec.ingestion.enabled or start is None:
+    if predecessor is None or not pass_.spec.ingestion.enabled or start is None or pass_.services.foresees:
         return None
     if predecessor.handover_time is not None and predecessor.disabled_time is None:
         if now < start:
@@ -226,7 +228,7 @@ async def _waits_for_its_state(pass_: DataflowPass, upstream: Upstream, old: Flo
 def _has_shown(pass_: DataflowPass) -> bool:
     """Whether the first run of the successor is final, or none is to be expected any more."""
     status = pass_.status
-    if not pass_.spec.ingestion.enabled:
+    if not pass_.spec.ingestion.enabled or pass_.services.foresees:
         return True
     if status.last_run is not None and status.last_run.completion_time is not None:
         return True

@@ -62,7 +62,7 @@ async def _reconcile(pass_: DataflowPass) -> None:
     pass_.fulfill(SYNCED)
     await record_runs(pass_, inventory, flow)
     pass_.fulfill(RUNS_HEALTHY)
-    if upstream.transport is Transport.LANDING_ZONE:
+    if upstream.transport is Transport.LANDING_ZONE and not pass_.services.foresees:
         await (stop_extraction(pass_) if pass_.observes else extract(pass_, upstream))
     await end_predecessor(pass_, upstream)
     await replacement.check_postponed(pass_)

@@ -11,6 +11,7 @@ what was begun is deleted and the predecessor stands in its place again.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -21,9 +22,12 @@ from crmflow.api.base import Transport
 from crmflow.api.crmdataflow import (
     CRMDataflowStatus,
     FlowRecord,
+    PlanBudget,
     PlanState,
     PlanStatus,
     Predecessor,
+    Reads,
+    ReadsFrom,
     ReplacementPolicy,
 )
 from crmflow.api.kinds import APPROVE_PLAN, GROUP, ZOHO_SOURCE_CONNECTION
@@ -44,11 +48,12 @@ from crmflow.reconcile.core.outcome import (
 from crmflow.reconcile.core.ownership import Verdict, judge
 from crmflow.reconcile.core.sandbox import SandboxClient
 from crmflow.reconcile.dataflow import steps
+from crmflow.reconcile.dataflow.budget import budget_of
 from crmflow.reconcile.dataflow.conditions import SYNCED
 from crmflow.reconcile.dataflow.creation_plan import Begun, plan_creation
 from crmflow.reconcile.dataflow.dataset import check_dataset
 from crmflow.reconcile.dataflow.deletion import delete_files, end_transfers
-from crmflow.reconcile.dataflow.extract import find_folder
+from crmflow.reconcile.dataflow.extract import count_since, find_folder
 from crmflow.reconcile.dataflow.extraction_status import next_place
 from crmflow.reconcile.dataflow.handover import LOOK_EVERY, is_reversible, progress_of
 from crmflow.reconcile.dataflow.mapping_sets import check_mapping
@@ -63,6 +68,8 @@ from crmflow.reconcile.external import dataset, schema
 from crmflow.reconcile.plan_in_words import in_words, reads_in_words
 from crmflow.reconcile.sources.connector import Offer
 from crmflow.sentences import every
+
+log = logging.getLogger("crmflow.reconcile")
 
 RETRY_AFTER = timedelta(minutes=10)
 """When a plan is tried again after it was rolled back."""
@@ -259,15 +266,40 @@ async def _plan(
     own_hash = digest(spec, way.transport, columns, reads.begin)
     before = pass_.status.plan
     before = before if before is not None and before.hash == own_hash else None
+    budget = before.budget if before else None
     return PlanStatus(
         hash=own_hash,
         fields=tuple(fields),
         actions=actions_of(creations, existing, successor.creates),
         reads=reads,
         state=before.state if before else PlanState.WAITING_FOR_APPROVAL,
+        budget=budget or await _budget(successor, reads),
         approved=(before.approved if before else None) or _approval(pass_, own_hash),
         failure=before.failure if before else None,
         retry_time=before.retry_time if before else None,
+    )
+
+
+async def _budget(successor: _Successor, reads: Reads) -> PlanBudget | None:
+    """What the new flow takes. Counting what it reads first takes a credit, once for each plan; who can't
+    count says less.
+    """
+    pass_, way = successor.pass_, successor.upstream
+    first = None
+    if way.transport is Transport.LANDING_ZONE and reads.begin is not ReadsFrom.NEXT_RUN:
+        try:
+            first = await count_since(pass_, way, reads.since)
+        except RemoteError as error:
+            log.info("what the new flow reads was not counted: %s", error)
+    dataset, created = pass_.status.dataset, pass_.spec.target.dataset.create
+    feeds_profile = bool(dataset.profile_enabled if dataset else created and created.profile)
+    return budget_of(
+        pass_.spec,
+        way.transport,
+        columns=len(successor.columns),
+        feeds_profile=feeds_profile,
+        first=first,
+        rows_of_bulk=pass_.services.extraction_settings.rows_of_bulk,
     )
 
 

@@ -14,6 +14,8 @@ from pydantic import ValidationError
 from crmflow.api.crmdataflow import UNIT_SECONDS, Frequency, Ingestion, Schedule
 from crmflow.reconcile.core.reading import at
 
+PROFILE_BATCHES_PER_DAY = 90
+"""Batches into Profile-enabled datasets that a sandbox takes in a day (platform.md 15); a soft limit."""
 START_MARGIN_SECONDS = 60.0
 """A start in the past is refused (1360), and the request takes its time: never start sooner than this."""
 
