@@ -111,6 +111,17 @@ FLOW_RECORD: dict[str, Any] = {
             "cause": "INGEST-1212-400: Not a date.",
         }
     ],
+    "runRetries": [
+        {
+            "run": "r0",
+            "state": "Due",
+            "retries": 1,
+            "requestTime": "2026-01-31T09:10:00Z",
+            "retryTime": "2026-01-31T10:00:00Z",
+            "runs": ["r1"],
+            "cause": "The flow is not enabled.",
+        }
+    ],
     "gap": {
         "noticedTime": "2026-01-31T10:00:00Z",
         "since": "2026-01-31T09:00:00Z",
@@ -207,6 +218,7 @@ MAXIMAL: dict[str, Resource] = {
             "transport": "LandingZone",
             "extract": {"deletedRecords": "Mark", "fullReadEvery": "168h"},
             "ingestion": {"enabled": False, "errorDiagnostics": True, "partialIngestionPercent": 5},
+            "runs": {"retryLimit": 3},
             "flowId": "0b1d4c3e-5f2e-7a6c-8a9f-1b2c3d4e5f60",
             "resyncInterval": "30m",
             "paused": True,

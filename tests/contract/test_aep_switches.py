@@ -609,6 +609,16 @@ async def test_queued_run_start(aep: Aep, control: Any, position: str) -> None:
     assert len(found) == shows
 
 
+@pytest.mark.parametrize(("position", "status"), [("allowed", 200), ("refused", 400)])
+async def test_retry_of_once(aep: Aep, control: Any, position: str, status: int) -> None:
+    turn(aep, retryOfOnce=position)
+    for once, expected in ((True, status), (False, 200)):
+        flow = await (aep.flow(aep.once(), delta=False) if once else aep.flow())
+        failed = await control("POST", "/aep/runs", {"flowId": flow, "state": "failed"})
+        answer = await aep.post(f"/runs/{failed['id']}/action?op=re-trigger")
+        assert answer.status == expected
+
+
 @pytest.mark.parametrize(("position", "scale"), [("seconds", 1), ("milliseconds", 1000)])
 async def test_run_times(aep: Aep, position: str, scale: int) -> None:
     turn(aep, runTimes=position)
@@ -738,6 +748,6 @@ async def test_unknown_dataset_delete(aep: Aep, position: str, status: int, body
 
 
 def test_every_position_of_every_switch_is_tested() -> None:
-    landing_zone = [f"test_landing_zone{part}.py" for part in ("", "_flow", "_ingestion")]
+    landing_zone = [f"test_landing_zone{part}.py" for part in ("", "_client", "_flow", "_ingestion")]
     files = ["test_aep_switches.py", "test_aep_source_runs.py", *landing_zone]
     assert_all_turned(AepSwitches, "turn", *files)

@@ -342,6 +342,15 @@ class Ingestion(Model):
     Adobe Experience Platform holds."""
 
 
+class Runs(Model):
+    """What becomes of runs that fail."""
+
+    retry_limit: Annotated[int, Field(ge=0, le=10)] | None = None
+    """How often the work of a run that failed, or that read records and ingested none, is done again: at
+    growing intervals, and within a day. Left out, it is not with transport PlatformSource, and three times
+    with LandingZone, where the file is written anew after that."""
+
+
 class DeletedRecords(StrEnum):
     """What becomes of records that were deleted in Zoho CRM."""
 
@@ -409,6 +418,8 @@ class CRMDataflowSpec(Model):
     """How records are read for the landing zone."""
     ingestion: Ingestion = Ingestion()
     """How records are taken in."""
+    runs: Runs | None = None
+    """What becomes of runs that fail."""
     flow_id: AdoptedId | None = None
     """The ID of a flow that exists and is to stand for this resource, with its source connection, target
     connection and mapping. They keep their names and descriptions. Once set, it stays."""
@@ -474,6 +485,11 @@ class CRMDataflowSpec(Model):
         set_once("flowId", "create another CRMDataflow for another flow"),
         observed_by("flowId"),
     )
+
+    @property
+    def retry_limit(self) -> int | None:
+        """How often the work of a failed run is done again; None if that is left out."""
+        return self.runs.retry_limit if self.runs else None
 
     @property
     def adopts(self) -> str | None:
@@ -664,6 +680,45 @@ class RecentRun(Model):
 RecentRuns = Annotated[tuple[RecentRun, ...], Field(max_length=MAX_RECENT_RUNS)]
 
 
+class RunRetryState(StrEnum):
+    """What becomes of the work of a run that failed."""
+
+    DUE = "Due"
+    """Adobe Experience Platform is to be asked to do it again."""
+    REQUESTED = "Requested"
+    """It was asked, and the new run does not show yet."""
+    RUNNING = "Running"
+    """A new run does it."""
+    SUCCEEDED = "Succeeded"
+    """A later run has done it."""
+    EXHAUSTED = "Exhausted"
+    """It failed as often as spec.runs.retryLimit allows."""
+    REFUSED = "Refused"
+    """Adobe Experience Platform does not do it again."""
+
+
+class RunRetry(Model):
+    """A run that failed, and the runs that do its work again."""
+
+    run: RemoteId
+    """Its ID."""
+    state: RunRetryState
+    """What becomes of it."""
+    retries: Count | None = None
+    """How often Adobe Experience Platform was asked to do it again."""
+    request_time: Timestamp | None = None
+    """When it was last asked."""
+    retry_time: Timestamp | None = None
+    """When it is asked next."""
+    runs: Annotated[tuple[RemoteId, ...], Field(max_length=16)] = ()
+    """The runs that did it again, the oldest first."""
+    cause: Annotated[str, Field(max_length=256)] | None = None
+    """Why the last request was refused."""
+
+
+RunRetries = Annotated[tuple[RunRetry, ...], Field(max_length=MAX_RECENT_RUNS)]
+
+
 class LandingZoneFolder(Model):
     """Where the files of a dataflow are."""
 
@@ -798,6 +853,9 @@ class FlowRecord(Model):
     """The flow's last run."""
     recent_runs: RecentRuns | None = None
     """The flow's last ten runs, the newest first."""
+    run_retries: RunRetries | None = None
+    """Which of them failed, and what becomes of their work, with spec.runs.retryLimit and transport
+    PlatformSource, the oldest first."""
     gap: Gap | None = None
     """The time that a flow which was deleted from outside left unread."""
 

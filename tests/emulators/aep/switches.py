@@ -201,6 +201,10 @@ class AepSwitches(BaseModel):
         "shown", description="whether a run's activities tell its window (7.1)"
     )
 
+    retryOfOnce: Literal["allowed", "refused"] = Field(
+        "allowed",
+        description="whether runs of one-time flows are run again: the page names batch sources (7.3)",
+    )
     rowErrorSamples: Literal["kept", "absent"] = Field(
         "kept", description="whether a batch keeps row_error_samples.json beside row_errors (7.1)"
     )

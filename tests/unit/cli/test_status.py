@@ -112,6 +112,17 @@ def test_a_tree_of_a_connection_its_dataflow_and_the_runs_of_it() -> None:
     assert "Run r1" not in text([connection()], [flow], runs=1)
 
 
+def test_what_becomes_of_failed_runs() -> None:
+    retries = [
+        {"run": "r0", "state": "Succeeded", "retries": 1, "runs": ["r1"]},
+        {"run": "r2", "state": "Due", "retries": 1, "retryTime": "2026-11-30T12:05:00Z", "cause": "Busy."},
+    ]
+    flow = dataflow(status={"runRetries": retries})
+    assert "    Retry of r2  Due, asked for 1 times, next in 5m\n      Busy." in text([connection()], [flow])
+    [found] = told([connection()], [flow])
+    assert as_data(found)["dataflows"][0]["retries"] == [{"runs": [], **one} for one in retries]
+
+
 def test_a_cause_is_told_once() -> None:
     refused = ("False", "RefreshTokenRejected", "Zoho does not accept the refresh token.")
     stalled = condition("Stalled", "True", *refused[1:])

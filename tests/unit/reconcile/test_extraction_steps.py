@@ -536,9 +536,11 @@ async def test_where_a_flow_needs_a_file_the_first_change_is_waited_for() -> Non
     assert len(harness.platform.flows) == 1
 
 
-async def test_a_failed_run_is_done_again() -> None:
+@pytest.mark.parametrize("runs", [{}, {"retryLimit": 1}, {"retryLimit": 0}], ids=str)
+async def test_a_failed_run_is_done_again(runs: dict[str, int]) -> None:
+    """Unless the limit is 0: then its file is written anew."""
     soon = {"frequency": "Hour", "interval": 1, "startTime": "2025-10-09T10:00:00Z"}
-    harness, resource = await running(schedule=soon)
+    harness, resource = await running(schedule=soon, runs=runs)
     finish(harness)
     await resource.until_done()
     tick = start_of(resource)
@@ -556,7 +558,12 @@ async def test_a_failed_run_is_done_again() -> None:
     at(harness, tick + timedelta(minutes=1))
     run(0, "failed")
     result = await resource.visit(full=False)
-    assert "runs.retry" in " ".join(result.calls)
+    is_asked = "retryLimit" not in runs or runs["retryLimit"] > 0
+    assert ("runs.retry" in result.calls) == is_asked
+    assert "runRetries" not in resource.status, "windows have retries of their own"
+    if not is_asked:
+        assert [event.reason for event in result.events if event.reason == "ExtractedAnew"] != []
+        return
     run(1, "success")
     at(harness, tick + timedelta(minutes=5))
     await resource.visit(full=False)

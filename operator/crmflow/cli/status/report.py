@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from crmflow.api.base import ConditionStatus, StatusCondition
-from crmflow.api.crmdataflow import CRMDataflowStatus, Frequency, RecentRun, Schedule
+from crmflow.api.crmdataflow import CRMDataflowStatus, Frequency, RecentRun, RunRetry, Schedule
 from crmflow.api.kinds import CRM_DATAFLOW, ZOHO_SOURCE_CONNECTION, Kind
 from crmflow.api.zohosourceconnection import ZohoSourceConnectionStatus
 from crmflow.cli.advice import advice_on
@@ -80,6 +80,8 @@ class Dataflow:
     next_run: datetime | None = None
     """When Platform begins the next run, by the schedule; None if none is to come or to be told."""
     runs: tuple[RecentRun, ...] = ()
+    retries: tuple[RunRetry, ...] = ()
+    """Runs that failed, and what becomes of their work."""
 
 
 @dataclass(frozen=True)
@@ -133,6 +135,9 @@ def as_data(connection: Connection) -> dict[str, Any]:
                 **_resource_data(flow.resource),
                 "isWell": flow.resource.is_well,
                 "nextRunTime": f"{flow.next_run:%Y-%m-%dT%H:%M:%SZ}" if flow.next_run else None,
+                "retries": [
+                    one.model_dump(mode="json", by_alias=True, exclude_none=True) for one in flow.retries
+                ],
                 "runs": [run.model_dump(mode="json", by_alias=True, exclude_none=True) for run in flow.runs],
             }
             for flow in connection.dataflows
@@ -181,6 +186,7 @@ def _dataflow(obj: Object, now: datetime) -> Dataflow:
         _resource(CRM_DATAFLOW, obj, status, tuple(filter(None, traits))),
         next_run(schedule, status, now) if schedule and runs_on else None,
         status.recent_runs or (),
+        status.run_retries or (),
     )
 
 

@@ -14,7 +14,7 @@ from rich.text import Text
 from rich.tree import Tree
 
 from crmflow.api.base import ConditionStatus, StatusCondition
-from crmflow.api.crmdataflow import RecentRun
+from crmflow.api.crmdataflow import RecentRun, RunRetry, RunRetryState
 from crmflow.cli.status.report import Connection, Dataflow, Resource, advice_of
 from crmflow.observability.redaction import sanitize
 
@@ -102,8 +102,18 @@ def _dataflow(dataflow: Dataflow, now: datetime, runs: int) -> Node:
     if dataflow.next_run is not None:
         text = Text(f"Next run in {age((dataflow.next_run - now).total_seconds())}")
         node.children.append(Node(text.append(f", at {dataflow.next_run:%Y-%m-%dT%H:%M:%SZ}", _DIM)))
+    waiting = [one for one in dataflow.retries if one.state is not RunRetryState.SUCCEEDED]
+    node.children += [_retry(one, now) for one in waiting]
     node.children += [_run(one, now) for one in dataflow.runs[:runs]]
     return node
+
+
+def _retry(retry: RunRetry, now: datetime) -> Node:
+    text = Text(f"Retry of {sanitize(retry.run)}  ").append(str(retry.state), _OPEN)
+    text.append(f", asked for {retry.retries or 0} times", _DIM)
+    if retry.retry_time is not None:
+        text.append(f", next in {age((retry.retry_time - now).total_seconds())}", _DIM)
+    return Node(text, [Node(Text(sanitize(retry.cause, _LONGEST)))] if retry.cause else [])
 
 
 def _resource(resource: Resource, now: datetime) -> Node:

@@ -79,6 +79,10 @@ async def _do(pass_: AnyPass, sandbox: SandboxClient, action: Action, fresh: Set
             await sandbox.platform.set_flow_state(action.remote_id, enable, action.etag)
         case Effect.PATCH:
             await sandbox.platform.patch(kind.collection, action.remote_id, action.etag, action.operations)
+        case Effect.RUN_AGAIN:
+            made = await sandbox.platform.retry_run(action.remote_id)
+            if action.learn is not None:
+                pass_.record(**action.learn(made.id))
         case Effect.DELETE:
             await sandbox.delete(kind, action.remote_id)
             pass_.record(**kind.record(None))

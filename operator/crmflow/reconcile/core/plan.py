@@ -6,7 +6,7 @@ be changed, carried out by :mod:`crmflow.reconcile.core.act`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -25,6 +25,8 @@ class Effect(StrEnum):
     SET_STATE = "SetState"
     """A flow is enabled or disabled, which is an action of its own (platform.md 4.4)."""
     DELETE = "Delete"
+    RUN_AGAIN = "RunAgain"
+    """A flow does the work of a run again (platform.md 7.3)."""
     RECORD = "Record"
     """It changes nothing remote: the status learns something."""
 
@@ -49,6 +51,8 @@ class Action:
     """What this process remembers a shared object by."""
     facts: Mapping[str, Any] = field(default_factory=dict)
     """Fields of the status that are true once this is done; of a creation, unless the object was found."""
+    learn: Callable[[str], Mapping[str, Any]] | None = field(default=None, repr=False, compare=False)
+    """The same, by the id in the answer."""
 
     @property
     def differences(self) -> list[str]:
@@ -78,7 +82,7 @@ class Plan:
 
     def waves(self) -> Iterator[tuple[Action, ...]]:
         """The actions in portions that may be done side by side: records, what is shared, patches, deletions,
-        creations, states. After a patch the state waits for another plan: it may be on its way, and the
+        creations, states, runs. After a patch the state waits for another plan: it may be on its way, and the
         patched flow has another etag.
         """
         patches = self.of(Effect.PATCH)
@@ -87,6 +91,7 @@ class Plan:
         yield from _levels(self.of(Effect.CREATE))
         if not patches:
             yield from filter(None, [self.of(Effect.SET_STATE)])
+        yield from filter(None, [self.of(Effect.RUN_AGAIN)])
 
 
 def patch(kind: RemoteObject[Any], desired: Values, remote: Any, reason: str = "") -> tuple[Action, ...]:

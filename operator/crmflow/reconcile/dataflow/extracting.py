@@ -34,7 +34,7 @@ from crmflow.transfer.declaration import Window
 from crmflow.zoho import coql, deleted
 
 RETRY_LIMIT = 3
-"""How often Platform is asked to do a failed run again."""
+"""How often Platform is asked to do a failed run again, unless ``spec.runs.retryLimit`` says so."""
 COUNT = "Counting what has changed", 1
 """What it is called, and its credits; a window that is cut takes some more, which are not held back."""
 LOOK_FOR_ROWS_EVERY = timedelta(minutes=5)
@@ -53,6 +53,8 @@ class Extracting:
     def __post_init__(self) -> None:
         self.acts = Acts(self.pass_, self.upstream)
         self._uncounted: Finding | None = None
+        limit = self.pass_.spec.retry_limit
+        self._rules = Rules(self.rhythm, RETRY_LIMIT if limit is None else limit)
 
     async def run(self) -> None:
         """Look, record what follows, do it, and say it. Raises RemoteError and PassEndedError."""
@@ -60,11 +62,11 @@ class Extracting:
         try:
             seen = await self._look()
             await self._find_place(seen)
-            following = advance(self._pending(), seen, Rules(self.rhythm, RETRY_LIMIT))
+            following = advance(self._pending(), seen, self._rules)
             report.note_news(pass_, following.news, seen)
             pass_.record(pending_windows=to_status(following.pending))
             if await self._plan_window(seen):
-                planned = advance(pending_of(pass_.status), seen, Rules(self.rhythm, RETRY_LIMIT))
+                planned = advance(pending_of(pass_.status), seen, self._rules)
                 following = following.then(planned)
             if following.actions:  # what is done must be known before; all else is written at the end
                 await pass_.journal.checkpoint()
@@ -76,7 +78,7 @@ class Extracting:
     async def not_ingested(self) -> tuple[PendingWindow, ...]:
         """What is still on its way. Nothing is recorded and nothing done. Raises RemoteError."""
         seen = await self._look()
-        return tuple(advance(self._pending(), seen, Rules(self.rhythm, RETRY_LIMIT)).pending)
+        return tuple(advance(self._pending(), seen, self._rules).pending)
 
     def _pending(self) -> tuple[PendingWindow, ...]:
         """What is on its way. Who asks for a check, or edits the spec, may have cured what failed."""

@@ -37,6 +37,7 @@ from crmflow.reconcile.dataflow.handover import end_predecessor, make_room
 from crmflow.reconcile.dataflow.mapping_sets import check_mapping, check_moved_mapping, observe_mapping
 from crmflow.reconcile.dataflow.observe import Lost, give_up, observe, recognize
 from crmflow.reconcile.dataflow.plan import Declared, Existing, unpatchable, wanted_state
+from crmflow.reconcile.dataflow.running_again import run_failed_again
 from crmflow.reconcile.dataflow.runs import RunRecord, record_runs
 from crmflow.reconcile.dataflow.schedule import profile_runs_per_day
 from crmflow.reconcile.dataflow.schema import check_full_reads, check_schema
@@ -62,6 +63,7 @@ async def _reconcile(pass_: DataflowPass) -> None:
     pass_.fulfill(SYNCED)
     await record_runs(pass_, inventory, flow)
     pass_.fulfill(RUNS_HEALTHY)
+    await run_failed_again(pass_, upstream)
     if upstream.transport is Transport.LANDING_ZONE and not pass_.services.foresees:
         await (stop_extraction(pass_) if pass_.observes else extract(pass_, upstream))
     await end_predecessor(pass_, upstream)
@@ -204,6 +206,7 @@ async def _quiet(pass_: DataflowPass) -> bool:
     note_state(pass_, flow.id, flow.state)
     is_due = _reads_files(pass_) and is_extraction_due(pass_, upstream)
     await record_runs(pass_, inventory)
+    await run_failed_again(pass_, upstream)
     if is_due:
         await extract(pass_, upstream)
     return True

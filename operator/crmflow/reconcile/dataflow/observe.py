@@ -109,6 +109,7 @@ async def give_up(pass_: DataflowPass, upstream: Upstream, lost: Lost) -> None:
         schedule=None,
         last_run=None,
         recent_runs=None,
+        run_retries=None,
         gap=_gap(pass_, was_reset=was_reset),
         last_drift=LastDrift(time=pass_.utcnow, fields=tuple(kind.slot.name for kind in lost.kinds)),
     )

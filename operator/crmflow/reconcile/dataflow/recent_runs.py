@@ -19,12 +19,14 @@ from crmflow.api.crmdataflow import (
     RecentRuns,
     RunBytes,
     RunRecords,
+    RunRetries,
+    RunRetry,
     RunWindow,
 )
 from crmflow.observability.redaction import shorten
 
 CAUSE_LENGTH = 256
-_FROM_STATUS = TypeAdapter(RecentRuns)
+_FROM_STATUS, _RETRIES = TypeAdapter(RecentRuns), TypeAdapter(RunRetries)
 _WAITS = datetime.max.replace(tzinfo=UTC)
 """Stands for the start of a run that has not begun: it is the newest."""
 
@@ -45,6 +47,14 @@ def recorded_runs(value: Any) -> tuple[RecentRun, ...]:
     """``status.recentRuns`` as the API server gives it; nothing of what this version can't read."""
     try:
         return _FROM_STATUS.validate_python(value or ())
+    except ValidationError:
+        return ()
+
+
+def recorded_retries(value: Any) -> tuple[RunRetry, ...]:
+    """The same of ``status.runRetries``."""
+    try:
+        return _RETRIES.validate_python(value or ())
     except ValidationError:
         return ()
 

@@ -7,7 +7,7 @@ run of it failed.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -22,6 +22,7 @@ from crmflow.api.crmdataflow import (
     RunBytes,
     RunErrorStatus,
     RunRecords,
+    Runs,
     Schedule,
 )
 from crmflow.http.errors import RemoteError
@@ -37,9 +38,11 @@ from crmflow.reconcile.dataflow.recent_runs import (
     instant_of,
     merge,
     open_runs,
+    recorded_retries,
     recorded_runs,
     records_of,
 )
+from crmflow.reconcile.dataflow.run_retries import follow, in_words, is_given_up
 from crmflow.reconcile.dataflow.schedule import period_seconds
 from crmflow.reconcile.dataflow.state import DataflowPass
 from crmflow.reconcile.ports import Inventory
@@ -51,6 +54,7 @@ it is queued, begins, and shows in listings a little later.
 
 ERROR_SHOWN = 256
 """Characters of an error's text in the condition; ``status.lastRun`` has more."""
+GIVEN_UP = "RetriesExhausted"
 _MAPPER = "MAPPER"
 """What the codes of transformations begin with: a value that can't be transformed is left out of its record
 (platform.md 2.4).
@@ -75,6 +79,10 @@ class RunRecord:
     """When the first file was written that no run has taken yet."""
     recent: Any = ()
     """``status.recentRuns``, as it is there."""
+    retries: Any = ()
+    """``status.runRetries``, as it is there."""
+    retry_limit: int = 0
+    """How often failed runs are run again by the operator."""
 
     @classmethod
     def of_object(cls, spec: Mapping[str, Any], status: Mapping[str, Any]) -> RunRecord | None:
@@ -93,6 +101,8 @@ class RunRecord:
                 takes_files=text_at(status, "transport") == Transport.LANDING_ZONE,
                 oldest_file=_oldest(status.get("pendingWindows")),
                 recent=status.get("recentRuns"),
+                retries=status.get("runRetries"),
+                retry_limit=Runs.model_validate(spec.get("runs") or {}).retry_limit or 0,
             )
         except ValidationError:
             return None
@@ -113,6 +123,8 @@ class RunRecord:
                 (one.file.completion_time for one in status.pending_windows or () if one.file), default=None
             ),
             recent=status.recent_runs,
+            retries=status.run_retries,
+            retry_limit=_retry_limit(pass_),
         )
 
     def is_news(
@@ -140,7 +152,17 @@ class RunRecord:
         return merge(recorded, found, of_files=self.takes_files) != recorded
 
     def judge(self, last: LastRun | None, now: datetime, unread: RemoteError | None = None) -> Finding:
-        """``RunsHealthy``; while runs are ``unread``, nothing is claimed of them."""
+        """``RunsHealthy``, and what becomes of failed runs; while runs are ``unread``, nothing is claimed."""
+        finding = self._judge(last, now, unread)
+        if unread is not None or last is None or not self.retries:
+            return finding
+        retries = recorded_retries(self.retries)
+        message = f"{finding.message}{in_words(retries, self.retry_limit)}"
+        if finding.status == TRUE and is_given_up(retries):
+            return Finding(FALSE, GIVEN_UP, message)
+        return replace(finding, message=message)
+
+    def _judge(self, last: LastRun | None, now: datetime, unread: RemoteError | None) -> Finding:
         if unread is not None:
             return unread_runs(unread, last)
         if last is not None and not _run("", last).is_final:
@@ -151,6 +173,13 @@ class RunRecord:
         if last is None:
             return Finding(UNKNOWN, "NoRunYet", "The flow has not run yet.")
         return _result(last)
+
+    def has_said(self, last: LastRun | None, now: datetime, unread: RemoteError | None) -> bool:
+        """Whether the condition tells of this run already, whatever became of its work since."""
+        finding, said = self.judge(last, now, unread), self.said
+        if said is None or (said.status, said.reason) != (finding.status, finding.reason):
+            return False
+        return finding.reason == GIVEN_UP or said.message.startswith(self._judge(last, now, unread).message)
 
     def _due(self, last: LastRun | None) -> datetime | None:
         """When the next run was to begin; None if none is to be expected. What lies before the resource
@@ -200,15 +229,33 @@ async def record_runs(pass_: DataflowPass, inventory: Inventory, flow: Flow | No
         known = flow.last_run  # a flow that was found, before the first listing of runs
     record = RunRecord.of_pass(pass_)
     last = last_run(known) if known else record.last
-    finding = record.judge(last, pass_.utcnow, inventory.unread_runs)
     recorded, found = pass_.status.recent_runs or (), list(inventory.found_runs(pass_.recorded_id))
     if known is not None and known.id not in {run.id for run in recorded} | {run.id for run in found}:
         found.append(known)
     recent = merge(recorded, found, of_files=record.takes_files)
-    pass_.record(last_run=last, recent_runs=recent or None)
-    if finding.status == FALSE and finding != record.said and RUNS_HEALTHY.name not in pass_.findings:
+    retries = follow(pass_.status.run_retries or (), recent, record.retry_limit, pass_.utcnow)
+    pass_.record(last_run=last, recent_runs=recent or None, run_retries=retries or None)
+    is_told = RUNS_HEALTHY.name in pass_.findings or record.has_said(
+        last, pass_.utcnow, inventory.unread_runs
+    )
+    finding = tell_runs(pass_, inventory.unread_runs)
+    if finding.status == FALSE and not is_told:
         pass_.record_event(f"Run{finding.reason}", "Run", finding.message, EventType.WARNING)
+
+
+def tell_runs(pass_: DataflowPass, unread: RemoteError | None = None) -> Finding:
+    """Say what status knows of the runs by now."""
+    record = RunRecord.of_pass(pass_)
+    finding = record.judge(record.last, pass_.utcnow, unread)
     pass_.set_condition(RUNS_HEALTHY, finding.status, finding.reason, finding.message)
+    return finding
+
+
+def _retry_limit(pass_: DataflowPass) -> int:
+    """Files of the landing zone have retries of their own, which begin with the file."""
+    reads_itself = pass_.status.transport is not Transport.LANDING_ZONE
+    is_ours = reads_itself and pass_.spec.ingestion.enabled and not pass_.observes
+    return (pass_.spec.retry_limit or 0) if is_ours else 0
 
 
 def last_run(run: Run) -> LastRun:

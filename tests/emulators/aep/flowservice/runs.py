@@ -127,7 +127,8 @@ class Runs(Collection):
         flow = ctx.sandbox.stores["flows"].get(run.body["flowId"], ctx.now)
         if flow is None or flow.state != "enabled":
             raise provider_error(ctx, "1388-400", "Flow not enabled", "The flow must be enabled")
-        if not _retryable(run):
+        is_once = frequency(flow.body["scheduleParams"]) == "once"
+        if not _retryable(run) or (is_once and ctx.switches.retryOfOnce == "refused"):
             raise provider_error(ctx, "1387-400", "Invalid run state", f"The run's state is {run.state}")
         window = run.extra.get("window")
         if ctx.state.runs_itself(ctx.sandbox, flow):
