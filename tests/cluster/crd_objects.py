@@ -122,6 +122,7 @@ FLOW_RECORD: dict[str, Any] = {
             "cause": "The flow is not enabled.",
         }
     ],
+    "ingested": {"until": "2026-01-31T08:55:00Z", "lastSuccessTime": "2026-01-31T09:05:00Z"},
     "gap": {
         "noticedTime": "2026-01-31T10:00:00Z",
         "since": "2026-01-31T09:00:00Z",
@@ -232,6 +233,17 @@ MAXIMAL: dict[str, Resource] = {
             "conditions": [CONDITION],
             "adopted": True,
             "deletionPolicy": "Delete",
+            "totals": {
+                "runsSucceeded": 7,
+                "runsPartiallySucceeded": 1,
+                "runsFailed": 0,
+                "records": {"read": 800, "written": 795, "skipped": 1, "failed": 4},
+                "bytes": {"read": 96_000_000_000, "written": 88_000_000_000},
+                "windows": 8,
+                "windowRows": 800,
+                "windowBytes": 96_000_000_000,
+                "differences": 0,
+            },
             "lastDrift": {"time": "2026-01-31T10:00:00Z", "fields": ["flow"]},
             "intents": [INTENT],
             "lastHandledReconcileAt": "2026-01-31T10:00:00Z",

@@ -143,7 +143,7 @@ class FakeCreditLedgers(Failing):
         self.ledgers: dict[str, Ledger] = {}
 
     @remote
-    async def ledger(self, organization: str) -> Ledger:
+    async def ledger(self, organization: str, allowance: int = 0) -> Ledger:
         return self.ledgers.get(organization, Ledger())
 
     @remote

@@ -719,6 +719,42 @@ class RunRetry(Model):
 RunRetries = Annotated[tuple[RunRetry, ...], Field(max_length=MAX_RECENT_RUNS)]
 
 
+class Ingested(Model):
+    """What is in Adobe Experience Platform by now."""
+
+    until: Timestamp | None = None
+    """Up to when changes in Zoho CRM are there: with transport LandingZone up to the end of the newest window
+    of which nothing is pending; else up to the start of the last run that succeeded."""
+    last_success_time: Timestamp | None = None
+    """When the last run ended that succeeded, in whole or in part."""
+
+
+class Totals(Model):
+    """What has come of all runs and windows that were seen since the resource was made, each counted once.
+    Of more than ten runs between two looks, the newest ten are seen. The metrics of the operator show
+    these numbers."""
+
+    runs_succeeded: Count | None = None
+    """Runs that succeeded."""
+    runs_partially_succeeded: Count | None = None
+    """Runs that refused or skipped some of their records."""
+    runs_failed: Count | None = None
+    """Runs that failed."""
+    records: RunRecords | None = None
+    """The records that they handled."""
+    bytes: RunBytes | None = None
+    """The bytes that they moved."""
+    windows: Count | None = None
+    """Windows that were read from Zoho CRM into a file, with transport LandingZone; one that is read again
+    counts again."""
+    window_rows: Count | None = None
+    """Rows of these files."""
+    window_bytes: Count | None = None
+    """Bytes of these files."""
+    differences: Count | None = None
+    """Runs of which IngestionComplete found that the numbers differ."""
+
+
 class LandingZoneFolder(Model):
     """Where the files of a dataflow are."""
 
@@ -856,6 +892,8 @@ class FlowRecord(Model):
     run_retries: RunRetries | None = None
     """Which of them failed, and what becomes of their work, with spec.runs.retryLimit and transport
     PlatformSource, the oldest first."""
+    ingested: Ingested | None = None
+    """What is in Adobe Experience Platform by now."""
     gap: Gap | None = None
     """The time that a flow which was deleted from outside left unread."""
 
@@ -1007,6 +1045,8 @@ class CRMDataflowStatus(FlowRecord):
     """True if the flow was there before the resource: it keeps its name and description."""
     deletion_policy: DeletionPolicy | None = None
     """What deleting the resource will do to the remote objects."""
+    totals: Totals | None = None
+    """What has come of all runs and windows so far."""
     last_drift: LastDrift | None = None
     """What was last changed from outside."""
     intents: Intents | None = None

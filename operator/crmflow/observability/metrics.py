@@ -17,6 +17,7 @@ from prometheus_client import (
 
 from crmflow import __version__
 from crmflow.observability import call_counter
+from crmflow.observability.resource_metrics import FAMILIES, ResourceCollector
 
 _SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 _MINUTES = (1, 2.5, 5, 10, 30, 60, 300, 900, 3600)
@@ -39,7 +40,12 @@ class Metrics:
         disable_created_metrics()  # type: ignore[no-untyped-call]  # a gauge beside each counter
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
-        self.descriptions: list[Description] = []
+        self.resources = ResourceCollector()
+        """What resources tell of themselves."""
+        self.registry.register(self.resources)
+        self.descriptions = [
+            Description(family.name, family.type, family.all_labels, family.text) for family in FAMILIES
+        ]
         self.before_scrape: list[Callable[[], None]] = []
         """Called before the metrics are read, to bring gauges up to date."""
 
@@ -127,6 +133,15 @@ class Metrics:
             "crmflow_profile_runs_per_day",
             "Runs a day into Profile-enabled datasets of a sandbox, by schedules; Adobe advises at most 90.",
             ["organization", "sandbox"],
+        )
+        account = ["organization"]
+        self.credits_spent = self._gauge(
+            "crmflow_zoho_credits_spent",
+            "API credits that transfers have taken in the last 24 hours of an organization of Zoho CRM.",
+            account,
+        )
+        self.credits_allowed = self._gauge(
+            "crmflow_zoho_credits_allowed", "How many of them they may take in 24 hours.", account
         )
         self.leader = self._gauge("crmflow_leader", "1 while this process may act, 0 while it stands by.")
         self.objects = self._gauge("crmflow_objects", "Resources known to the operator.", ["kind"])

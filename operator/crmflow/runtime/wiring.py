@@ -43,6 +43,7 @@ from crmflow.runtime.kubernetes.client import Kubernetes, own_namespace
 from crmflow.runtime.kubernetes.definitions import Definitions
 from crmflow.runtime.kubernetes.events import EventRecorder
 from crmflow.runtime.profile_guardrail import ProfileGuardrail
+from crmflow.runtime.resource_readings import ResourceReadings
 from crmflow.runtime.tenancy import Tenancy
 from crmflow.runtime.transfers.credits import StoredLedgers
 from crmflow.runtime.transfers.jobs import TransferJobs
@@ -137,7 +138,7 @@ class Components:
             is_served_elsewhere=self.installation.leaves,
         )
         store = TokenStore(kubernetes, home, instance)
-        self.credits = StoredLedgers(store, clock)
+        self.credits = StoredLedgers(store, clock, metrics)
         self.access = CredentialRegistry(
             ZohoServices(
                 ZohoAccounts(http, endpoints, clock),
@@ -177,6 +178,7 @@ class Components:
         self.worker = Worker(context, self.queue, self.cache, MANAGED_KINDS, self.handler.gone)
         metrics.queue_depth.set_function(lambda: self.queue.depth)
         metrics.queue_oldest_seconds.set_function(lambda: self.queue.oldest_wait)
+        metrics.resources.read = ResourceReadings(self.cache, self.installation.leaves)
         for kind in MANAGED_KINDS:
             metrics.events_dropped.labels(kind)  # at 0, so that the first one is an increase
             metrics.objects.labels(kind).set_function(partial(self.cache.count, kind))

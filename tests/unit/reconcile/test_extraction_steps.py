@@ -608,6 +608,24 @@ async def test_the_manifest_of_a_run_tells_that_it_has_ingested_a_window() -> No
     assert "batches.files" not in result.calls
 
 
+@pytest.mark.parametrize(("records", "differences"), [(3, None), (2, 1)])
+async def test_status_counts_windows_and_tells_how_far_they_were_ingested(
+    records: int, differences: int | None
+) -> None:
+    harness, resource = await taken()
+    [pending] = resource.status["pendingWindows"]
+    written = {"windows": 1, "windowRows": 3, "windowBytes": 100}
+    assert resource.status["totals"] == written
+    assert resource.status["ingested"] == {"until": pending["start"]}
+    add_run(harness, resource, "run-1", start_of(resource), records)
+    await resource.visit(full=False)
+    assert resource.status["ingested"]["until"] == pending["end"]
+    totals = resource.status["totals"]
+    assert (totals["windows"], totals["runsSucceeded"], totals.get("differences")) == (1, 1, differences)
+    await resource.visit(full=True)
+    assert resource.status["totals"] == totals
+
+
 @pytest.mark.parametrize("error_class", [ErrorClass.NOT_FOUND, ErrorClass.TERMINAL])
 @pytest.mark.parametrize(("records", "is_ingested"), [(3, True), (8, False)])
 async def test_without_its_manifest_a_run_is_judged_by_what_it_read(

@@ -16,6 +16,7 @@ from crmflow.reconcile.dataflow.extraction_due import full_reads, waits_for_a_fi
 from crmflow.reconcile.dataflow.extraction_status import cursor_of, moved, pending_of, to_status
 from crmflow.reconcile.dataflow.file_runs import file_runs
 from crmflow.reconcile.dataflow.state import DataflowPass, Upstream
+from crmflow.reconcile.dataflow.totals import after_windows
 from crmflow.reconcile.dataflow.transfer_orders import cursor_column, marks_deletions
 from crmflow.reconcile.extraction.cursor import Found, cursor_of_annotation, find_cursor
 from crmflow.reconcile.extraction.cutting import cut, cut_by
@@ -68,6 +69,9 @@ class Extracting:
             if await self._plan_window(seen):
                 planned = advance(pending_of(pass_.status), seen, self._rules)
                 following = following.then(planned)
+            status = pass_.status
+            waiting = status.pending_windows or ()
+            pass_.record(ingested=after_windows(status.ingested, status.extraction, waiting))
             if following.actions:  # what is done must be known before; all else is written at the end
                 await pass_.journal.checkpoint()
             blocked = await self.acts.carry_out(following, seen)

@@ -84,7 +84,7 @@ class Acts:
     async def credits_spent(self, what: str, cost: int, now: datetime) -> Finding | None:
         """Why ``what`` has to wait, which takes ``cost`` credits; None if they may be spent now."""
         pass_, services, account = self.pass_, self.pass_.services, self.account
-        ledger = await services.credit_ledgers.ledger(account.label)
+        ledger = await services.credit_ledgers.ledger(account.label, account.allowance)
         reserved = services.transfers.reserved_credits(account.label, besides=pass_.identity.uid)
         at = ledger.affordable_at(cost, account.allowance, now, reserved)
         if at is not None and at <= now:

@@ -12,6 +12,7 @@ from crmflow.reconcile.core.conditions import FALSE, TRUE, UNKNOWN, Finding
 from crmflow.reconcile.core.outcome import StalledError
 from crmflow.reconcile.dataflow.conditions import EXTRACTED, INGESTION_COMPLETE
 from crmflow.reconcile.dataflow.state import DataflowPass
+from crmflow.reconcile.dataflow.totals import with_difference, with_window
 from crmflow.reconcile.extraction import completeness
 from crmflow.reconcile.extraction.completeness import Reason
 from crmflow.reconcile.extraction.cutting import Part
@@ -83,6 +84,7 @@ def note_news(pass_: DataflowPass, news: Sequence[News], seen: Observed) -> None
     for one in news:
         match one:
             case Extracted(pending, file):
+                pass_.record(totals=with_window(pass_.status.totals, file))
                 _note_window(pass_, pending.window, file.rows, file.deleted)
             case NothingNew(pending):
                 _note_window(pass_, pending.window, 0, 0)
@@ -246,6 +248,7 @@ def _compare(pass_: DataflowPass, ingested: Sequence[Ingested]) -> None:
         status = _COMPLETENESS.get(verdict.reason, UNKNOWN)
         if status == FALSE:
             pass_.record_event(verdict.reason, "Compare", verdict.message, EventType.WARNING)
+            pass_.record(totals=with_difference(pass_.status.totals))
         pass_.set_condition(INGESTION_COMPLETE, status, verdict.reason, verdict.message)
     else:
         carry_over_comparison(pass_)

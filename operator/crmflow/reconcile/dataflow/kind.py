@@ -37,6 +37,7 @@ from crmflow.reconcile.dataflow.handover import end_predecessor, make_room
 from crmflow.reconcile.dataflow.mapping_sets import check_mapping, check_moved_mapping, observe_mapping
 from crmflow.reconcile.dataflow.observe import Lost, give_up, observe, recognize
 from crmflow.reconcile.dataflow.plan import Declared, Existing, unpatchable, wanted_state
+from crmflow.reconcile.dataflow.readings import readings
 from crmflow.reconcile.dataflow.running_again import run_failed_again
 from crmflow.reconcile.dataflow.runs import RunRecord, record_runs
 from crmflow.reconcile.dataflow.schedule import profile_runs_per_day
@@ -262,4 +263,5 @@ KIND = ManagedKind(
     absent=_absent,
     run_record=RunRecord.of_object,
     profile_runs_per_day=profile_runs_per_day,
+    readings=readings,
 )

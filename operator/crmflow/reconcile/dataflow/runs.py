@@ -45,6 +45,7 @@ from crmflow.reconcile.dataflow.recent_runs import (
 from crmflow.reconcile.dataflow.run_retries import follow, in_words, is_given_up
 from crmflow.reconcile.dataflow.schedule import period_seconds
 from crmflow.reconcile.dataflow.state import DataflowPass
+from crmflow.reconcile.dataflow.totals import after_runs, with_runs
 from crmflow.reconcile.ports import Inventory
 
 LATE_SHARE, LEAST_LATE_SECONDS = 0.1, 900.0
@@ -234,7 +235,13 @@ async def record_runs(pass_: DataflowPass, inventory: Inventory, flow: Flow | No
         found.append(known)
     recent = merge(recorded, found, of_files=record.takes_files)
     retries = follow(pass_.status.run_retries or (), recent, record.retry_limit, pass_.utcnow)
-    pass_.record(last_run=last, recent_runs=recent or None, run_retries=retries or None)
+    pass_.record(
+        last_run=last,
+        recent_runs=recent or None,
+        run_retries=retries or None,
+        totals=with_runs(pass_.status.totals, recent, recorded),
+        ingested=after_runs(pass_.status.ingested, recent, takes_files=record.takes_files),
+    )
     is_told = RUNS_HEALTHY.name in pass_.findings or record.has_said(
         last, pass_.utcnow, inventory.unread_runs
     )

@@ -95,5 +95,8 @@ class Transfers(Protocol):
 class CreditLedgers(Protocol):
     """What this installation has spent of the credits of organizations; it outlives the process."""
 
-    async def ledger(self, organization: str) -> Ledger: ...
+    async def ledger(self, organization: str, allowance: int) -> Ledger:
+        """What was spent in the last 24 hours. ``allowance`` may be, which is shown beside it."""
+        ...
+
     async def spend(self, organization: str, credits: int) -> None: ...

@@ -8,6 +8,7 @@ from datetime import timedelta
 import pytest
 
 from crmflow.http.errors import RemoteError
+from crmflow.observability.metrics import Metrics
 from crmflow.reconcile.extraction.credits import Ledger
 from crmflow.runtime.credentials.token_store import Service, TokenStore
 from crmflow.runtime.kubernetes.errors import KubernetesError
@@ -16,6 +17,7 @@ from tests.unit.runtime.fakes import FakeKubernetes, JumpingClock
 from tests.unit.runtime.transfers.fakes import HOME, INSTANCE, ORGANIZATION, OTHER_ORGANIZATION
 
 DAY = 24 * 3600.0
+ALLOWANCE = 4000
 
 
 class Installation:
@@ -26,11 +28,23 @@ class Installation:
         self.start()
 
     def start(self) -> None:
+        self.metrics = Metrics()
         self.store = TokenStore(self.kubernetes.port, HOME, INSTANCE)
-        self.ledgers = StoredLedgers(self.store, self.clock)
+        self.ledgers = StoredLedgers(self.store, self.clock, self.metrics)
+
+    def shown(self, organization: str = ORGANIZATION) -> tuple[float | None, float | None]:
+        """The metrics of an organization."""
+        self.metrics.text()
+        spent, allowed = (
+            self.metrics.registry.get_sample_value(
+                f"crmflow_zoho_credits_{what}", {"organization": organization}
+            )
+            for what in ("spent", "allowed")
+        )
+        return spent, allowed
 
     async def spent(self, organization: str = ORGANIZATION) -> int:
-        return (await self.ledgers.ledger(organization)).spent(self.clock.utcnow())
+        return (await self.ledgers.ledger(organization, ALLOWANCE)).spent(self.clock.utcnow())
 
 
 @pytest.fixture
@@ -39,7 +53,7 @@ def installation() -> Installation:
 
 
 async def test_it_is_known_after_a_restart_and_for_each_organization(installation: Installation) -> None:
-    assert await installation.ledgers.ledger(ORGANIZATION) == Ledger()
+    assert await installation.ledgers.ledger(ORGANIZATION, ALLOWANCE) == Ledger()
     await installation.ledgers.spend(ORGANIZATION, 60)
     await installation.ledgers.spend(OTHER_ORGANIZATION, 7)
     installation.clock.jump(3600)
@@ -94,3 +108,18 @@ async def test_it_is_no_credential(installation: Installation) -> None:
     await installation.ledgers.spend(ORGANIZATION, 60)
     for service in Service:
         assert await installation.store.records(service) == []
+
+
+async def test_metrics_show_them_from_the_first_question_until_a_day_after_the_last(
+    installation: Installation,
+) -> None:
+    await installation.ledgers.spend(ORGANIZATION, 60)
+    installation.start()
+    assert installation.shown() == (None, None)
+    await installation.spent()
+    assert installation.shown() == (60, ALLOWANCE)
+    await installation.ledgers.spend(ORGANIZATION, 5)
+    assert installation.shown() == (65, ALLOWANCE)
+    assert installation.shown(OTHER_ORGANIZATION) == (None, None)
+    installation.clock.jump(DAY)
+    assert installation.shown() == (None, None)
