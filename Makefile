@@ -11,7 +11,7 @@ PYTEST := $(BIN)/pytest
 SIDE_BY_SIDE := -n 3 --dist worksteal
 
 .PHONY: help setup lock generate format lint types layers check test test-unit test-chart test-contract \
-	test-cluster test-browser screenshots testdata snapshots stage controlplane node helm kinds promlint azurite browser emulators demo \
+	test-cluster test-browser screenshots testdata snapshots stage controlplane node helm kinds promlint prometheus azurite browser emulators demo \
 	demo-down crash rbac cost day memory transfer transfer-bench transfer-faults property clean
 
 help: ## Show the targets
@@ -46,7 +46,7 @@ check: $(INSTALLED) lint types layers ## Check formatting, code, types, layers a
 	@$(BIN)/ruff format --check .
 	@$(BIN)/python hack/generate.py --check
 
-test: $(INSTALLED) controlplane node helm kinds promlint azurite browser ## Run all tests
+test: $(INSTALLED) controlplane node helm kinds promlint prometheus azurite browser ## Run all tests
 	@$(PYTEST) $(SIDE_BY_SIDE) tests/unit tests/chart tests/contract tests/cluster tests/browser tests/faults tests/property
 
 test-unit: $(INSTALLED) ## Run the tests that need nothing else
@@ -55,10 +55,10 @@ test-unit: $(INSTALLED) ## Run the tests that need nothing else
 test-contract: $(INSTALLED) azurite ## Run the tests that hold the emulators to the remote services' rules
 	@$(PYTEST) tests/contract
 
-test-chart: $(INSTALLED) controlplane helm ## Run the tests of the Helm chart and of Kustomize, without a cluster
+test-chart: $(INSTALLED) controlplane helm prometheus ## Run the tests of the Helm chart and of Kustomize, without a cluster
 	@$(PYTEST) tests/chart
 
-test-cluster: $(INSTALLED) controlplane node helm kinds promlint ## Run the tests on a real API server
+test-cluster: $(INSTALLED) controlplane node helm kinds promlint prometheus ## Run the tests on a real API server
 	@$(PYTEST) tests/cluster
 
 test-browser: $(INSTALLED) controlplane browser ## Run the tests in a real browser
@@ -100,6 +100,9 @@ kinds: $(INSTALLED) ## Fetch the kinds of Argo CD, Flux and the Prometheus Opera
 
 promlint: $(INSTALLED) ## Build Prometheus' own parser of metrics, once
 	@$(BIN)/python -m hack.promlint >/dev/null
+
+prometheus: $(INSTALLED) ## Find Prometheus for the tests of alerts; on Debian, fetch it, once
+	@$(BIN)/python -m hack.prometheus >/dev/null
 
 azurite: $(INSTALLED) ## Install Azurite, the emulators' blob service, once
 	@$(BIN)/python -m hack.azurite >/dev/null

@@ -60,6 +60,12 @@ KINDS = {
         "h1:XB+G3A0mky0j5uVHZWv4oSlS2RvZBoNIUhstIvY0JKE=",
         "config/crd/bases/kustomize.toolkit.fluxcd.io_kustomizations.yaml",
     ),
+    "PrometheusRule": ForeignKind(
+        "github.com/prometheus-operator/prometheus-operator",
+        "v0.88.0",
+        "h1:3T/dCQdk7CUVRqVfwRHoC5g66fC/ML6XQQLtQVL6Q5o=",
+        "example/prometheus-operator-crd/monitoring.coreos.com_prometheusrules.yaml",
+    ),
     "ServiceMonitor": ForeignKind(
         "github.com/prometheus-operator/prometheus-operator",
         "v0.88.0",

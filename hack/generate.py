@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from crmflow.api.kinds import GROUP, KINDS  # noqa: E402
-from hack.generators import advice, argocd  # noqa: E402
+from hack.generators import advice, argocd, monitoring  # noqa: E402
 from hack.generators.chart import chart_readme, crd_template, defaults_template, values_schema  # noqa: E402
 from hack.generators.crd import custom_resource_definition  # noqa: E402
 from hack.generators.metrics import metrics_page  # noqa: E402
@@ -57,6 +57,7 @@ def render() -> dict[str, str]:
         files[f"docs/reference/{kind.singular}.md"] = f"<!-- {_NOTE} -->\n\n{reference_page(crd)}"
     files["docs/reference/metrics.md"] = f"<!-- {_METRICS_NOTE} -->\n\n{metrics_page()}"
     files[argocd.PATH] = argocd.fragment()
+    files |= dict(monitoring.component())
     files[_TROUBLESHOOTING] = with_zoho_errors((ROOT / _TROUBLESHOOTING).read_text(encoding="utf-8"))
     files[advice.PATH] = advice.advice(files[_TROUBLESHOOTING])
     values = (ROOT / _CHART / "values.yaml").read_text(encoding="utf-8")

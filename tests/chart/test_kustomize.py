@@ -26,6 +26,7 @@ COMPONENTS: dict[str, dict[str, Any]] = {
     },
     "network-policy": {"networkPolicy": {"enabled": True}},
     "service-monitor": {"serviceMonitor": {"enabled": True}},
+    "monitoring": {"prometheusRule": {"enabled": True}, "dashboard": {"enabled": True}},
     "tenancy": yaml.safe_load(VALUES["tenancy"].read_text()),
     "proxy": {
         "proxy": {"httpsProxy": "http://proxy.example.com:3128"},

@@ -387,3 +387,27 @@ def test_what_looks_like_a_number_stays_a_text() -> None:
     found = [value for obj in parsed(text) for value in texts(obj, "")]
     assert found
     assert [value for value in found if not isinstance(value, str)] == []
+
+
+def test_alerts_and_dashboard_are_those_of_the_files_and_found_by_labels() -> None:
+    wished = {"release": "prometheus"}
+    found = objects(
+        prometheusRule={"enabled": True, "labels": wished},
+        dashboard={"enabled": True, "annotations": {"grafana_folder": "Data"}},
+    )
+    rule = one("PrometheusRule", found)
+    assert rule["metadata"]["labels"].items() >= wished.items()
+    assert rule["spec"] == yaml.safe_load((CHART / "files" / "alerts.yaml").read_text())
+    (board,) = [obj for obj in of_kind("ConfigMap", found) if obj["metadata"]["name"].endswith("-dashboard")]
+    assert board["metadata"]["labels"]["grafana_dashboard"] == "1"
+    assert board["metadata"]["annotations"] == {"grafana_folder": "Data"}
+    written = (CHART / "files" / "dashboard.json").read_text()
+    assert json.loads(board["data"]["crmflow.json"]) == json.loads(written)
+
+
+def test_alerts_name_the_pages_where_people_find_them() -> None:
+    found = objects(prometheusRule={"enabled": True, "runbooksUrl": "https://git.example.com/runbooks/"})
+    rules = [rule for group in one("PrometheusRule", found)["spec"]["groups"] for rule in group["rules"]]
+    assert [rule["annotations"]["runbook_url"] for rule in rules] == [
+        f"https://git.example.com/runbooks/{rule['alert']}.md" for rule in rules
+    ]

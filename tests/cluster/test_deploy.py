@@ -38,7 +38,7 @@ def _tried(kubectl: Kubectl, folder: Path) -> list[str]:
 
 @pytest.fixture(scope="module")
 def served(cluster: Cluster, foreign_kinds: None) -> Iterator[None]:
-    """The namespace that ``namespaced`` serves, and the kind that ``service-monitor`` needs."""
+    """The namespace that ``namespaced`` serves, and the kinds that monitoring needs."""
     with cluster.namespaces("crm-team"):
         yield
 

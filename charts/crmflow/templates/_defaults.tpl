@@ -85,6 +85,14 @@ serviceMonitor:
   labels: {}
   relabelings: []
   metricRelabelings: []
+prometheusRule:
+  enabled: false
+  labels: {}
+  runbooksUrl: ''
+dashboard:
+  enabled: false
+  labels: {}
+  annotations: {}
 podDisruptionBudget:
   enabled: true
   maxUnavailable: 1

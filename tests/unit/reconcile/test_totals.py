@@ -28,7 +28,7 @@ def run(name: str, state: str = "success", counts: RunMetrics | None = COUNTS, *
 
 
 async def totals_of(*runs: Run) -> dict[str, Any]:
-    """What status says once a dataflow has been visited with each as its last run, by a process of its own."""
+    """What status says after looks at each as the last run of a dataflow."""
     harness = Harness()
     resource = harness.dataflow()
     await resource.until_done()
