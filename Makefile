@@ -76,6 +76,15 @@ stage: $(INSTALLED) controlplane ## Record what this version leaves, for the tes
 snapshots: $(INSTALLED) helm ## Render the chart's snapshots anew
 	@SNAPSHOTS=write $(PYTEST) tests/chart/test_render.py -k what_it_was
 
+.PHONY: dashboard
+dashboard: build/pictures/.installed prometheus ## Draw the dashboard's panels from demo data, for the documentation
+	@build/pictures/bin/python -m hack.dashboard
+
+build/pictures/.installed: requirements/pictures.txt
+	@python3 -m venv --clear build/pictures
+	@build/pictures/bin/python -m pip --quiet install --require-hashes -r $<
+	@touch $@
+
 .PHONY: image image-test sbom
 image: $(INSTALLED) ## Build the image with docker or buildah; IMAGE=NAME, BASE=IMAGE with Python 3.11
 	@$(BIN)/python -m hack.image $(if $(IMAGE),--tag $(IMAGE)) $(if $(BASE),--base $(BASE))

@@ -18,8 +18,9 @@ _LISTS = {
     "runtime": ["pyproject.toml"],
     "build": ["--group", "build"],
     "dev": ["pyproject.toml", "--group", "dev", "--extra", "cli"],
+    "pictures": ["requirements/pictures.in"],
 }
-"""What the operator runs with, what builds its package, and what development needs."""
+"""What the operator runs with, what builds its package, what development needs, and what draws pictures."""
 _OPTIONS = ["--universal", "-p", "3.11", "--generate-hashes", "--no-header", "--no-annotate", "--upgrade"]
 
 
