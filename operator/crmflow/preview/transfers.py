@@ -130,7 +130,7 @@ class PreviewLedgers:
     def __init__(self, notes: Notes) -> None:
         self._notes = notes
 
-    async def ledger(self, organization: str) -> Ledger:
+    async def ledger(self, organization: str, allowance: int) -> Ledger:
         return Ledger()
 
     async def spend(self, organization: str, credits: int) -> None:
