@@ -7,6 +7,7 @@ import random
 from collections.abc import Mapping
 from typing import Any
 
+from crmflow.api.crmdataflow import UNIT_SECONDS, Frequency
 from crmflow.api.kinds import APPROVE_PLAN
 from crmflow.http.client import HttpClient
 from crmflow.preview.access import Hosts, PlatformReader
@@ -25,8 +26,6 @@ from tests.property.tenant import Edit, Spec, Tenant, changed
 
 LAG_SECONDS = 60.0
 """After which listings show what was created: the preview remembers nothing of what an operator has done."""
-_LONG_SECONDS = 8 * 86400.0
-"""Longer than the longest interval between two runs."""
 _VERBS = {"POST": "Create", "PATCH": "Update", "DELETE": "Delete"}
 _OF_COLLECTIONS = {collection.name: noun for collection, noun in NOUNS.items()}
 USES_A_MAPPING_SET = ("Use", "mapping set")
@@ -163,9 +162,14 @@ async def _approve(tenant: Tenant, outcome: Outcome, found: list[ResourcePreview
             await _settle(tenant, outcome)
             if "predecessor" not in (bench.server.objects[key].get("status") or {}):
                 break
-            bench.clock.jump(_LONG_SECONDS / 8)
+            bench.clock.jump(_between_runs(obj["spec"]["schedule"]) + 3600.0)
             await bench.pass_time(900.0)
         await _settle(tenant, outcome)
+
+
+def _between_runs(schedule: Mapping[str, Any]) -> float:
+    """Seconds in which a flow of that schedule has run once more."""
+    return UNIT_SECONDS.get(Frequency(schedule["frequency"]), 0) * float(schedule.get("interval") or 1)
 
 
 async def _preview(bench: Bench, before: Mapping[Key, dict[str, Any]]) -> list[ResourcePreview]:
