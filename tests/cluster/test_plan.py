@@ -164,4 +164,4 @@ def test_what_only_a_person_with_fewer_rights_or_a_wrong_manifest_sees(
     assert "refused Secret" in blind.stderr
     named = plan(plugin, file, [edited(ready)], "--instance", "any")
     assert named.status == 1
-    assert "SecretForbidden" in named.stdout
+    assert "ConnectionNotReady" in named.stdout
