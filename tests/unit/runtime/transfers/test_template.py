@@ -139,6 +139,7 @@ def test_it_is_restricted_whatever_the_installation_says() -> None:
     )
     made = pod(loose)
     assert made["spec"]["automountServiceAccountToken"] is False
+    assert made["spec"]["shareProcessNamespace"] is True
     assert made["spec"]["enableServiceLinks"] is False
     assert made["spec"]["restartPolicy"] == "Never"
     assert made["spec"]["securityContext"] == {
