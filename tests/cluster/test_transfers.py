@@ -25,7 +25,7 @@ from crmflow.runtime.kubernetes.client import Kubernetes
 from crmflow.runtime.transfers.jobs import TransferJobs
 from crmflow.runtime.transfers.manifests import name_of
 from crmflow.runtime.transfers.template import CREDENTIALS, MESSAGE, TemplateFile
-from crmflow.transfer.report import ExitCode, Report, Result
+from crmflow.transfer.report import ExitCode, Report, TransferResult
 from tests.kit.cluster import Cluster, Object
 from tests.kit.jobs import Jobs, is_running
 from tests.kit.waiting import deadline
@@ -34,7 +34,7 @@ from tests.unit.runtime.transfers.fakes import FILE, INSTANCE, credentials, orde
 pytestmark = pytest.mark.usefixtures("node")
 
 KEY = JobKey(FILE, 0)
-WRITTEN = Report(exit_code=0, reason=Result.WRITTEN, rows=7, credits=55)
+WRITTEN = Report(exit_code=0, reason=TransferResult.WRITTEN, rows=7, credits=55)
 SAY = f"printf '%s' '{WRITTEN.model_dump_json(by_alias=True)}' > {MESSAGE}"
 WAIT = "trap 'exit 143' TERM; while :; do sleep 0.05; done"
 
@@ -139,7 +139,7 @@ async def test_what_a_job_says_wakes_its_dataflow_and_goes_with_it(operator: Ope
     operator.shell(SAY)
     await operator.transfers.start(order())
     job = await operator.ended()
-    assert (job.state, job.result, job.report) == (JobState.SUCCEEDED, Result.WRITTEN, WRITTEN)
+    assert (job.state, job.result, job.report) == (JobState.SUCCEEDED, TransferResult.WRITTEN, WRITTEN)
     await operator.transfers.delete("uid-1", KEY)
     assert await operator.transfers.jobs("uid-1") == {}
     await until(lambda: operator.left() == [])

@@ -17,8 +17,8 @@ from crmflow.http.client import HttpClient
 from crmflow.http.errors import RemoteError
 from crmflow.zoho import bulk_read, coql, deleted, tables
 from crmflow.zoho.api import CrmApi
-from crmflow.zoho.bulk_read import JobState
-from crmflow.zoho.coql import Pager, RecordKey, Window
+from crmflow.zoho.bulk_read import BulkJobState
+from crmflow.zoho.coql import ModuleWindow, Pager, RecordKey
 from tests.contract.zoho import Zoho
 
 SCOPES = ["ZohoCRM.bulk.READ", "ZohoCRM.coql.READ", "ZohoCRM.modules.READ", "ZohoCRM.settings.ALL"]
@@ -37,7 +37,7 @@ def now(zoho: Zoho) -> datetime:
     return datetime.fromtimestamp(zoho.clock.time, UTC)
 
 
-async def ids_by_coql(crm: CrmApi, columns: list[str], window: Window) -> list[str]:
+async def ids_by_coql(crm: CrmApi, columns: list[str], window: ModuleWindow) -> list[str]:
     pager, found = Pager(rows=(50,), columns=(10,)), []
     after: RecordKey | None = None
     while (page := await pager.page(crm, columns, window, after)).last:
@@ -47,10 +47,10 @@ async def ids_by_coql(crm: CrmApi, columns: list[str], window: Window) -> list[s
     return found
 
 
-async def ids_by_bulk_read(zoho: Zoho, crm: CrmApi, columns: list[str], window: Window) -> list[str]:
+async def ids_by_bulk_read(zoho: Zoho, crm: CrmApi, columns: list[str], window: ModuleWindow) -> list[str]:
     criteria = bulk_read.window(window.cursor, window.begin, window.end)
     job_id = await bulk_read.create(crm, window.module, columns, criteria)
-    while (job := await bulk_read.job(crm, job_id)).state != JobState.COMPLETED:
+    while (job := await bulk_read.job(crm, job_id)).state != BulkJobState.COMPLETED:
         zoho.clock.advance(1)
     async with bulk_read.result(crm, job_id) as download:
         content = b"".join([piece async for piece in download.chunks])
@@ -67,14 +67,14 @@ async def test_both_ways_read_the_same_rows_of_all_columns(zoho: Zoho, crm: CrmA
         for field in await tables.fields(crm, "Contacts")
         if field.delivery is not tables.Delivery.NOT_DELIVERED
     ]
-    window = Window("Contacts", "Modified_Time", BEGINNING, now(zoho))
+    window = ModuleWindow("Contacts", "Modified_Time", BEGINNING, now(zoho))
     paged = await ids_by_coql(crm, columns, window)
     assert len(paged) == len(set(paged)) == await coql.count(crm, window) == 150
     assert sorted(paged) == sorted(await ids_by_bulk_read(zoho, crm, columns, window))
 
 
 async def test_what_was_deleted_in_a_window(zoho: Zoho, crm: CrmApi) -> None:
-    window = Window("Leads", "Modified_Time", BEGINNING, now(zoho))
+    window = ModuleWindow("Leads", "Modified_Time", BEGINNING, now(zoho))
     first, second = (await ids_by_coql(crm, [], window))[:2]
     await zoho.change("DELETE", f"/zoho/eu/production/modules/Leads/records/{first}")
     zoho.clock.advance(60)
@@ -91,9 +91,9 @@ async def test_which_modules_can_be_read(crm: CrmApi, module: str, readable: boo
 
 
 async def test_unknown_names(zoho: Zoho, crm: CrmApi) -> None:
-    window = Window("Leads", "Modified_Time", BEGINNING, now(zoho))
+    window = ModuleWindow("Leads", "Modified_Time", BEGINNING, now(zoho))
     with pytest.raises(RemoteError) as column:
         await Pager().page(crm, ["Nothing"], window, None)
     with pytest.raises(RemoteError) as module:
-        await coql.count(crm, Window("Leeds", "Modified_Time", BEGINNING, now(zoho)))
+        await coql.count(crm, ModuleWindow("Leeds", "Modified_Time", BEGINNING, now(zoho)))
     assert (column.value.reason, module.value.reason) == ("ColumnNotReadable", "ModuleNotReadable")

@@ -11,7 +11,7 @@ from crmflow.reconcile.extraction.observed import JobState, TransferJob
 from crmflow.reconcile.extraction.pending import JobKey
 from crmflow.reconcile.extraction.ports import TransferCredentials, TransferOrder
 from crmflow.reconcile.extraction.slots import SLOTS, Waiting, served
-from crmflow.transfer.report import ExitCode, Report, Result
+from crmflow.transfer.report import ExitCode, Report, TransferResult
 from tests.fakes.failing import Failing, Timeline, remote
 
 
@@ -152,7 +152,7 @@ class FakeCreditLedgers(Failing):
         self.ledgers[organization] = self.ledgers.get(organization, Ledger()).with_spent(credits, now)
 
 
-def done(result: Result = Result.WRITTEN, *, rows: int = 1, credits: int = 5) -> Report:
+def done(result: TransferResult = TransferResult.WRITTEN, *, rows: int = 1, credits: int = 5) -> Report:
     """The report of a transfer that has done what it was told."""
     return Report(exit_code=ExitCode.DONE, reason=result, rows=rows, credits=credits)
 

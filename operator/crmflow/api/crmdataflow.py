@@ -810,7 +810,7 @@ class WrittenFile(Model):
     """The same after the last one was read."""
 
 
-class PendingWindow(Model):
+class PendingWindowStatus(Model):
     """A window on its way from Zoho CRM into Adobe Experience Platform."""
 
     start: Timestamp
@@ -845,7 +845,7 @@ class PendingWindow(Model):
 
 MAX_PENDING_WINDOWS = 100
 MAX_UNDELIVERED_COLUMNS = 100
-PendingWindows = Annotated[tuple[PendingWindow, ...], Field(max_length=MAX_PENDING_WINDOWS)]
+PendingWindows = Annotated[tuple[PendingWindowStatus, ...], Field(max_length=MAX_PENDING_WINDOWS)]
 
 
 class FlowRecord(Model):

@@ -107,7 +107,7 @@ async def _show_preview(
             f"module {module.api_name} has no date-time column, by which rows are read",
             "Give the profile of the user who consented the right to see Modified_Time",
         )
-    window = coql.Window(
+    window = coql.ModuleWindow(
         module.api_name,
         _USUAL_CURSOR if _USUAL_CURSOR in dates else dates[0],
         _BEGINNING,

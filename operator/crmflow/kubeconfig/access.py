@@ -19,7 +19,7 @@ from pydantic import SecretStr
 
 from crmflow.environment import SettingError, reason
 from crmflow.http.proxies import ProxySettings, check_proxy
-from crmflow.kubeconfig.files import ClusterEntry, Context, Exec, Kubeconfig, Origin, UserEntry
+from crmflow.kubeconfig.files import ClusterEntry, Context, Exec, Kubeconfig, KubeconfigOrigin, UserEntry
 from crmflow.kubeconfig.options import ClusterOptions
 from crmflow.settings import parse_duration
 
@@ -57,7 +57,7 @@ class UserCredentials:
 class ClusterAccess:
     """Everything that a client has to know."""
 
-    origin: Origin
+    origin: KubeconfigOrigin
     server: str
     namespace: str
     identity: UserCredentials = field(default_factory=UserCredentials)
@@ -190,7 +190,7 @@ def _extra(given: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
     return found
 
 
-def _server(origin: Origin, cluster: ClusterEntry) -> str:
+def _server(origin: KubeconfigOrigin, cluster: ClusterEntry) -> str:
     try:
         parts = urlsplit(cluster.server)
         usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
@@ -201,7 +201,7 @@ def _server(origin: Origin, cluster: ClusterEntry) -> str:
     return cluster.server.rstrip("/")
 
 
-def _authority(origin: Origin, cluster: ClusterEntry) -> str | None:
+def _authority(origin: KubeconfigOrigin, cluster: ClusterEntry) -> str | None:
     content = _content(origin, "certificate-authority", cluster.authority, cluster.authority_data)
     if not content:
         return None
@@ -216,7 +216,7 @@ def _authority(origin: Origin, cluster: ClusterEntry) -> str | None:
     return "\n".join(certificates)
 
 
-def _identity(origin: Origin, user: UserEntry) -> UserCredentials:
+def _identity(origin: KubeconfigOrigin, user: UserEntry) -> UserCredentials:
     token, password = user.token.get_secret_value(), user.password.get_secret_value()
     file = Path(user.token_file) if user.token_file else None
     if file is not None and not token:
@@ -249,7 +249,7 @@ def _identity(origin: Origin, user: UserEntry) -> UserCredentials:
     )
 
 
-def read_token(origin: Origin, file: Path) -> str:
+def read_token(origin: KubeconfigOrigin, file: Path) -> str:
     """The token in a file, without the line's end behind it. Raises SettingError."""
     try:
         token = file.read_text(encoding="utf-8").strip()
@@ -262,7 +262,7 @@ def read_token(origin: Origin, file: Path) -> str:
     return token
 
 
-def _provided(origin: Origin, name: str, config: Mapping[str, str]) -> str:
+def _provided(origin: KubeconfigOrigin, name: str, config: Mapping[str, str]) -> str:
     """The token of an auth-provider. Only kubectl renews one, as it alone writes the kubeconfig."""
     if name != _OIDC:
         raise origin.error(
@@ -286,7 +286,7 @@ def _has_expired(token: str) -> bool:
     return time.time() > expires
 
 
-def _impersonation(origin: Origin, user: UserEntry) -> tuple[tuple[str, str], ...]:
+def _impersonation(origin: KubeconfigOrigin, user: UserEntry) -> tuple[tuple[str, str], ...]:
     if not user.as_user:
         if user.as_groups or user.as_uid or user.as_user_extra:
             raise origin.error("a group, UID or extra is impersonated without a user", "Give --as, too")
@@ -305,12 +305,12 @@ def _impersonation(origin: Origin, user: UserEntry) -> tuple[tuple[str, str], ..
     return tuple(headers)
 
 
-def _check_header(origin: Origin, what: str, value: str) -> None:
+def _check_header(origin: KubeconfigOrigin, what: str, value: str) -> None:
     if any(ord(character) < 32 or ord(character) == 127 for character in value):
         raise origin.error(f"{what} holds a line break or another control character", "Take it out")
 
 
-def _content(origin: Origin, name: str, path: str, data: str) -> bytes:
+def _content(origin: KubeconfigOrigin, name: str, path: str, data: str) -> bytes:
     """What an entry gives in base64 or as the name of a file; nothing if it gives neither."""
     if data and path:
         raise origin.error(f"there are {name} and {name}-data", "Take one of them out")

@@ -18,7 +18,7 @@ from multidict import CIMultiDict
 from crmflow.environment import SettingError, reason
 from crmflow.kubeconfig import credential_plugin
 from crmflow.kubeconfig.access import ClusterAccess, UserCredentials, read_token
-from crmflow.kubeconfig.files import Exec, Origin
+from crmflow.kubeconfig.files import Exec, KubeconfigOrigin
 from crmflow.observability.redaction import register
 from crmflow.single_flight import SingleFlight
 
@@ -65,7 +65,7 @@ async def configure(
     return cast("client.Configuration", configuration)
 
 
-def checked_client(configuration: client.Configuration, origin: Origin) -> client.ApiClient:
+def checked_client(configuration: client.Configuration, origin: KubeconfigOrigin) -> client.ApiClient:
     """A client, for which the certificates are read. Raises SettingError, of ``origin``."""
     try:
         return client.ApiClient(configuration)

@@ -132,7 +132,7 @@ class _File(_Part):
 
 
 @dataclass(frozen=True)
-class Origin:
+class KubeconfigOrigin:
     """Where the files were looked for: the setting, and what it says."""
 
     name: str
@@ -147,7 +147,7 @@ class Origin:
 class Kubeconfig:
     """All files, merged."""
 
-    origin: Origin
+    origin: KubeconfigOrigin
     current_context: str = ""
     clusters: dict[str, ClusterEntry] = field(default_factory=dict)
     users: dict[str, UserEntry] = field(default_factory=dict)
@@ -164,14 +164,14 @@ class Kubeconfig:
         Raises SettingError for a file that can't be used, and if ``file`` does not exist.
         """
         if file:
-            config = cls(Origin("--kubeconfig", file))
+            config = cls(KubeconfigOrigin("--kubeconfig", file))
             paths = [Path(file)]
         elif environ.get("KUBECONFIG"):
-            config = cls(Origin("KUBECONFIG", environ["KUBECONFIG"]))
+            config = cls(KubeconfigOrigin("KUBECONFIG", environ["KUBECONFIG"]))
             paths = [Path(path) for path in environ["KUBECONFIG"].split(os.pathsep) if path]
         else:
             home = environ.get("HOME") or environ.get("USERPROFILE")
-            config = cls(Origin("KUBECONFIG", None))
+            config = cls(KubeconfigOrigin("KUBECONFIG", None))
             paths = [Path(home) / _DEFAULT] if home else []
         config.paths = tuple(paths)
         for path in paths:

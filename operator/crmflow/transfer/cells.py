@@ -88,9 +88,9 @@ class FileForm:
         """The first line, without its end."""
         return ",".join([*self._columns, *([DELETED_COLUMN] if self._marks else [])]).encode()
 
-    def part(self, header: bytes) -> Part:
+    def part(self, header: bytes) -> PartForm:
         """How rows below ``header``, as Bulk Read wrote it, become lines. Raises MissingColumnError."""
-        return Part(self._columns, self._date_times, b"," + _ALIVE if self._marks else b"", header)
+        return PartForm(self._columns, self._date_times, b"," + _ALIVE if self._marks else b"", header)
 
     def line_of_record(self, record: Mapping[str, Any]) -> bytes:
         """The line of a record as COQL gives it."""
@@ -106,7 +106,7 @@ class FileForm:
         )
 
 
-class Part:
+class PartForm:
     """Rows below one header, which may have other columns besides, and spell ``id`` as ``Id`` and a look-up
     as ``Owner.id`` (landing-zone.md F.1).
 

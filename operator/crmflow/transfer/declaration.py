@@ -38,7 +38,7 @@ class Way(StrEnum):
     """Page by page."""
 
 
-class DeletedRecords(StrEnum):
+class DeletedRows(StrEnum):
     """What becomes of records that were deleted in the window."""
 
     IGNORE = "Ignore"
@@ -90,7 +90,7 @@ class Declaration(Form):
     folder: Annotated[str, Field(pattern=rf"^{_SEGMENT}(/{_SEGMENT})*$", max_length=900)]
     """Below the container that the SAS URI names."""
     way: Way
-    deleted_records: DeletedRecords = DeletedRecords.IGNORE
+    deleted_records: DeletedRows = DeletedRows.IGNORE
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
@@ -98,7 +98,7 @@ class Declaration(Form):
             raise ValueError("columns must differ")
         if unknown := set(self.date_times) - set(self.columns):
             raise ValueError(f"dateTimes has no column {min(unknown)}")
-        if self.deleted_records is DeletedRecords.MARK and "id" not in self.columns:
+        if self.deleted_records is DeletedRows.MARK and "id" not in self.columns:
             raise ValueError("deletedRecords: Mark needs the column id")
         if DELETED_COLUMN in self.columns:
             raise ValueError(f"{DELETED_COLUMN} is written where deletions are marked, and is no column")
@@ -107,7 +107,7 @@ class Declaration(Form):
     @property
     def marks_deletions(self) -> bool:
         """Whether the file has the column ``crmflow_deleted``."""
-        return self.deleted_records is DeletedRecords.MARK
+        return self.deleted_records is DeletedRows.MARK
 
     @property
     def file(self) -> str:

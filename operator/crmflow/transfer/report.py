@@ -34,7 +34,7 @@ class ExitCode(IntEnum):
     """Us: a request was malformed, or an answer makes no sense."""
 
 
-class Result(StrEnum):
+class TransferResult(StrEnum):
     """How a transfer that is DONE came out."""
 
     WRITTEN = "Written"
@@ -50,7 +50,7 @@ class Report(Form):
     form_version: int = FORM_VERSION
     exit_code: int
     reason: str
-    """A :class:`Result`, or what a remote error was about."""
+    """A :class:`TransferResult`, or what a remote error was about."""
     message: str = ""
     """For people; in the remote service's words where it is about one."""
     advice: str = ""

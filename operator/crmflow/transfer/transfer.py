@@ -19,13 +19,13 @@ from crmflow.http.client import HttpClient
 from crmflow.http.errors import ErrorClass, RemoteError
 from crmflow.transfer.blob import Blob
 from crmflow.transfer.block_writer import BlockWriter, Checkpoint
-from crmflow.transfer.cells import FileForm, MissingColumnError, Part
+from crmflow.transfer.cells import FileForm, MissingColumnError, PartForm
 from crmflow.transfer.credentials import Credentials
 from crmflow.transfer.csv_records import CsvRecords, MalformedCsvError, restored
 from crmflow.transfer.declaration import Declaration, Way
 from crmflow.transfer.deletions import Deletions
 from crmflow.transfer.file_metadata import FileMetadata
-from crmflow.transfer.report import ExitCode, Report, Result, TransferError
+from crmflow.transfer.report import ExitCode, Report, TransferError, TransferResult
 from crmflow.transfer.retries import Retries
 from crmflow.transfer.unzip import csv_of
 from crmflow.transfer.zoho_reader import ZohoReader, coql_window
@@ -91,7 +91,7 @@ class Transfer:
             extra={"held_up_seconds": round(self.writer.held_up, 3)},
         )
         if not blocks:
-            return self._report(Result.NOTHING_NEW)
+            return self._report(TransferResult.NOTHING_NEW)
         return await self._committed(blocks, rows)
 
     async def _by_bulk_read(self) -> None:
@@ -222,7 +222,7 @@ class Transfer:
             )
         by_us = metadata.attempt == self._declaration.attempt
         return self._report(
-            Result.WRITTEN if by_us else Result.ALREADY_WRITTEN,
+            TransferResult.WRITTEN if by_us else TransferResult.ALREADY_WRITTEN,
             file=self._declaration.file,
             rows=metadata.rows,
             deleted=metadata.deleted,
@@ -231,7 +231,7 @@ class Transfer:
             count_after=metadata.count_after,
         )
 
-    def _report(self, result: Result, **more: Any) -> Report:
+    def _report(self, result: TransferResult, **more: Any) -> Report:
         return Report(
             exit_code=ExitCode.DONE,
             reason=result,
@@ -252,7 +252,7 @@ class _Lines:
         self._form = form
         self._records = CsvRecords()
         self._saw = deletions.saw if deletions else None
-        self._part: Part | None = None
+        self._part: PartForm | None = None
 
     def of(self, piece: bytes) -> list[bytes]:
         """The lines that ``piece`` completes. Raises MalformedCsvError and MissingColumnError."""

@@ -19,7 +19,7 @@ from crmflow.transfer.deletions import Deletions
 from crmflow.transfer.retries import Retries
 from crmflow.zoho import bulk_read, coql, deleted
 from crmflow.zoho.api import CrmApi
-from crmflow.zoho.bulk_read import Job, JobState
+from crmflow.zoho.bulk_read import BulkJobState, Job
 
 _FIRST_LOOK, _LONGEST_BETWEEN_LOOKS = 1.0, 60.0
 
@@ -64,9 +64,9 @@ class ZohoReader:
         pause = _FIRST_LOOK
         while True:
             job = await self.ask(lambda api: bulk_read.job(api, job_id))
-            if job.state == JobState.COMPLETED:
+            if job.state == BulkJobState.COMPLETED:
                 return job
-            if job.state == JobState.FAILURE:
+            if job.state == BulkJobState.FAILURE:
                 raise bulk_read.failed(job_id)
             await self._clock.sleep(pause)
             pause = min(2 * pause, _LONGEST_BETWEEN_LOOKS)
@@ -87,7 +87,7 @@ class ZohoReader:
         self.credits += credits
 
 
-def coql_window(declaration: Declaration) -> coql.Window:
+def coql_window(declaration: Declaration) -> coql.ModuleWindow:
     """The declared window, for COQL."""
     window = declaration.window
-    return coql.Window(declaration.module, declaration.cursor, window.begin, window.end)
+    return coql.ModuleWindow(declaration.module, declaration.cursor, window.begin, window.end)

@@ -25,7 +25,7 @@ CREDITS = 50
 _READ = "bulk/v8/read"
 
 
-class JobState(StrEnum):
+class BulkJobState(StrEnum):
     """How far a job is."""
 
     ADDED = "ADDED"
@@ -41,7 +41,7 @@ class Job:
 
     id: str
     state: str
-    """One of :class:`JobState`, or a state that is not known and still passes."""
+    """One of :class:`BulkJobState`, or a state that is not known and still passes."""
     rows: int | None = None
     next_page_token: str | None = None
     """Names the part that follows; None if there is none."""
@@ -99,8 +99,8 @@ async def job(api: CrmApi, job_id: str) -> Job:
     answer = await api.send("bulkReadJob", "GET", f"{_READ}/{job_id}")
     found = only(answer, "data")
     state, result = found.get("state"), found.get("result")
-    if state != JobState.COMPLETED or not isinstance(result, dict):
-        if state == JobState.COMPLETED or not isinstance(state, str):
+    if state != BulkJobState.COMPLETED or not isinstance(result, dict):
+        if state == BulkJobState.COMPLETED or not isinstance(state, str):
             raise answer.unreadable("a job without a state or a result")
         return Job(job_id, sanitize(state, 32))
     token, more, rows = (result.get(name) for name in ("next_page_token", "more_records", "count"))
@@ -108,7 +108,7 @@ async def job(api: CrmApi, job_id: str) -> Job:
         raise answer.unreadable("more records and no page token")
     return Job(
         job_id,
-        JobState.COMPLETED,
+        BulkJobState.COMPLETED,
         rows if isinstance(rows, int) and not isinstance(rows, bool) else None,
         str(token) if more is True else None,
     )

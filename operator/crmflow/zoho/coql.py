@@ -35,7 +35,7 @@ class RecordKey:
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
+class ModuleWindow:
     """Rows of ``module`` whose ``cursor``, a date-time field, lies in [begin, end)."""
 
     module: str
@@ -68,7 +68,7 @@ class Page:
     """Place of the last row; None behind the end."""
 
 
-async def count(api: CrmApi, window: Window) -> int:
+async def count(api: CrmApi, window: ModuleWindow) -> int:
     """How many rows the window has; costs one credit. Raises RemoteError."""
     query = f"select COUNT(id) from {_name(window.module)} where {window.where()}"  # noqa: S608 - no values
     answer = await _query(api, "coqlCount", query, 1)
@@ -96,7 +96,7 @@ class Pager:
         return [others[at : at + size] for at in range(0, len(others), size)] or [[]]
 
     async def page(
-        self, api: CrmApi, columns: Sequence[str], window: Window, after: RecordKey | None
+        self, api: CrmApi, columns: Sequence[str], window: ModuleWindow, after: RecordKey | None
     ) -> Page:
         """The rows behind ``after``, as many as are to be had at once."""
         while True:
@@ -107,7 +107,7 @@ class Pager:
                     raise
 
     async def _page(
-        self, api: CrmApi, columns: Sequence[str], window: Window, after: RecordKey | None
+        self, api: CrmApi, columns: Sequence[str], window: ModuleWindow, after: RecordKey | None
     ) -> Page:
         first, *others = self.batches(columns, window.cursor)
         found = await self._select(api, first, window, after, None)
@@ -127,7 +127,7 @@ class Pager:
         api: CrmApi,
         rows: dict[str, dict[str, Any]],
         batch: Sequence[str],
-        window: Window,
+        window: ModuleWindow,
         after: RecordKey | None,
         last: RecordKey,
     ) -> dict[str, dict[str, Any]]:
@@ -140,7 +140,12 @@ class Pager:
         return {identifier: merged[identifier] for identifier in rows if identifier in merged}
 
     async def _rows_between(
-        self, api: CrmApi, columns: Sequence[str], window: Window, after: RecordKey | None, last: RecordKey
+        self,
+        api: CrmApi,
+        columns: Sequence[str],
+        window: ModuleWindow,
+        after: RecordKey | None,
+        last: RecordKey,
     ) -> AsyncIterator[Mapping[str, Any]]:
         while found := await self._select(api, columns, window, after, last):
             for row in found:
@@ -153,7 +158,7 @@ class Pager:
         self,
         api: CrmApi,
         columns: Sequence[str],
-        window: Window,
+        window: ModuleWindow,
         after: RecordKey | None,
         through: RecordKey | None,
     ) -> list[Mapping[str, Any]]:

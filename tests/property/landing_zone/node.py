@@ -9,7 +9,7 @@ from typing import Any
 
 from crmflow.clock import Clock
 from crmflow.http.client import HttpClient
-from crmflow.runtime.kubernetes.jobs import Listed
+from crmflow.runtime.kubernetes.jobs import ListedKind
 from tests.kit.played_transfer import ended, play, secret_name
 from tests.property.bench import CountedTransport, EmulatorsClock
 from tests.unit.runtime.transfers.fakes import FakeJobs
@@ -32,7 +32,7 @@ class Node(FakeJobs):
 
     def forget_watchers(self) -> None:
         """An operator that starts anew lists, and watches from there on."""
-        for what in Listed:
+        for what in ListedKind:
             self.events[what] = asyncio.Queue()
 
     async def create(self, job: Mapping[str, Any]) -> dict[str, Any]:
@@ -48,7 +48,7 @@ class Node(FakeJobs):
         uid = self.jobs.get(name, {}).get("metadata", {}).get("uid")
         await super().delete(name)
         for pod in [pod for pod, held in self.pods.items() if _job_of(held) == uid]:
-            self.remove(Listed.PODS, pod)
+            self.remove(ListedKind.PODS, pod)
         for secret in [name for name, body in self.secret_bodies.items() if _is_owned(body, uid)]:
             del self.secret_bodies[secret]
 
@@ -89,7 +89,7 @@ class Node(FakeJobs):
             report = await play(spec, self.secret_bodies[secret_name(spec)], http, clock)
         finally:
             self._clocks.remove(clock)
-        self.change(Listed.PODS, pod, ended(spec, report))
+        self.change(ListedKind.PODS, pod, ended(spec, report))
         self.end_job(job, "Failed" if report.exit_code else "Complete")
 
 

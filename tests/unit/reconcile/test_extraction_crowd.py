@@ -11,7 +11,7 @@ from crmflow.reconcile.extraction.credits import allowance
 from crmflow.reconcile.extraction.names import organization_label
 from crmflow.reconcile.extraction.ports import TransferOrder
 from crmflow.reconcile.extraction.slots import SLOTS
-from crmflow.transfer.report import ExitCode, Report, Result
+from crmflow.transfer.report import ExitCode, Report, TransferResult
 from tests.unit.reconcile.harness import Harness, Resource
 
 CROWD = 100
@@ -88,7 +88,9 @@ class Crowd:
             countbefore=counts,
             countafter=counts,
         )
-        report = Report(exit_code=ExitCode.DONE, reason=Result.WRITTEN, rows=ROWS, credits=order.credits)
+        report = Report(
+            exit_code=ExitCode.DONE, reason=TransferResult.WRITTEN, rows=ROWS, credits=order.credits
+        )
         self.harness.transfers.end(report, uid)
         self.windows[uid] += 1
 

@@ -13,7 +13,7 @@ from crmflow.reconcile.external.identity import Identity
 from crmflow.reconcile.extraction.completeness import Reason, compare
 from crmflow.reconcile.extraction.cursor import (
     Cursor,
-    Source,
+    CursorSource,
     cursor_of_annotation,
     find_cursor,
 )
@@ -139,14 +139,19 @@ def test_the_cursor_of_status_stands_while_no_file_is_beyond_it() -> None:
     recorded = Cursor(NOON, set_at=NOON)
     found = find_cursor(recorded, (), [stored(0)], (), LEAD)
     assert found is not None
-    assert (found.time, found.source, found.pending, found.may_overlap) == (NOON, Source.STATUS, (), False)
+    assert (found.time, found.source, found.pending, found.may_overlap) == (
+        NOON,
+        CursorSource.STATUS,
+        (),
+        False,
+    )
 
 
 def test_a_restored_status_catches_up_with_the_folder() -> None:
     old = PendingWindow(window(0), None, file=stored(0))
     found = find_cursor(Cursor(NOON, NOON), (old,), [stored(0), stored(1), stored(2), stored(2, 1)], (), LEAD)
     assert found is not None
-    assert (found.time, found.source) == (NOON + 2 * HOUR, Source.FOLDER)
+    assert (found.time, found.source) == (NOON + 2 * HOUR, CursorSource.FOLDER)
     assert [one.key for one in found.pending] == [old.key, FileKey(window(1)), FileKey(window(2), 1)]
 
 
@@ -154,7 +159,7 @@ def test_a_cursor_that_was_set_back_is_not_moved_by_older_files() -> None:
     back = Cursor(NOON - 9 * HOUR, set_at=NOON + 5 * HOUR)
     found = find_cursor(back, (), [stored(1), stored(2)], (), LEAD)
     assert found is not None
-    assert (found.time, found.source) == (back.time, Source.STATUS)
+    assert (found.time, found.source) == (back.time, CursorSource.STATUS)
 
 
 @pytest.mark.parametrize(

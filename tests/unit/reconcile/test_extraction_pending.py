@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crmflow.reconcile.extraction.cursor import Cursor, find_cursor
-from crmflow.reconcile.extraction.cutting import Part
+from crmflow.reconcile.extraction.cutting import CountedWindow
 from crmflow.reconcile.extraction.names import FileKey
 from crmflow.reconcile.extraction.observed import FileRun, JobState, StoredFile, TransferJob
 from crmflow.reconcile.extraction.pending import (
@@ -38,7 +38,7 @@ from crmflow.reconcile.extraction.pending import (
 )
 from crmflow.reconcile.extraction.rhythm import Due, Rhythm, next_window
 from crmflow.transfer.declaration import Window
-from crmflow.transfer.report import ExitCode, Result
+from crmflow.transfer.report import ExitCode, TransferResult
 
 NOON = datetime(2026, 11, 4, 12, tzinfo=UTC)
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
@@ -85,7 +85,7 @@ def failed(exit_code: ExitCode | None) -> TransferJob:
     return job(JobState.FAILED, exit_code=exit_code)
 
 
-DONE = job(JobState.SUCCEEDED, result=Result.NOTHING_NEW)
+DONE = job(JobState.SUCCEEDED, result=TransferResult.NOTHING_NEW)
 DELETE = DeleteTransfer(EMPTY.job)
 
 
@@ -118,7 +118,7 @@ DELETE = DeleteTransfer(EMPTY.job)
         ),
         pytest.param(
             STARTED,
-            job(JobState.SUCCEEDED, result=Result.WRITTEN),
+            job(JobState.SUCCEEDED, result=TransferResult.WRITTEN),
             None,
             replace(EMPTY, extraction=1),
             [DELETE, StartTransfer(replace(EMPTY, extraction=1))],
@@ -273,7 +273,7 @@ def test_a_flow_that_runs_once_gets_no_second_file() -> None:
 
 
 def test_a_window_that_is_read_again_on_purpose_was_not_ingested_before() -> None:
-    parts = [Part(WINDOW, 5), Part(Window(begin=WINDOW.end, end=NOON), 0)]
+    parts = [CountedWindow(WINDOW, 5), CountedWindow(Window(begin=WINDOW.end, end=NOON), 0)]
     (again,) = record(parts, NOON, [FILE], [])
     assert again.key == FileKey(WINDOW, 1), "an empty part is not recorded"
     before = run(files=frozenset({FILE}))
@@ -332,14 +332,14 @@ class World:
 
     # Zoho and the landing zone
 
-    def commit(self, key: JobKey) -> Result:
+    def commit(self, key: JobKey) -> TransferResult:
         rows = self.in_window(key.file.window)
         if not rows:
-            return Result.NOTHING_NEW
+            return TransferResult.NOTHING_NEW
         if key.file in self.files:
-            return Result.ALREADY_WRITTEN
+            return TransferResult.ALREADY_WRITTEN
         self.files[key.file] = StoredFile(key.file, self.now, len(rows))
-        return Result.WRITTEN
+        return TransferResult.WRITTEN
 
     def pod(self, ending: Callable[[JobKey], TransferJob]) -> None:
         if self.pods:
@@ -420,7 +420,7 @@ class World:
         due = next_window(RULES.rhythm, cursor.time, now)
         if room(pending) and isinstance(due, Due):
             rows = len(self.in_window(due.window))
-            pending = record([Part(due.window, rows)], due.tick, files, pending)
+            pending = record([CountedWindow(due.window, rows)], due.tick, files, pending)
             cursor = Cursor(due.window.end, now)
         for number, act in enumerate(
             [lambda: self.write(pending, cursor, step), *map(self.deed, step.actions)]

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from crmflow.reconcile.extraction import credits
 from crmflow.reconcile.extraction.credits import Ledger
-from crmflow.reconcile.extraction.cutting import Part, cut, cut_by
+from crmflow.reconcile.extraction.cutting import CountedWindow, cut, cut_by
 from crmflow.reconcile.extraction.rhythm import (
     BEGINNING,
     LAG,
@@ -140,7 +140,7 @@ class Table:
         self.asked += 1
         return bisect_left(self.instants, last) - bisect_left(self.instants, first)
 
-    def cut(self, window: Window, most_rows: int, most_parts: int = 10**9) -> tuple[Part, ...]:
+    def cut(self, window: Window, most_rows: int, most_parts: int = 10**9) -> tuple[CountedWindow, ...]:
         cutting = cut(window, most_parts, most_rows)
         asked = next(cutting)
         while True:

@@ -14,7 +14,7 @@ from crmflow.api.zohosourceconnection import BaseConnectionStatus
 from crmflow.http.errors import ErrorClass
 from crmflow.reconcile.core.decide import WAITING_NET_SECONDS
 from crmflow.reconcile.core.outcome import OutcomeClass
-from crmflow.transfer.report import ExitCode, Report, Result
+from crmflow.transfer.report import ExitCode, Report, TransferResult
 from tests.fakes.failing import remote_error
 from tests.fakes.platform import DATASET_ID, SCHEMA_ID
 from tests.unit.reconcile.harness import CONNECTION_NAME, NAMESPACE, Harness, Resource
@@ -44,7 +44,9 @@ def finish(harness: Harness, rows: int = 3) -> None:
         countbefore=str(rows),
         countafter=str(rows),
     )
-    harness.transfers.end(Report(exit_code=ExitCode.DONE, reason=Result.WRITTEN, rows=rows, credits=9))
+    harness.transfers.end(
+        Report(exit_code=ExitCode.DONE, reason=TransferResult.WRITTEN, rows=rows, credits=9)
+    )
 
 
 async def test_the_first_window_is_extracted_before_there_is_a_flow() -> None:

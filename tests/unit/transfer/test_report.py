@@ -7,13 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from crmflow.transfer.report import MOST_BYTES, ExitCode, Report, Result, write
+from crmflow.transfer.report import MOST_BYTES, ExitCode, Report, TransferResult, write
 from tests.unit.transfer.declared import declared
 
 
 def test_it_is_json_with_a_form_version(tmp_path: Path) -> None:
     report = Report(
-        exit_code=ExitCode.DONE, reason=Result.WRITTEN, window=declared().window, rows=7, count_before=7
+        exit_code=ExitCode.DONE,
+        reason=TransferResult.WRITTEN,
+        window=declared().window,
+        rows=7,
+        count_before=7,
     )
     write(report, tmp_path / "log")
     assert json.loads((tmp_path / "log").read_text()) == {

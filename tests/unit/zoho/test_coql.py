@@ -12,10 +12,10 @@ import pytest
 
 from crmflow.http.errors import RemoteError
 from crmflow.zoho import coql
-from crmflow.zoho.coql import Page, Pager, RecordKey, Window
+from crmflow.zoho.coql import ModuleWindow, Page, Pager, RecordKey
 from tests.unit.zoho.crm_api import FakeCrm, always, refusal
 
-WINDOW = Window(
+WINDOW = ModuleWindow(
     "Leads", "Modified_Time", datetime(2026, 11, 4, 10, tzinfo=UTC), datetime(2026, 11, 4, 11, tzinfo=UTC)
 )
 BOUNDS = "(Modified_Time >= '2026-11-04T10:00:00+00:00' and Modified_Time < '2026-11-04T11:00:00+00:00')"

@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Result(Generic[T]):
+class Prefetched(Generic[T]):
     """What came of a call: a value, or the failure that the step which needs the value shall meet."""
 
     value: T | None = None
@@ -25,9 +25,9 @@ class Result(Generic[T]):
         return cast(T, self.value)
 
 
-async def ask(call: Awaitable[T]) -> Result[T]:
+async def ask(call: Awaitable[T]) -> Prefetched[T]:
     """Make the call and keep what came of it."""
     try:
-        return Result(await call)
+        return Prefetched(await call)
     except RemoteError as error:
-        return Result(error=error)
+        return Prefetched(error=error)

@@ -18,7 +18,7 @@ from crmflow.reconcile.core import creation, named_objects
 from crmflow.reconcile.core.conditions import FALSE, TRUE
 from crmflow.reconcile.core.engine import step
 from crmflow.reconcile.core.outcome import PassEndedError, StalledError
-from crmflow.reconcile.core.prefetch import Result
+from crmflow.reconcile.core.prefetch import Prefetched
 from crmflow.reconcile.dataflow.conditions import TARGET_READY
 from crmflow.reconcile.dataflow.state import DataflowPass, Upstream
 from crmflow.reconcile.dataflow.transfer_orders import marks_deletions
@@ -48,7 +48,7 @@ async def find_used(pass_: DataflowPass, upstream: Upstream) -> DataSet | None:
 
 @step(TARGET_READY)
 async def check_dataset(
-    pass_: DataflowPass, upstream: Upstream, schema: Schema, datasets: Result[Sequence[DataSet]]
+    pass_: DataflowPass, upstream: Upstream, schema: Schema, datasets: Prefetched[Sequence[DataSet]]
 ) -> bool:
     """The dataset exists and has the schema in the same major version; False if it is to be created."""
     wanted, hits = pass_.spec.target.dataset, datasets.get()
@@ -88,7 +88,7 @@ async def create_dataset(pass_: DataflowPass, upstream: Upstream, schema: Schema
 
 
 @step(TARGET_READY)
-async def look_at_dataset(pass_: DataflowPass, used: Result[DataSet | None]) -> None:
+async def look_at_dataset(pass_: DataflowPass, used: Prefetched[DataSet | None]) -> None:
     """The dataset has neither been deleted nor expired: a flow fails from then on (platform.md 9). Of a flow
     that exists that is only told.
     """

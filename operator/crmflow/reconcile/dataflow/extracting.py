@@ -215,7 +215,7 @@ class Extracting:
     async def _count(self, window: Window) -> int:
         """How many rows a transfer would write, or at least whether it would write any."""
         module = self.pass_.spec.source.table
-        asked = coql.Window(module, cursor_column(self.pass_), window.begin, window.end)
+        asked = coql.ModuleWindow(module, cursor_column(self.pass_), window.begin, window.end)
         rows = await self.acts.ask(lambda api: coql.count(api, asked))
         if rows == 0 and marks_deletions(self.pass_):
             gone, _ = await self.acts.ask(lambda api: deleted.page(api, module, window.begin, 1))

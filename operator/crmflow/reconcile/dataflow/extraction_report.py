@@ -15,7 +15,7 @@ from crmflow.reconcile.dataflow.state import DataflowPass
 from crmflow.reconcile.dataflow.totals import with_difference, with_window
 from crmflow.reconcile.extraction import completeness
 from crmflow.reconcile.extraction.completeness import Reason
-from crmflow.reconcile.extraction.cutting import Part
+from crmflow.reconcile.extraction.cutting import CountedWindow
 from crmflow.reconcile.extraction.observed import JobState, TransferJob
 from crmflow.reconcile.extraction.pending import (
     AttemptFailed,
@@ -127,7 +127,7 @@ def credits_spent(what: str, cost: int, allowance: int, at: datetime | None) -> 
     )
 
 
-def empty_window(parts: Sequence[Part], now: datetime) -> LastWindow:
+def empty_window(parts: Sequence[CountedWindow], now: datetime) -> LastWindow:
     """A window in which nothing has changed."""
     return LastWindow(start=parts[0].window.begin, end=parts[-1].window.end, rows=0, completion_time=now)
 

@@ -6,8 +6,13 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
 
-from crmflow.api.crmdataflow import CRMDataflowStatus, Extraction, LandingZoneFolder, WrittenFile
-from crmflow.api.crmdataflow import PendingWindow as PendingWindowStatus
+from crmflow.api.crmdataflow import (
+    CRMDataflowStatus,
+    Extraction,
+    LandingZoneFolder,
+    PendingWindowStatus,
+    WrittenFile,
+)
 from crmflow.reconcile.dataflow.state import DataflowPass
 from crmflow.reconcile.extraction.cursor import Cursor
 from crmflow.reconcile.extraction.names import FileKey, next_folder

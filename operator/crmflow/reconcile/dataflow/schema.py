@@ -18,7 +18,7 @@ from crmflow.reconcile.core import creation, named_objects
 from crmflow.reconcile.core.engine import step
 from crmflow.reconcile.core.outcome import PassEndedError, StalledError
 from crmflow.reconcile.core.ownership import Verdict, judge
-from crmflow.reconcile.core.prefetch import Result
+from crmflow.reconcile.core.prefetch import Prefetched
 from crmflow.reconcile.dataflow.conditions import TARGET_READY
 from crmflow.reconcile.dataflow.state import DataflowPass, Upstream
 from crmflow.reconcile.external.schema import JOIN_UNION, SLOT, content_type, primary_identity
@@ -44,7 +44,7 @@ async def find(pass_: DataflowPass, upstream: Upstream) -> Sequence[Schema]:
 
 @step(TARGET_READY)
 async def check_schema(
-    pass_: DataflowPass, upstream: Upstream, schemas: Result[Sequence[Schema]]
+    pass_: DataflowPass, upstream: Upstream, schemas: Prefetched[Sequence[Schema]]
 ) -> tuple[Schema, SchemaStatus]:
     """The schema exists; it, and what status records of it."""
     wanted, hits = pass_.spec.target.schema_, schemas.get()

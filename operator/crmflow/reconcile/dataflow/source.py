@@ -10,7 +10,7 @@ from crmflow.observability.events import EventType
 from crmflow.reconcile.core.conditions import FALSE, TRUE
 from crmflow.reconcile.core.engine import step
 from crmflow.reconcile.core.outcome import PassEndedError, StalledError, WaitingError, stalled
-from crmflow.reconcile.core.prefetch import Result
+from crmflow.reconcile.core.prefetch import Prefetched
 from crmflow.reconcile.dataflow.conditions import SOURCE_READY, carry_over
 from crmflow.reconcile.dataflow.state import DataflowPass, Upstream
 from crmflow.reconcile.sources.view import SourceView
@@ -27,7 +27,7 @@ async def explore(pass_: DataflowPass, upstream: Upstream, *, creates: bool) -> 
 
 @step(SOURCE_READY)
 async def check_source(
-    pass_: DataflowPass, upstream: Upstream, explored: Result[SourceView | None]
+    pass_: DataflowPass, upstream: Upstream, explored: Prefetched[SourceView | None]
 ) -> tuple[Column, ...]:
     """Table, columns and delta column exist. The columns that the flow is to read, as explore gives them."""
     view, delta = explored.get(), pass_.spec.delta_column
@@ -56,7 +56,7 @@ async def check_source(
 
 @step(SOURCE_READY)
 async def look_at_source(
-    pass_: DataflowPass, upstream: Upstream, explored: Result[SourceView | None]
+    pass_: DataflowPass, upstream: Upstream, explored: Prefetched[SourceView | None]
 ) -> tuple[Column, ...]:
     """Columns that appeared or vanished since the flow was created are told. Whether Zoho can be reached at
     all is for the connection's resource to say. Those that the flow reads, as explore gives them.

@@ -15,7 +15,7 @@ from crmflow.reconcile.core import platform_access
 from crmflow.reconcile.core.conditions import TRUE
 from crmflow.reconcile.core.engine import step, together
 from crmflow.reconcile.core.outcome import PassEndedError, StalledError, WaitingError
-from crmflow.reconcile.core.prefetch import Result, ask
+from crmflow.reconcile.core.prefetch import Prefetched, ask
 from crmflow.reconcile.core.sandbox import SandboxClient
 from crmflow.reconcile.dataflow import dataset, schema, source
 from crmflow.reconcile.dataflow.conditions import SOURCE_READY, SYNCED
@@ -26,7 +26,7 @@ from crmflow.reconcile.dataflow.transport import decide_transport, wanted_transp
 from crmflow.reconcile.ports import ResourceView
 from crmflow.reconcile.sources.view import SourceView
 
-Source = Result[SourceView | None]
+Source = Prefetched[SourceView | None]
 
 
 async def find_connection(pass_: DataflowPass) -> Upstream:
@@ -134,7 +134,7 @@ async def confirm_listing(_pass: DataflowPass, upstream: Upstream) -> None:
 @step(SOURCE_READY)
 async def look_for_parts(
     pass_: DataflowPass, upstream: Upstream
-) -> tuple[Source, Result[Sequence[Schema]], Result[Sequence[DataSet]]]:
+) -> tuple[Source, Prefetched[Sequence[Schema]], Prefetched[Sequence[DataSet]]]:
     """What a flow is made of is read side by side; the next steps judge it."""
     explored, schemas, datasets = await together(
         ask(source.explore(pass_, upstream, creates=pass_.status.extraction is None)),
@@ -145,7 +145,7 @@ async def look_for_parts(
 
 
 @step(SOURCE_READY)
-async def look_at_used(pass_: DataflowPass, upstream: Upstream) -> tuple[Source, Result[DataSet | None]]:
+async def look_at_used(pass_: DataflowPass, upstream: Upstream) -> tuple[Source, Prefetched[DataSet | None]]:
     """What a flow that exists reads and writes into, likewise."""
     explored, used = await together(
         ask(source.explore(pass_, upstream, creates=False)), ask(dataset.find_used(pass_, upstream))

@@ -14,7 +14,7 @@ from crmflow.reconcile.extraction.names import organization_label
 from crmflow.reconcile.extraction.pending import PendingWindow
 from crmflow.reconcile.extraction.ports import TransferCredentials, TransferOrder
 from crmflow.transfer.declaration import DELETED_COLUMN, FORM_VERSION, Declaration, Way
-from crmflow.transfer.declaration import DeletedRecords as Marks
+from crmflow.transfer.declaration import DeletedRows as Marks
 
 CURSOR = "Modified_Time"
 """What a window is about where no delta column is named, as for a flow that runs once."""

@@ -27,7 +27,7 @@ class Columns:
 
 
 @dataclass(frozen=True)
-class FileForm:
+class FileFormat:
     """How files are written. What Platform leaves out is what it takes by default."""
 
     format: str = "delimited"
@@ -43,7 +43,7 @@ class FileForm:
         return {"format": self.format, "properties": properties}
 
     @classmethod
-    def of(cls, files: SourceFiles) -> FileForm:
+    def of(cls, files: SourceFiles) -> FileFormat:
         """The form of files that Platform shows."""
         delimiter = files.column_delimiter or cls.delimiter
         encoding = files.encoding.upper() or cls.encoding
@@ -73,7 +73,7 @@ def observed(remote: SourceConnection) -> Values:
     files = remote.files
     return {
         **observed_name(remote),
-        **({FORM: FileForm.of(files), PLACE: FilePlace.of(files)} if files else {}),
+        **({FORM: FileFormat.of(files), PLACE: FilePlace.of(files)} if files else {}),
         BASE_CONNECTION_ID: remote.base_connection_id,
         TABLE: remote.table_name,
         COLUMNS: Columns(frozenset(remote.column_names)),

@@ -21,32 +21,32 @@ class Reason(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class Completeness:
     """The condition, and its text."""
 
     reason: Reason
     message: str
 
 
-def compare(files: Sequence[StoredFile], run: FileRun | None) -> Verdict:
+def compare(files: Sequence[StoredFile], run: FileRun | None) -> Completeness:
     """``files`` are those that ``run`` took, by its manifest or else by time; None if none has, yet."""
     for file in files:
         if _was_counted(file) and not _agrees(file):
-            return Verdict(Reason.ROWS_DIFFER, _differs_from_zoho(file))
+            return Completeness(Reason.ROWS_DIFFER, _differs_from_zoho(file))
     if run is None or not run.is_final:
-        return Verdict(Reason.WAITING, "No run has ingested the last file yet.")
+        return Completeness(Reason.WAITING, "No run has ingested the last file yet.")
     written = sum(file.records for file in files)
     if run.records_read is None:
-        return Verdict(Reason.NOT_REPORTED, f"Run {run.id} does not tell how many records it read.")
+        return Completeness(Reason.NOT_REPORTED, f"Run {run.id} does not tell how many records it read.")
     if run.files is not None and len(files) < len(run.files):
         text = f"Run {run.id} read {run.records_read}{_left_out(run)}; not all files that it took are there."
-        return Verdict(Reason.NOT_REPORTED, text)
+        return Completeness(Reason.NOT_REPORTED, text)
     read = f"{_rows(written)} written; run {run.id} read {run.records_read}{_left_out(run)}."
     if run.records_read != written:
-        return Verdict(Reason.ROWS_DIFFER, read)
+        return Completeness(Reason.ROWS_DIFFER, read)
     if not files or not all(map(_was_counted, files)):
-        return Verdict(Reason.NOT_REPORTED, f"{read} How many Zoho CRM had is not known.")
-    return Verdict(Reason.ROWS_MATCH, read)
+        return Completeness(Reason.NOT_REPORTED, f"{read} How many Zoho CRM had is not known.")
+    return Completeness(Reason.ROWS_MATCH, read)
 
 
 def _was_counted(file: StoredFile) -> bool:

@@ -20,7 +20,7 @@ from crmflow.reconcile.extraction.rhythm import BEGINNING, to_the_second
 BACKFILL = "backfill"
 
 
-class Source(StrEnum):
+class CursorSource(StrEnum):
     """What the cursor was found by."""
 
     STATUS = "Status"
@@ -42,14 +42,14 @@ class Found:
     """The cursor to go on from."""
 
     time: datetime
-    source: Source
+    source: CursorSource
     pending: tuple[PendingWindow, ...]
     """With the windows of files that status did not know: what a run has taken leaves at once."""
 
     @property
     def may_overlap(self) -> bool:
         """True if rows may be ingested twice, which has to be said."""
-        return self.source is not Source.STATUS
+        return self.source is not CursorSource.STATUS
 
 
 def find_cursor(
@@ -65,12 +65,12 @@ def find_cursor(
     news = beyond(recorded, files)
     if news:
         newest = max(file.key.window.end for file in news)
-        return Found(newest, Source.FOLDER, (*pending, *_unknown(news, pending)))
+        return Found(newest, CursorSource.FOLDER, (*pending, *_unknown(news, pending)))
     if recorded is not None:
-        return Found(recorded.time, Source.STATUS, tuple(pending))
+        return Found(recorded.time, CursorSource.STATUS, tuple(pending))
     for run in reversed(runs):
         if (time := _read_until(run, lead)) is not None:
-            return Found(time, Source.RUNS, tuple(pending))
+            return Found(time, CursorSource.RUNS, tuple(pending))
     return None
 
 

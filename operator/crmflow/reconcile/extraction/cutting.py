@@ -19,14 +19,14 @@ _SECOND = timedelta(seconds=1)
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class CountedWindow:
     """A part of a window, and how many rows are expected in it."""
 
     window: Window
     rows: int
 
 
-Cutting = Generator[Window, int, tuple[Part, ...]]
+Cutting = Generator[Window, int, tuple[CountedWindow, ...]]
 """Gives windows, wants the number of rows in each, and returns the parts."""
 
 
@@ -34,7 +34,7 @@ def cut(window: Window, most_parts: int, most_rows: int = MOST_ROWS) -> Cutting:
     """The first ``most_parts`` of the consecutive parts of ``window``, which together are all of it if they
     are fewer. One second with more than ``most_rows`` stays whole: Zoho's instants are not finer.
     """
-    waiting, parts = [Part(window, (yield window))], list[Part]()
+    waiting, parts = [CountedWindow(window, (yield window))], list[CountedWindow]()
     while waiting and len(parts) <= most_parts:
         part = waiting.pop()
         begin, end = part.window.begin, part.window.end
@@ -44,12 +44,12 @@ def cut(window: Window, most_parts: int, most_rows: int = MOST_ROWS) -> Cutting:
         middle = begin + (end - begin) // (2 * _SECOND) * _SECOND
         earlier = Window(begin=begin, end=middle)
         rows = yield earlier
-        waiting.append(Part(Window(begin=middle, end=end), max(0, part.rows - rows)))
-        waiting.append(Part(earlier, rows))
+        waiting.append(CountedWindow(Window(begin=middle, end=end), max(0, part.rows - rows)))
+        waiting.append(CountedWindow(earlier, rows))
     return tuple(parts[:most_parts])
 
 
-async def cut_by(count: Callable[[Window], Awaitable[int]], cutting: Cutting) -> tuple[Part, ...]:
+async def cut_by(count: Callable[[Window], Awaitable[int]], cutting: Cutting) -> tuple[CountedWindow, ...]:
     """Run ``cutting`` with the counts that ``count`` finds."""
     try:
         asked = next(cutting)
@@ -59,10 +59,10 @@ async def cut_by(count: Callable[[Window], Awaitable[int]], cutting: Cutting) ->
         return tuple(end.value)
 
 
-def _append(parts: list[Part], part: Part, most_rows: int) -> None:
+def _append(parts: list[CountedWindow], part: CountedWindow, most_rows: int) -> None:
     """As a part of its own, unless the last one has room for it."""
     if parts and parts[-1].rows + part.rows <= most_rows:
         last = parts.pop()
         window = Window(begin=last.window.begin, end=part.window.end)
-        part = Part(window, last.rows + part.rows)
+        part = CountedWindow(window, last.rows + part.rows)
     parts.append(part)

@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from crmflow.aep.models import Run, RunMetrics, RunState
 from crmflow.reconcile.extraction.names import FileKey
-from crmflow.transfer.report import ExitCode, Report, Result
+from crmflow.transfer.report import ExitCode, Report, TransferResult
 
 CLEAR_OF_BOUNDS = timedelta(seconds=10)
 """Whose clock Platform's bounds are on is not documented (landing-zone.md E.3)."""
@@ -28,7 +28,7 @@ class TransferJob:
     """A Job, with what its pod's termination message says; a pod that is gone has left none."""
 
     state: JobState
-    result: Result | None = None
+    result: TransferResult | None = None
     exit_code: ExitCode | None = None
     """None also for a status that is none of ours, such as that of a process that was killed."""
     retry_after: timedelta | None = None
@@ -49,7 +49,7 @@ class TransferJob:
             return cls(state, exit_code=_exit_code(exit_code), trouble=trouble)
         return cls(
             state,
-            result=next((result for result in Result if result == report.reason), None),
+            result=next((result for result in TransferResult if result == report.reason), None),
             exit_code=_exit_code(report.exit_code),
             retry_after=None if report.retry_after is None else timedelta(seconds=report.retry_after),
             report=report,

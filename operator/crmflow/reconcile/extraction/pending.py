@@ -28,13 +28,13 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from crmflow.reconcile.extraction.cutting import Part
+from crmflow.reconcile.extraction.cutting import CountedWindow
 from crmflow.reconcile.extraction.names import FileKey
 from crmflow.reconcile.extraction.observed import FileRun, JobState, StoredFile, TransferJob
 from crmflow.reconcile.extraction.rhythm import Rhythm, is_late
 from crmflow.reconcile.extraction.taking import took
 from crmflow.transfer.declaration import Window
-from crmflow.transfer.report import ExitCode, Result
+from crmflow.transfer.report import ExitCode, TransferResult
 
 MOST_PENDING = 100
 """More are not recorded: then extraction stops (``IngestionStuck``)."""
@@ -249,7 +249,10 @@ class Step:
 
 
 def record(
-    parts: Iterable[Part], tick: datetime | None, files: Iterable[FileKey], pending: Sequence[PendingWindow]
+    parts: Iterable[CountedWindow],
+    tick: datetime | None,
+    files: Iterable[FileKey],
+    pending: Sequence[PendingWindow],
 ) -> tuple[PendingWindow, ...]:
     """``pending`` and the parts of a new window that have rows, for ``tick``. A window that has a file
     already, since the cursor was set back, gets another one.
@@ -329,7 +332,7 @@ class _Progress:
             return replace(one, attempt=one.attempt + 1, started=False) if one.started else one
         if job.state is JobState.FAILED:
             return self._another_attempt(one, job)
-        if job.result in (Result.WRITTEN, Result.ALREADY_WRITTEN):
+        if job.result in (TransferResult.WRITTEN, TransferResult.ALREADY_WRITTEN):
             return self._anew(one, Why.FILE_GONE, may_double=True)
         self.news.append(NothingNew(one))
         return None

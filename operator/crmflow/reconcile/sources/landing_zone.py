@@ -16,7 +16,7 @@ from crmflow.aep.models import Column, Flow, SourceConnection, Table
 from crmflow.api.crmdataflow import CRMDataflowSpec, DeletedRecords, SourceStatus
 from crmflow.http.errors import RemoteError
 from crmflow.reconcile.external.remote_object import Values
-from crmflow.reconcile.external.source_connection import FORM, PLACE, FileForm, FilePlace
+from crmflow.reconcile.external.source_connection import FORM, PLACE, FileFormat, FilePlace
 from crmflow.reconcile.external.target_connection import DATA_LAKE_CONNECTION_SPEC_ID
 from crmflow.reconcile.ports import Platform, TimeSource
 from crmflow.reconcile.sources.connector import (
@@ -145,7 +145,7 @@ class LandingZoneSource:
         """What a source connection on a folder of ours should be. The columns are those of the files."""
         if origin.folder is None:
             raise ValueError("files have to be somewhere")
-        return {**named, FORM: FileForm(), PLACE: FilePlace(origin.folder)}
+        return {**named, FORM: FileFormat(), PLACE: FilePlace(origin.folder)}
 
     def source_creation(self, desired: Values, offer: Offer) -> Values:
         """What a source connection is created with that should be as ``desired``. It has no base
@@ -204,10 +204,10 @@ def unfit(remote: SourceConnection) -> tuple[str, ...]:
     """In what a source connection that somebody else made differs from one that our files can go to."""
     if remote.files is None:
         return ("it reads no files",)
-    form, place = FileForm.of(remote.files), FilePlace.of(remote.files)
+    form, place = FileFormat.of(remote.files), FilePlace.of(remote.files)
     differences = [
         f"its {field.name} is {shown or 'none'}, not {field.default or 'none'}"
-        for field in fields(FileForm)
+        for field in fields(FileFormat)
         if (shown := getattr(form, field.name)) != field.default
     ]
     if place.type != "folder" or "*" in place.path:

@@ -24,7 +24,7 @@ from kubernetes.aio.config import incluster_config
 from crmflow.environment import SettingError
 from crmflow.kubeconfig.access import ACCOUNT, SERVICE_HOST, ClusterAccess, choose, environment_proxy
 from crmflow.kubeconfig.client import checked_client, configure
-from crmflow.kubeconfig.files import Origin
+from crmflow.kubeconfig.files import KubeconfigOrigin
 from crmflow.kubeconfig.options import HERE
 from crmflow.reloading import file_version
 from crmflow.sentences import every
@@ -40,7 +40,7 @@ class _Found:
 
     configuration: client.Configuration
     files: Sequence[Path]
-    origin: Origin
+    origin: KubeconfigOrigin
 
     @property
     def renew(self) -> Any:
@@ -171,7 +171,7 @@ async def _read(certificates: ExitStack[bool | None]) -> _Found:
     configuration.proxy = environment_proxy(configuration.host, os.environ)
     configuration.client_session_kwargs = {"trust_env": False}  # proxies are known, and a .netrc is not ours
     mounted = incluster_config.SERVICE_TOKEN_FILENAME, incluster_config.SERVICE_CERT_FILENAME
-    return _Found(configuration, tuple(map(Path, mounted)), Origin(str(ACCOUNT), None))
+    return _Found(configuration, tuple(map(Path, mounted)), KubeconfigOrigin(str(ACCOUNT), None))
 
 
 def _usable(access: ClusterAccess) -> ClusterAccess:

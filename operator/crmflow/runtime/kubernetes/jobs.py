@@ -14,7 +14,7 @@ from crmflow.runtime.kubernetes.rest import FIELD_MANAGER, JSON, METADATA_LIST, 
 Object = dict[str, Any]
 
 
-class Listed(Enum):
+class ListedKind(Enum):
     """What is listed and watched."""
 
     JOBS = ("batch/v1", "jobs")
@@ -33,18 +33,18 @@ class Jobs:
         self._rest = rest
         self.namespace = namespace
 
-    async def list(self, what: Listed, selector: str) -> tuple[str, Sequence[Object]]:
+    async def list(self, what: ListedKind, selector: str) -> tuple[str, Sequence[Object]]:
         """Version of the listing, and the objects with those labels."""
         return await self._list(path(*what.value, self.namespace), labelSelector=selector)
 
     def watch(
-        self, what: Listed, selector: str, version: str, seconds: int, connected: Callable[[], None]
+        self, what: ListedKind, selector: str, version: str, seconds: int, connected: Callable[[], None]
     ) -> AsyncIterator[tuple[str, Object]]:
         """Event type and object of each change, as :meth:`Rest.watch`."""
         where = path(*what.value, self.namespace)
         return self._rest.watch(where, version, seconds, connected, labelSelector=selector)
 
-    async def find(self, what: Listed, name: str) -> Object | None:
+    async def find(self, what: ListedKind, name: str) -> Object | None:
         """The object of that name; None if there is none. It takes no other right than listing does."""
         where = path(*what.value, self.namespace)
         _, found = await self._list(where, fieldSelector=f"metadata.name={name}")

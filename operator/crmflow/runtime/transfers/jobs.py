@@ -16,7 +16,7 @@ from crmflow.reconcile.extraction.pending import JobKey
 from crmflow.reconcile.extraction.ports import TransferCredentials, TransferOrder
 from crmflow.reconcile.extraction.slots import Waiting
 from crmflow.runtime.kubernetes.errors import ExistsError, KubernetesError, remote_error
-from crmflow.runtime.kubernetes.jobs import Jobs, Listed
+from crmflow.runtime.kubernetes.jobs import Jobs, ListedKind
 from crmflow.runtime.transfers.manifests import job_of, labels_of, name_of, secret_of
 from crmflow.runtime.transfers.reading import KnownJob, KnownPod, pods_of, transfer_job
 from crmflow.runtime.transfers.slots import SlotQueue
@@ -65,11 +65,11 @@ class TransferJobs:
         self._supplied: dict[str, str] = {}
         """Fingerprint of what the Secret of each Job holds, as far as this process has written it."""
         self._own_image: OwnImage | None = None
-        self._unknown: dict[Listed, str | None] = dict.fromkeys(Listed)
+        self._unknown: dict[ListedKind, str | None] = dict.fromkeys(ListedKind)
         """What was not listed yet, and why not where that is refused."""
         self._watches = [
-            StoreWatch(api, Listed.JOBS, _ALL, self._jobs, clock, self._answered),
-            StoreWatch(api, Listed.PODS, _ALL, self._pods, clock, self._answered),
+            StoreWatch(api, ListedKind.JOBS, _ALL, self._jobs, clock, self._answered),
+            StoreWatch(api, ListedKind.PODS, _ALL, self._pods, clock, self._answered),
         ]
 
     async def list(self) -> None:
@@ -101,7 +101,7 @@ class TransferJobs:
         for job in found:
             if job.has_ended and not self._pods_of(job):  # the watch of pods may be behind
                 with self._asking():
-                    _, pods = await self._api.list(Listed.PODS, pods_of(job))
+                    _, pods = await self._api.list(ListedKind.PODS, pods_of(job))
                 for pod in pods:
                     self._pods.see(pod)
         return {job.key: transfer_job(job, self._pods_of(job)) for job in found}
@@ -159,8 +159,8 @@ class TransferJobs:
             return True
         selector = f"{_ALL},{names.UID_LABEL}={uid}"
         with self._asking():
-            _, jobs = await self._api.list(Listed.JOBS, selector)
-            _, pods = await self._api.list(Listed.PODS, selector)
+            _, jobs = await self._api.list(ListedKind.JOBS, selector)
+            _, pods = await self._api.list(ListedKind.PODS, selector)
             secrets = await self._api.secrets(selector)
             for name in {*(job["metadata"]["name"] for job in jobs), *(one["name"] for one in secrets)}:
                 await self._delete(name)
@@ -198,7 +198,7 @@ class TransferJobs:
         try:
             job = await self._api.create(job_of(order, template, own_image))
         except ExistsError:
-            job = await self._api.find(Listed.JOBS, name) or {}
+            job = await self._api.find(ListedKind.JOBS, name) or {}
         known = KnownJob.of(job) if job else None
         if known is None:
             raise KubernetesError(f'the Job "{name}" is none of a transfer, or was just deleted')
@@ -211,7 +211,7 @@ class TransferJobs:
         if template.names_an_image or own_pod is None:
             return None
         if self._own_image is None:
-            pod = await self._api.find(Listed.PODS, own_pod)
+            pod = await self._api.find(ListedKind.PODS, own_pod)
             if pod is None:
                 raise KubernetesError(f'the operator\'s own Pod "{own_pod}" is not to be found')
             self._own_image = OwnImage.of_pod(pod)
@@ -275,7 +275,7 @@ class TransferJobs:
                 known = self.obstacle
                 self._obstacle_changed()
 
-    def _answered(self, what: Listed, error: KubernetesError | None) -> None:
+    def _answered(self, what: ListedKind, error: KubernetesError | None) -> None:
         refusal = None
         if error is not None:
             refusal = (

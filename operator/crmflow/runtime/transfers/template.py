@@ -167,8 +167,8 @@ def pod_of(
             "restartPolicy": "Never",
             "automountServiceAccountToken": False,
             "enableServiceLinks": False,  # a Service named crmflow would set variables like our settings
-            # The first process of a namespace ignores SIGTERM until it handles it, and Python takes a while to
-            # come that far: who ends a Job in that time would have to wait for the grace period to pass.
+            # The first process of a namespace ignores SIGTERM until it handles it, and Python takes a while
+            # to come that far: who ends a Job in that time would have to wait until the grace period is over.
             "shareProcessNamespace": True,
             "securityContext": {**security, "runAsNonRoot": True},
             "containers": [container],

@@ -11,7 +11,7 @@ from typing import Any
 
 from crmflow.clock import Clock
 from crmflow.runtime.kubernetes.errors import ExpiredError, KubernetesError
-from crmflow.runtime.kubernetes.jobs import Jobs, Listed
+from crmflow.runtime.kubernetes.jobs import Jobs, ListedKind
 from crmflow.runtime.transfers.store import Store
 
 log = logging.getLogger("crmflow.transfers")
@@ -27,11 +27,11 @@ class StoreWatch:
     """Keeps a store equal to what the API server has."""
 
     api: Jobs
-    what: Listed
+    what: ListedKind
     selector: str
     store: Store[Any]
     clock: Clock
-    answered: Callable[[Listed, KubernetesError | None], None]
+    answered: Callable[[ListedKind, KubernetesError | None], None]
     """Is told whether listing and watching are allowed: why they are not, or None."""
 
     def __post_init__(self) -> None:

@@ -19,7 +19,7 @@ from crmflow.reconcile.extraction.names import FileKey, organization_label
 from crmflow.reconcile.extraction.pending import JobKey
 from crmflow.reconcile.extraction.ports import TransferCredentials, TransferOrder
 from crmflow.runtime.kubernetes.errors import ExistsError
-from crmflow.runtime.kubernetes.jobs import Jobs, Listed
+from crmflow.runtime.kubernetes.jobs import Jobs, ListedKind
 from crmflow.runtime.transfers.jobs import TransferJobs
 from crmflow.runtime.transfers.template import TemplateFile
 from crmflow.transfer.declaration import Declaration, Way, Window
@@ -72,14 +72,14 @@ class FakeJobs:
     namespace = HOME
 
     def __init__(self) -> None:
-        self.stored: dict[Listed, dict[str, dict[str, Any]]] = {what: {} for what in Listed}
+        self.stored: dict[ListedKind, dict[str, dict[str, Any]]] = {what: {} for what in ListedKind}
         self.secret_bodies: dict[str, dict[str, Any]] = {}
         self.calls: list[str] = []
         self.errors: dict[str, list[Exception | None]] = {}
         self.after: Callable[[str], None] = lambda call: None
         """Called after each call was carried out; what it raises is the lost answer."""
-        self.events: dict[Listed, asyncio.Queue[tuple[str, dict[str, Any]] | Exception]] = {
-            what: asyncio.Queue() for what in Listed
+        self.events: dict[ListedKind, asyncio.Queue[tuple[str, dict[str, Any]] | Exception]] = {
+            what: asyncio.Queue() for what in ListedKind
         }
         self._version = 0
 
@@ -90,19 +90,19 @@ class FakeJobs:
 
     @property
     def jobs(self) -> dict[str, dict[str, Any]]:
-        return self.stored[Listed.JOBS]
+        return self.stored[ListedKind.JOBS]
 
     @property
     def pods(self) -> dict[str, dict[str, Any]]:
-        return self.stored[Listed.PODS]
+        return self.stored[ListedKind.PODS]
 
-    async def list(self, what: Listed, selector: str) -> tuple[str, list[dict[str, Any]]]:
+    async def list(self, what: ListedKind, selector: str) -> tuple[str, list[dict[str, Any]]]:
         self._call(f"list {what.plural}")
         found = [copy.deepcopy(obj) for obj in self.stored[what].values() if _matches(obj, selector)]
         return str(self._version), found
 
     async def watch(
-        self, what: Listed, selector: str, version: str, seconds: int, connected: Callable[[], None]
+        self, what: ListedKind, selector: str, version: str, seconds: int, connected: Callable[[], None]
     ) -> AsyncIterator[tuple[str, dict[str, Any]]]:
         self._call(f"watch {what.plural}")
         connected()
@@ -112,7 +112,7 @@ class FakeJobs:
                 raise event
             yield event
 
-    async def find(self, what: Listed, name: str) -> dict[str, Any] | None:
+    async def find(self, what: ListedKind, name: str) -> dict[str, Any] | None:
         self._call(f"find {what.plural}")
         return copy.deepcopy(self.stored[what].get(name))
 
@@ -127,7 +127,7 @@ class FakeJobs:
 
     async def delete(self, name: str) -> None:
         self._call("delete job")
-        self.remove(Listed.JOBS, name)
+        self.remove(ListedKind.JOBS, name)
         self.after("delete job")
 
     async def apply_secret(self, name: str, body: Mapping[str, Any]) -> None:
@@ -146,7 +146,7 @@ class FakeJobs:
 
     def make_job(self, body: Mapping[str, Any]) -> str:
         """Somebody makes a Job; its name."""
-        job = self._store(Listed.JOBS, {**copy.deepcopy(dict(body)), "status": {}}, "ADDED")
+        job = self._store(ListedKind.JOBS, {**copy.deepcopy(dict(body)), "status": {}}, "ADDED")
         return str(job["metadata"]["name"])
 
     def make_pod(self, job: str, name: str = "", **status: Any) -> str:
@@ -165,7 +165,7 @@ class FakeJobs:
             },
             "status": {"phase": "Running", **status},
         }
-        self._store(Listed.PODS, pod, "ADDED")
+        self._store(ListedKind.PODS, pod, "ADDED")
         return name
 
     def end_pod(self, name: str, report: Report | None, exit_code: int | None = None, **end: Any) -> None:
@@ -177,18 +177,18 @@ class FakeJobs:
             "phase": "Failed" if code else "Succeeded",
             "containerStatuses": [{"name": "transfer", "state": {"terminated": terminated}}],
         }
-        self.change(Listed.PODS, name, status)
+        self.change(ListedKind.PODS, name, status)
 
     def end_job(self, name: str, condition: str = "Complete", **more: str) -> None:
         """What the Job controller does."""
         status = {"conditions": [{"type": condition, "status": "True", **more}], "succeeded": 1}
-        self.change(Listed.JOBS, name, status)
+        self.change(ListedKind.JOBS, name, status)
 
-    def change(self, what: Listed, name: str, status: Mapping[str, Any]) -> None:
+    def change(self, what: ListedKind, name: str, status: Mapping[str, Any]) -> None:
         """Somebody writes a status."""
         self._store(what, {**self.stored[what][name], "status": dict(status)}, "MODIFIED")
 
-    def remove(self, what: Listed, name: str) -> None:
+    def remove(self, what: ListedKind, name: str) -> None:
         """An object goes; nothing happens if there is none."""
         if name in self.stored[what]:
             gone = self._store(what, self.stored[what][name], "DELETED")
@@ -198,7 +198,7 @@ class FakeJobs:
         """Of a Secret."""
         return dict(self.secret_bodies[name]["metadata"]["labels"])
 
-    def _store(self, what: Listed, obj: dict[str, Any], event: str) -> dict[str, Any]:
+    def _store(self, what: ListedKind, obj: dict[str, Any], event: str) -> dict[str, Any]:
         self._version += 1
         metadata = {"uid": f"uid-of-{self._version}", **obj["metadata"]}
         metadata["resourceVersion"] = str(self._version)

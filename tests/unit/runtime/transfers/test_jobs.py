@@ -13,8 +13,8 @@ from crmflow.reconcile.extraction.names import FileKey
 from crmflow.reconcile.extraction.observed import JobState
 from crmflow.reconcile.extraction.pending import JobKey
 from crmflow.runtime.kubernetes.errors import KubernetesError, Refusal
-from crmflow.runtime.kubernetes.jobs import Listed
-from crmflow.transfer.report import Report, Result
+from crmflow.runtime.kubernetes.jobs import ListedKind
+from crmflow.transfer.report import Report, TransferResult
 from tests.unit.runtime.transfers.fakes import (
     FILE,
     ORGANIZATION,
@@ -26,7 +26,7 @@ from tests.unit.runtime.transfers.fakes import (
 )
 
 KEY = JobKey(FILE, 0)
-WRITTEN = Report(exit_code=0, reason=Result.WRITTEN, rows=7)
+WRITTEN = Report(exit_code=0, reason=TransferResult.WRITTEN, rows=7)
 UNREACHABLE = KubernetesError("the API server can't be reached")
 FORBIDDEN = KubernetesError("403", 403, words="no right", refusal=Refusal.RIGHTS)
 
@@ -191,7 +191,7 @@ async def test_a_job_that_has_ended_says_what_came_of_it(harness: Harness) -> No
     await end(harness, harness.job)
     harness.take_calls()
     (job,) = (await harness.transfers.jobs("uid-1")).values()
-    assert (job.state, job.result, job.report) == (JobState.SUCCEEDED, Result.WRITTEN, WRITTEN)
+    assert (job.state, job.result, job.report) == (JobState.SUCCEEDED, TransferResult.WRITTEN, WRITTEN)
     assert harness.take_calls() == []
 
 
@@ -209,7 +209,7 @@ async def test_an_earlier_job_of_the_same_name_does_not_speak_for_this_one(harne
     await harness.transfers.start(order())
     name = harness.job
     harness.api.end_pod(harness.api.make_pod(name), WRITTEN)
-    harness.api.remove(Listed.JOBS, name)
+    harness.api.remove(ListedKind.JOBS, name)
     await harness.transfers.list()
     await harness.transfers.start(order())
     harness.api.end_job(name, "Failed")

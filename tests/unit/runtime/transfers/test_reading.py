@@ -10,15 +10,15 @@ import pytest
 from crmflow.observability.redaction import register
 from crmflow.reconcile.extraction.observed import JobState
 from crmflow.reconcile.extraction.pending import JobKey
-from crmflow.runtime.kubernetes.jobs import Listed
+from crmflow.runtime.kubernetes.jobs import ListedKind
 from crmflow.runtime.transfers.manifests import job_of
 from crmflow.runtime.transfers.reading import KnownJob, KnownPod, report_of, transfer_job
 from crmflow.runtime.transfers.template import PodTemplate
 from crmflow.transfer.declaration import FORM_VERSION
-from crmflow.transfer.report import ExitCode, Report, Result
+from crmflow.transfer.report import ExitCode, Report, TransferResult
 from tests.unit.runtime.transfers.fakes import FILE, ORGANIZATION, TEMPLATE, FakeJobs, order
 
-WRITTEN = Report(exit_code=0, reason=Result.WRITTEN, rows=7, credits=55)
+WRITTEN = Report(exit_code=0, reason=TransferResult.WRITTEN, rows=7, credits=55)
 
 
 def with_version(report: Report, version: int) -> Report:
@@ -87,7 +87,11 @@ def test_a_job_that_has_ended_well_says_what_its_pod_has_said(cluster: Cluster) 
     assert cluster.seen.state is JobState.RUNNING  # the Job says when it has ended
     cluster.api.end_job(cluster.name)
     seen = cluster.seen
-    assert (seen.state, seen.result, seen.exit_code) == (JobState.SUCCEEDED, Result.WRITTEN, ExitCode.DONE)
+    assert (seen.state, seen.result, seen.exit_code) == (
+        JobState.SUCCEEDED,
+        TransferResult.WRITTEN,
+        ExitCode.DONE,
+    )
     assert seen.report == WRITTEN
 
 
@@ -179,7 +183,7 @@ def test_the_newest_pod_speaks_for_the_job(cluster: Cluster) -> None:
 )
 def test_why_a_pod_does_not_run_is_said(cluster: Cluster, status: dict[str, Any], trouble: str) -> None:
     cluster.api.make_pod(cluster.name, **status)
-    cluster.api.change(Listed.JOBS, cluster.name, {"active": 1})
+    cluster.api.change(ListedKind.JOBS, cluster.name, {"active": 1})
     seen = cluster.seen
     assert (seen.state, seen.trouble) == (JobState.RUNNING, trouble)
 
@@ -187,7 +191,7 @@ def test_why_a_pod_does_not_run_is_said(cluster: Cluster, status: dict[str, Any]
 def test_a_job_without_a_pod_says_so(cluster: Cluster) -> None:
     """A quota or an admission policy may keep the controller from making one."""
     assert not cluster.seen.has_pod
-    cluster.api.change(Listed.JOBS, cluster.name, {"active": 1})
+    cluster.api.change(ListedKind.JOBS, cluster.name, {"active": 1})
     assert cluster.seen.has_pod
 
 

@@ -13,8 +13,8 @@ import pytest
 from crmflow.reconcile.extraction.ports import Transfers
 from crmflow.reconcile.extraction.slots import Waiting
 from crmflow.runtime.kubernetes.errors import KubernetesError
-from crmflow.runtime.kubernetes.jobs import Listed
-from crmflow.transfer.report import Report, Result
+from crmflow.runtime.kubernetes.jobs import ListedKind
+from crmflow.transfer.report import Report, TransferResult
 from tests.fakes.failing import Timeline
 from tests.fakes.transfers import FakeTransfers
 from tests.unit.runtime.transfers.fakes import (
@@ -118,7 +118,7 @@ async def test_the_next_ones_are_woken_when_a_job_ends(harness: Harness) -> None
     for uid, minutes in (("late", 30), ("early", 10)):
         harness.transfers.may_start(ORGANIZATION, waiting(uid, minutes))
     name = next(iter(harness.api.jobs))
-    harness.api.end_pod(harness.api.make_pod(name), Report(exit_code=0, reason=Result.WRITTEN))
+    harness.api.end_pod(harness.api.make_pod(name), Report(exit_code=0, reason=TransferResult.WRITTEN))
     harness.api.end_job(name)
     await harness.transfers.list()
     assert set(harness.take_woken()) == {"a", "early"}
@@ -133,7 +133,7 @@ async def test_a_slot_is_taken_until_the_pod_has_ended(harness: Harness) -> None
     await harness.transfers.delete_all("a")
     assert not harness.transfers.may_start(ORGANIZATION, waiting("c"))
     harness.take_woken()
-    harness.api.remove(Listed.PODS, pod)
+    harness.api.remove(ListedKind.PODS, pod)
     await harness.transfers.list()
     assert set(harness.take_woken()) == {"a", "c"}
     assert harness.transfers.may_start(ORGANIZATION, waiting("c"))

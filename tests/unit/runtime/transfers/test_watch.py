@@ -10,15 +10,15 @@ from pathlib import Path
 import pytest
 
 from crmflow.runtime.kubernetes.errors import ExpiredError, KubernetesError, Refusal
-from crmflow.runtime.kubernetes.jobs import Listed
+from crmflow.runtime.kubernetes.jobs import ListedKind
 from crmflow.runtime.transfers.jobs import LOOK_SECONDS
 from crmflow.runtime.transfers.sweeper import Sweeper
 from crmflow.runtime.transfers.watch import RECONNECT_SECONDS
-from crmflow.transfer.report import Report, Result
+from crmflow.transfer.report import Report, TransferResult
 from tests.unit.runtime.fakes import settle
 from tests.unit.runtime.transfers.fakes import TEMPLATE, Harness, order
 
-WRITTEN = Report(exit_code=0, reason=Result.WRITTEN)
+WRITTEN = Report(exit_code=0, reason=TransferResult.WRITTEN)
 FORBIDDEN = KubernetesError("403", 403, words="no right", refusal=Refusal.RIGHTS)
 
 
@@ -52,7 +52,7 @@ async def harness(tmp_path: Path) -> AsyncIterator[Watched]:
 
 async def test_the_end_of_a_job_wakes_its_dataflow_once(harness: Watched) -> None:
     pod = harness.api.make_pod(harness.job)
-    harness.api.change(Listed.JOBS, harness.job, {"active": 1})
+    harness.api.change(ListedKind.JOBS, harness.job, {"active": 1})
     await settle()
     assert harness.take_woken() == []
     harness.api.end_pod(pod, WRITTEN)
@@ -76,7 +76,7 @@ async def test_a_pod_that_ends_after_its_job_wakes_the_dataflow(harness: Watched
 
 
 async def test_a_job_that_somebody_deletes_wakes_the_dataflow(harness: Watched) -> None:
-    harness.api.remove(Listed.JOBS, harness.job)
+    harness.api.remove(ListedKind.JOBS, harness.job)
     await settle()
     assert harness.take_woken() == ["uid-1"]
     assert await harness.transfers.jobs("uid-1") == {}
@@ -89,7 +89,7 @@ async def test_a_job_that_is_deleted_after_its_end_wakes_nobody(harness: Watched
     await settle()
     harness.take_woken()
     await harness.transfers.delete_all("uid-1")
-    harness.api.remove(Listed.PODS, pod)
+    harness.api.remove(ListedKind.PODS, pod)
     await settle()
     assert harness.take_woken() == []
 
@@ -98,7 +98,7 @@ async def test_why_a_pod_does_not_run_wakes_the_dataflow(harness: Watched) -> No
     pod = harness.api.make_pod(harness.job)
     waiting = {"reason": "ErrImagePull", "message": "no such image"}
     harness.api.change(
-        Listed.PODS, pod, {"containerStatuses": [{"name": "transfer", "state": {"waiting": waiting}}]}
+        ListedKind.PODS, pod, {"containerStatuses": [{"name": "transfer", "state": {"waiting": waiting}}]}
     )
     await settle()
     assert harness.take_woken() == ["uid-1"]
@@ -108,7 +108,7 @@ async def test_why_a_pod_does_not_run_wakes_the_dataflow(harness: Watched) -> No
 
 async def test_a_watch_that_is_too_old_lists_again(harness: Watched) -> None:
     name = harness.job
-    for what in Listed:
+    for what in ListedKind:
         harness.api.events[what].put_nowait(ExpiredError("410", 410))
     await settle()
     harness.api.jobs.clear()  # nobody tells
@@ -119,7 +119,7 @@ async def test_a_watch_that_is_too_old_lists_again(harness: Watched) -> None:
 
 
 async def test_a_watch_that_was_interrupted_goes_on_where_it_was(harness: Watched) -> None:
-    harness.api.events[Listed.JOBS].put_nowait(KubernetesError("the API server can't be reached"))
+    harness.api.events[ListedKind.JOBS].put_nowait(KubernetesError("the API server can't be reached"))
     await settle()
     harness.api.end_job(harness.job)
     await harness.pass_time()
@@ -128,14 +128,14 @@ async def test_a_watch_that_was_interrupted_goes_on_where_it_was(harness: Watche
 
 
 async def test_a_listing_that_began_before_an_own_write_takes_nothing_away(harness: Watched) -> None:
-    version, objects = await harness.api.list(Listed.JOBS, "app.kubernetes.io/name=crmflow-transfer")
+    version, objects = await harness.api.list(ListedKind.JOBS, "app.kubernetes.io/name=crmflow-transfer")
     await harness.transfers.start(order("uid-2"))
     harness.transfers._jobs.listed(version, objects)
     assert len(await harness.transfers.jobs("uid-2")) == 1
 
 
 async def test_a_right_that_is_taken_and_given_again_is_told(harness: Watched) -> None:
-    harness.api.events[Listed.PODS].put_nowait(FORBIDDEN)
+    harness.api.events[ListedKind.PODS].put_nowait(FORBIDDEN)
     harness.api.errors["list pods"] = [FORBIDDEN, FORBIDDEN]
     await settle()
     for _ in range(2):
@@ -165,7 +165,7 @@ async def test_a_template_that_is_corrected_is_told_and_one_that_is_damaged_chan
 async def test_bookmarks_and_others_jobs_are_passed_over(harness: Watched) -> None:
     foreign = {"metadata": {"name": "x", "uid": "u", "resourceVersion": "90", "labels": {}}}
     for event in (("BOOKMARK", {"metadata": {"resourceVersion": "91"}}), ("ADDED", foreign)):
-        harness.api.events[Listed.JOBS].put_nowait(event)
+        harness.api.events[ListedKind.JOBS].put_nowait(event)
     await settle()
     assert harness.take_woken() == []
     assert not harness.task.done()
