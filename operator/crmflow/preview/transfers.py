@@ -18,7 +18,7 @@ from crmflow.reconcile.extraction.pending import JobKey
 from crmflow.reconcile.extraction.ports import TransferCredentials, TransferOrder
 from crmflow.reconcile.extraction.slots import Waiting
 from crmflow.reconcile.ports import LandingZoneFile, LandingZoneFiles
-from crmflow.transfer.report import ExitCode, Report, Result
+from crmflow.transfer.report import ExitCode, Report, TransferResult
 
 Written = dict[str, LandingZoneFile]
 """What Jobs would have written, by its path."""
@@ -115,7 +115,7 @@ class PreviewTransfers:
 
     def _end(self, uid: str, job: JobKey, folder: str, rows: int) -> None:
         """The Job has written its file."""
-        report = Report(exit_code=ExitCode.DONE, reason=Result.WRITTEN, rows=rows)
+        report = Report(exit_code=ExitCode.DONE, reason=TransferResult.WRITTEN, rows=rows)
         self._jobs.setdefault(uid, {})[job] = TransferJob.ended(JobState.SUCCEEDED, report)
         path, now = f"{folder}/{job.file}", datetime.fromtimestamp(int(self._now()), UTC)
         metadata = {"rows": str(rows), "deleted": "0", "bytes": "0"}

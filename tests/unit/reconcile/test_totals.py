@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from crmflow.aep.models import Run, RunMetrics
-from crmflow.api.crmdataflow import Extraction, Ingested, PendingWindow, RecentRun
+from crmflow.api.crmdataflow import Extraction, Ingested, PendingWindowStatus, RecentRun
 from crmflow.observability import resource_metrics as metrics
 from crmflow.reconcile.dataflow.readings import readings
 from crmflow.reconcile.dataflow.recent_runs import recent_run
@@ -118,7 +118,7 @@ HOUR = timedelta(hours=1)
 def test_files_bring_what_lies_before_all_that_is_pending(
     starts: list[datetime], until: datetime | None
 ) -> None:
-    pending = [PendingWindow(start=start, end=T) for start in starts]
+    pending = [PendingWindowStatus(start=start, end=T) for start in starts]
     found = after_windows(None, Extraction(cursor=T, cursor_set_time=T), pending)
     assert (found.until if found else None) == until
     assert after_windows(None, None, pending) is None

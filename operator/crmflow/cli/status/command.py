@@ -14,7 +14,7 @@ from crmflow.cli.cluster import Cluster
 from crmflow.cli.options import StatusOptions
 from crmflow.cli.output import write, write_data
 from crmflow.cli.problem import Problem
-from crmflow.cli.status.report import Connection, Object, Picked, as_data, key_of, tree
+from crmflow.cli.status.report import ConnectionReport, Object, Picked, as_data, key_of, tree
 from crmflow.cli.status.tree import drawn, nodes, plain, terminal
 from crmflow.cli.terminal import say
 from crmflow.clock import Clock
@@ -47,7 +47,7 @@ async def status(options: StatusOptions) -> bool:
     return all(one.is_well for one in found)
 
 
-async def look(cluster: Cluster, options: StatusOptions, clock: Clock) -> list[Connection]:
+async def look(cluster: Cluster, options: StatusOptions, clock: Clock) -> list[ConnectionReport]:
     """What is asked for, as it is now. Raises Problem, also if nothing has the name."""
     connections = await cluster.objects(ZOHO_SOURCE_CONNECTION, everywhere=options.everywhere)
     dataflows = await cluster.objects(CRM_DATAFLOW, everywhere=options.everywhere)

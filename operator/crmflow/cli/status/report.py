@@ -24,7 +24,7 @@ _QUALIFIERS = (RECONCILING, STALLED)
 
 
 @dataclass(frozen=True)
-class Resource:
+class ResourceReport:
     """What is told of any resource."""
 
     kind: Kind
@@ -73,10 +73,10 @@ class Resource:
 
 
 @dataclass(frozen=True)
-class Dataflow:
+class DataflowReport:
     """A CRMDataflow and its runs."""
 
-    resource: Resource
+    resource: ResourceReport
     next_run: datetime | None = None
     """When Platform begins the next run, by the schedule; None if none is to come or to be told."""
     runs: tuple[RecentRun, ...] = ()
@@ -85,12 +85,12 @@ class Dataflow:
 
 
 @dataclass(frozen=True)
-class Connection:
+class ConnectionReport:
     """A ZohoSourceConnection, or the name of one that does not exist, and the dataflows that name it."""
 
-    resource: Resource
+    resource: ResourceReport
     exists: bool
-    dataflows: tuple[Dataflow, ...] = ()
+    dataflows: tuple[DataflowReport, ...] = ()
 
     @property
     def is_well(self) -> bool:
@@ -108,7 +108,7 @@ class Picked:
 
 def tree(
     connections: Sequence[Object], dataflows: Sequence[Object], picked: Picked, now: datetime
-) -> list[Connection]:
+) -> list[ConnectionReport]:
     """What is picked: a connection with all its dataflows, a dataflow below its connection."""
     known = {key_of(one): one for one in connections}
     below: dict[tuple[str, str], list[Object]] = {key: [] for key in sorted(known)}
@@ -124,7 +124,7 @@ def tree(
     return found
 
 
-def as_data(connection: Connection) -> dict[str, Any]:
+def as_data(connection: ConnectionReport) -> dict[str, Any]:
     """The same for programs."""
     return {
         **_resource_data(connection.resource),
@@ -158,11 +158,13 @@ def next_run(schedule: Schedule, status: CRMDataflowStatus, now: datetime) -> da
     return start + ((now - start) // period + 1) * period
 
 
-def _connection(key: tuple[str, str], obj: Object | None, dataflows: tuple[Dataflow, ...]) -> Connection:
+def _connection(
+    key: tuple[str, str], obj: Object | None, dataflows: tuple[DataflowReport, ...]
+) -> ConnectionReport:
     namespace, name = key
     if obj is None:
-        return Connection(
-            Resource(ZOHO_SOURCE_CONNECTION, namespace, name), exists=False, dataflows=dataflows
+        return ConnectionReport(
+            ResourceReport(ZOHO_SOURCE_CONNECTION, namespace, name), exists=False, dataflows=dataflows
         )
     status: ZohoSourceConnectionStatus = read_status(ZohoSourceConnectionStatus, obj).value
     spec = obj.get("spec")
@@ -172,17 +174,17 @@ def _connection(key: tuple[str, str], obj: Object | None, dataflows: tuple[Dataf
         f"sandbox {text_at(spec, 'platform', 'sandbox')}",
         *([str(way)] if way else []),
     )
-    return Connection(
+    return ConnectionReport(
         _resource(ZOHO_SOURCE_CONNECTION, obj, status, traits), exists=True, dataflows=dataflows
     )
 
 
-def _dataflow(obj: Object, now: datetime) -> Dataflow:
+def _dataflow(obj: Object, now: datetime) -> DataflowReport:
     status: CRMDataflowStatus = read_status(CRMDataflowStatus, obj).value
     spec, schedule = obj.get("spec"), _schedule(obj)
     traits = [text_at(spec, "source", "table"), str(status.transport or ""), _rhythm(schedule)]
     runs_on = schedule is not None and at(spec, "ingestion", "enabled") is not False
-    return Dataflow(
+    return DataflowReport(
         _resource(CRM_DATAFLOW, obj, status, tuple(filter(None, traits))),
         next_run(schedule, status, now) if schedule and runs_on else None,
         status.recent_runs or (),
@@ -212,7 +214,7 @@ def _resource(
     obj: Object,
     status: ZohoSourceConnectionStatus | CRMDataflowStatus,
     traits: tuple[str, ...],
-) -> Resource:
+) -> ResourceReport:
     namespace, name = key_of(obj)
     generation, observed = at(obj, "metadata", "generation"), status.observed_generation
     is_current = bool(status.conditions) and observed == generation
@@ -225,10 +227,10 @@ def _resource(
         notes.append("No operator has looked at it yet.")
     elif not is_current:
         notes.append(f"Generation {generation} is not done yet: what follows is of generation {observed}.")
-    return Resource(kind, namespace, name, status.conditions, tuple(notes), is_current, traits)
+    return ResourceReport(kind, namespace, name, status.conditions, tuple(notes), is_current, traits)
 
 
-def _resource_data(resource: Resource) -> dict[str, Any]:
+def _resource_data(resource: ResourceReport) -> dict[str, Any]:
     return {
         "kind": resource.kind.kind,
         "namespace": resource.namespace,

@@ -84,7 +84,7 @@ async def count_since(pass_: DataflowPass, upstream: Upstream, since: datetime |
     """
     acts, end = Acts(pass_, upstream), to_the_second(pass_.utcnow)
     begin = min(since or BEGINNING, end - timedelta(seconds=1))
-    asked = coql.Window(pass_.spec.source.table, cursor_column(pass_), begin, end)
+    asked = coql.ModuleWindow(pass_.spec.source.table, cursor_column(pass_), begin, end)
     try:
         return await acts.ask(lambda api: coql.count(api, asked))
     finally:

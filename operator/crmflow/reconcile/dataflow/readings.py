@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from crmflow.api.base import ManagementPolicy, Transport
-from crmflow.api.crmdataflow import Ingested, Ingestion, LastRun, PendingWindow, Schedule, Totals
+from crmflow.api.crmdataflow import Ingested, Ingestion, LastRun, PendingWindowStatus, Schedule, Totals
 from crmflow.observability import resource_metrics as metrics
 from crmflow.observability.resource_metrics import Family, Reading
 from crmflow.reconcile.core.reading import text_at
@@ -81,7 +81,7 @@ def _totals(_: Mapping[str, Any], status: Mapping[str, Any]) -> Iterator[Reading
 def _windows(_: Mapping[str, Any], status: Mapping[str, Any]) -> Iterator[Reading]:
     if text_at(status, "transport") != Transport.LANDING_ZONE:
         return
-    pending = [PendingWindow.model_validate(window) for window in status.get("pendingWindows") or ()]
+    pending = [PendingWindowStatus.model_validate(window) for window in status.get("pendingWindows") or ()]
     yield Reading(metrics.PENDING_WINDOWS, len(pending))
     ticks = [window.tick for window in pending if window.file is None and window.tick is not None]
     yield from _told(metrics.EXTRACTION_DUE, _timestamp(min(ticks, default=None)))

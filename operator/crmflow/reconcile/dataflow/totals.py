@@ -16,7 +16,7 @@ from crmflow.api.crmdataflow import (
     Extraction,
     Ingested,
     LastRun,
-    PendingWindow,
+    PendingWindowStatus,
     RecentRun,
     RunBytes,
     RunRecords,
@@ -72,7 +72,7 @@ def after_runs(ingested: Ingested | None, runs: Iterable[AnyRun], *, takes_files
 
 
 def after_windows(
-    ingested: Ingested | None, extraction: Extraction | None, pending: Sequence[PendingWindow]
+    ingested: Ingested | None, extraction: Extraction | None, pending: Sequence[PendingWindowStatus]
 ) -> Ingested | None:
     """What is ingested while windows are ``pending``. One that reads the whole table once more tells nothing:
     what it is to bring anew was ingested before.
