@@ -111,8 +111,12 @@ async def _adopt(tenant: ZoneTenant) -> str | None:
 
 
 async def _name_its_flow(tenant: ZoneTenant) -> str | None:
-    """A dataflow names the flow that it has, which is whole."""
-    return None if violations(tenant) else await lifecycle.EDITS["dataflow flowId"](tenant)
+    """A dataflow names the flow that it has, which is whole: what is adopted without a part is not made
+    anew.
+    """
+    if violations(tenant) or not all(map(tenant.is_whole, tenant.declared)):
+        return None
+    return await lifecycle.EDITS["dataflow flowId"](tenant)
 
 
 def _by_hand(name: str) -> Edit:

@@ -84,6 +84,13 @@ class ZoneTenant(Tenant):
         """From when on changes had to be read."""
         return self._since[(self.object(name) or {})["metadata"]["uid"]]
 
+    def is_whole(self, name: str) -> bool:
+        """Whether Platform has all that the flow of a dataflow is made of."""
+        status = self.status(name)
+        ids = {status.get("sourceConnectionId"), status.get("targetConnectionId")}
+        held = {one.id for kind in ("sourceConnections", "targetConnections") for one in self.held(kind)}
+        return ids <= held
+
     async def ends(self) -> Ends:
         """Look at both ends of the way."""
         records = await self.bench.control("GET", RECORDS)
