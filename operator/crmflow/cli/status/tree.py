@@ -15,7 +15,7 @@ from rich.tree import Tree
 
 from crmflow.api.base import ConditionStatus, StatusCondition
 from crmflow.api.crmdataflow import RecentRun, RunRetry, RunRetryState
-from crmflow.cli.status.report import Connection, Dataflow, Resource, advice_of
+from crmflow.cli.status.report import ConnectionReport, DataflowReport, ResourceReport, advice_of
 from crmflow.observability.redaction import sanitize
 
 RUNS_SHOWN = 3
@@ -35,7 +35,7 @@ class Node:
     children: list[Node] = field(default_factory=list)
 
 
-def nodes(connections: Sequence[Connection], now: datetime, runs: int) -> list[Node]:
+def nodes(connections: Sequence[ConnectionReport], now: datetime, runs: int) -> list[Node]:
     """The report, with so many runs of each dataflow at the most."""
     return [_connection(one, now, runs) for one in connections]
 
@@ -86,7 +86,7 @@ def _lines(node: Node, indent: str) -> Iterator[str]:
         yield from _lines(child, indent + _INDENT)
 
 
-def _connection(connection: Connection, now: datetime, runs: int) -> Node:
+def _connection(connection: ConnectionReport, now: datetime, runs: int) -> Node:
     resource = connection.resource
     if connection.exists:
         node = _resource(resource, now)
@@ -97,7 +97,7 @@ def _connection(connection: Connection, now: datetime, runs: int) -> Node:
     return node
 
 
-def _dataflow(dataflow: Dataflow, now: datetime, runs: int) -> Node:
+def _dataflow(dataflow: DataflowReport, now: datetime, runs: int) -> Node:
     node = _resource(dataflow.resource, now)
     if dataflow.next_run is not None:
         text = Text(f"Next run in {age((dataflow.next_run - now).total_seconds())}")
@@ -116,7 +116,7 @@ def _retry(retry: RunRetry, now: datetime) -> Node:
     return Node(text, [Node(Text(sanitize(retry.cause, _LONGEST)))] if retry.cause else [])
 
 
-def _resource(resource: Resource, now: datetime) -> Node:
+def _resource(resource: ResourceReport, now: datetime) -> Node:
     node, ready = Node(_title(resource)), resource.ready
     if ready is None:
         node.text.append("  Unknown", _OPEN)
@@ -167,7 +167,7 @@ def _counts(run: RecentRun) -> str:
     return ", ".join(f"{count} {what}" for what, count in told if count is not None)
 
 
-def _title(resource: Resource) -> Text:
+def _title(resource: ResourceReport) -> Text:
     return Text(f"{resource.kind.kind} ").append(f"{resource.namespace}/{resource.name}", "bold")
 
 
