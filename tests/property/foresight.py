@@ -10,9 +10,9 @@ from typing import Any
 from crmflow.api.crmdataflow import UNIT_SECONDS, Frequency
 from crmflow.api.kinds import APPROVE_PLAN
 from crmflow.http.client import HttpClient
-from crmflow.preview.access import Hosts, PlatformReader
+from crmflow.preview.access import PlatformReader, ServiceUrls
 from crmflow.preview.notes import FILE, JOB, NOUNS
-from crmflow.preview.preview import Preview, ResourcePreview
+from crmflow.preview.preview import NamespacePreview, ResourcePreview
 from crmflow.runtime.controller.keys import Key
 from crmflow.runtime.controller.secrets import SecretReader
 from crmflow.zoho.datacenters import ZohoEndpoints
@@ -176,12 +176,12 @@ async def _preview(bench: Bench, before: Mapping[Key, dict[str, Any]]) -> list[R
     """What is planned for what differs by now."""
     transport = CountedTransport()
     settings = bench.settings()
-    hosts = Hosts(
+    hosts = ServiceUrls(
         ZohoEndpoints(settings.zoho_accounts_url, settings.zoho_api_url),
         settings.ims_url,
         settings.platform_url,
     )
-    preview = Preview(
+    preview = NamespacePreview(
         PlatformReader(HttpClient(transport, bench.clock), hosts, bench.clock),
         SecretReader(bench.server),  # type: ignore[arg-type]
         INSTANCE,

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from crmflow.preview.preview import Preview, ResourcePreview
+from crmflow.preview.preview import NamespacePreview, ResourcePreview
 from crmflow.reconcile.core.outcome import DONE
 from crmflow.runtime.controller.keys import Key
 from tests.emulators.core.server import Emulators
@@ -44,10 +44,10 @@ async def test_what_is_planned_happens(emulators: Emulators, seed: int) -> None:
 
 
 async def test_a_plan_that_differs_is_noticed(emulators: Emulators, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def sees_nothing(self: Preview, key: Key) -> ResourcePreview:
+    async def sees_nothing(self: NamespacePreview, key: Key) -> ResourcePreview:
         return ResourcePreview(key, False, (), DONE)
 
-    monkeypatch.setattr(Preview, "look", sees_nothing)
+    monkeypatch.setattr(NamespacePreview, "look", sees_nothing)
     outcome = await run_one(emulators, FORESIGHT, 9000, length=1)
     assert any("planned []" in problem for problem in outcome.problems)
 

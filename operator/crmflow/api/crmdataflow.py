@@ -719,7 +719,7 @@ class RunRetry(Model):
 RunRetries = Annotated[tuple[RunRetry, ...], Field(max_length=MAX_RECENT_RUNS)]
 
 
-class Ingested(Model):
+class IngestedStatus(Model):
     """What is in Adobe Experience Platform by now."""
 
     until: Timestamp | None = None
@@ -892,7 +892,7 @@ class FlowRecord(Model):
     run_retries: RunRetries | None = None
     """Which of them failed, and what becomes of their work, with spec.runs.retryLimit and transport
     PlatformSource, the oldest first."""
-    ingested: Ingested | None = None
+    ingested: IngestedStatus | None = None
     """What is in Adobe Experience Platform by now."""
     gap: Gap | None = None
     """The time that a flow which was deleted from outside left unread."""

@@ -22,9 +22,9 @@ from crmflow.cli.problem import Problem
 from crmflow.cli.terminal import say
 from crmflow.clock import Clock
 from crmflow.http.errors import ErrorClass, RemoteError
-from crmflow.preview.access import Hosts, PlatformReader
+from crmflow.preview.access import PlatformReader, ServiceUrls
 from crmflow.preview.instance import find_instance
-from crmflow.preview.preview import Preview, ResourcePreview
+from crmflow.preview.preview import NamespacePreview, ResourcePreview
 from crmflow.sentences import every
 from crmflow.zoho.datacenters import ZohoEndpoints
 
@@ -65,10 +65,10 @@ async def _preview(cluster: Cluster, options: PlanOptions) -> list[ResourcePrevi
     secrets, settings, clock = _Secrets(cluster), addresses(), Clock.from_environment()
     async with http_client(clock) as http:
         zoho = ZohoEndpoints(settings.zoho_accounts_url, settings.zoho_api_url)
-        reader = PlatformReader(http, Hosts(zoho, settings.ims_url, settings.platform_url), clock)
+        reader = PlatformReader(http, ServiceUrls(zoho, settings.ims_url, settings.platform_url), clock)
         instance = options.instance or await find_instance(reader, secrets, objects)
         instance = instance or await _cluster_instance(cluster)
-        preview = Preview(reader, secrets, instance, objects)
+        preview = NamespacePreview(reader, secrets, instance, objects)
         if options.delete:
             return await preview.delete([known[name] for name in names])
         if options.name is not None:

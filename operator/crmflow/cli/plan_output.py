@@ -11,7 +11,7 @@ from crmflow.cli.options import Format, PlanFormat
 from crmflow.cli.output import write, write_data, write_table
 from crmflow.cli.problem import sentence
 from crmflow.observability.redaction import sanitize
-from crmflow.preview.notes import Verb, Write
+from crmflow.preview.notes import ChangeVerb, Write
 from crmflow.preview.preview import PROFILE_BATCHES_PER_DAY, ResourcePreview
 from crmflow.reconcile.core.ownership import without_key
 from crmflow.reconcile.plan_in_words import reads_in_words
@@ -19,7 +19,7 @@ from crmflow.sentences import every
 
 _TEXT_LENGTH = 2048
 _HEADERS = ("DOES", "OBJECT", "WHICH", "FIELDS")
-_ORDER = tuple(Verb)
+_ORDER = tuple(ChangeVerb)
 
 
 def show(found: Sequence[ResourcePreview], output: PlanFormat | None) -> None:

@@ -102,7 +102,7 @@ FAMILIES = (
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class Measurement:
     """What one resource tells for a metric; ``labels`` are the values of the family's own labels."""
 
     family: Family
@@ -110,7 +110,7 @@ class Reading:
     labels: tuple[str, ...] = ()
 
 
-Readings = Iterable[tuple[tuple[str, str], Iterable[Reading]]]
+Readings = Iterable[tuple[tuple[str, str], Iterable[Measurement]]]
 """Namespace and name of each resource, with what it tells."""
 
 

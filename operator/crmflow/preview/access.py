@@ -41,7 +41,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Hosts:
+class ServiceUrls:
     """Where Zoho and Adobe are."""
 
     zoho: ZohoEndpoints
@@ -73,7 +73,7 @@ class PlatformReader:
     """Clients of sandboxes that only read: one token for each credential."""
 
     http: HttpClient
-    hosts: Hosts
+    hosts: ServiceUrls
     clock: Clock
     _tokens: dict[tuple[str, str], _ImsToken] = field(default_factory=dict)
 

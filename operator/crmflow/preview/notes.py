@@ -25,7 +25,7 @@ NOUNS: dict[AnyCollection, str] = {
 """What the objects of each collection that is written to are called."""
 
 
-class Verb(StrEnum):
+class ChangeVerb(StrEnum):
     """What is done."""
 
     CREATE = "Create"
@@ -47,7 +47,7 @@ class Verb(StrEnum):
 class Write:
     """One thing that would be done outside the cluster, or a Job that would do it."""
 
-    verb: Verb
+    verb: ChangeVerb
     object: str
     """What it is done to: a noun."""
     id: str = ""

@@ -29,7 +29,7 @@ from crmflow.aep.models import (
 )
 from crmflow.aep.schema_registry import SCHEMAS
 from crmflow.http.errors import ErrorClass, RemoteError
-from crmflow.preview.notes import NOUNS, Notes, Verb, Write
+from crmflow.preview.notes import NOUNS, ChangeVerb, Notes, Write
 
 T = TypeVar("T")
 L = TypeVar("L")
@@ -79,12 +79,12 @@ class PreviewPlatform:
         self._may_write(f"{collection.name}.create")
         if collection is MAPPING_SETS:
             for known in await self._client.list(MAPPING_SETS, Named(str(body["name"]))):
-                self._notes.write(Write(Verb.USE, NOUNS[collection], known.id, str(body["name"])))
+                self._notes.write(Write(ChangeVerb.USE, NOUNS[collection], known.id, str(body["name"])))
                 return Created(known.id, version=known.version)
         new_id = f"{NEW}{collection.name}-{next(self._numbers)}"
         self._made[new_id] = (collection, _shown(collection, new_id, body))
         name = body.get("name") or body.get("title") or body.get("xdm:sourceProperty") or ""
-        self._notes.write(Write(Verb.CREATE, NOUNS[collection], name=str(name)))
+        self._notes.write(Write(ChangeVerb.CREATE, NOUNS[collection], name=str(name)))
         etag = '"new"' if collection in INVENTORIED else None
         return Created(new_id, etag, {SCHEMAS: 1, MAPPING_SETS: 0}.get(collection))
 
@@ -101,7 +101,7 @@ class PreviewPlatform:
             _apply(raw, operation)
         self._made[object_id] = (collection, raw)
         fields = tuple(dict.fromkeys(operation.path for operation in operations))
-        self._notes.write(Write(Verb.UPDATE, NOUNS[collection], _existing(object_id), fields=fields))
+        self._notes.write(Write(ChangeVerb.UPDATE, NOUNS[collection], _existing(object_id), fields=fields))
         return Created(object_id, etag)
 
     async def delete(self, collection: AnyCollection, object_id: str) -> None:
@@ -111,7 +111,7 @@ class PreviewPlatform:
         if object_id not in self._made:
             await self._client.get(collection, object_id)
         self._deleted.add(object_id)
-        self._notes.write(Write(Verb.DELETE, NOUNS[collection], _existing(object_id)))
+        self._notes.write(Write(ChangeVerb.DELETE, NOUNS[collection], _existing(object_id)))
 
     # Everything else
 
@@ -140,12 +140,14 @@ class PreviewPlatform:
         raw = await self._raw(FLOWS, flow_id)
         raw["state"] = "enabled" if enable else "disabled"
         self._made[flow_id] = (FLOWS, raw)
-        self._notes.write(Write(Verb.ENABLE if enable else Verb.DISABLE, NOUNS[FLOWS], _existing(flow_id)))
+        self._notes.write(
+            Write(ChangeVerb.ENABLE if enable else ChangeVerb.DISABLE, NOUNS[FLOWS], _existing(flow_id))
+        )
         return Created(flow_id, etag)
 
     async def retry_run(self, run_id: str) -> Created:
         self._may_write("runs.retry")
-        self._notes.write(Write(Verb.RETRY, "run", run_id))
+        self._notes.write(Write(ChangeVerb.RETRY, "run", run_id))
         return Created(f"{NEW}run")
 
     async def batch_files(self, batch_id: str) -> Sequence[str]:

@@ -40,7 +40,7 @@ from crmflow.runtime.controller.status_writer import ObjectWriter
 from crmflow.runtime.kubernetes.events import EventRecorder
 from crmflow.settings import Settings
 
-__all__ = ["PROFILE_BATCHES_PER_DAY", "Preview", "ResourcePreview"]
+__all__ = ["PROFILE_BATCHES_PER_DAY", "NamespacePreview", "ResourcePreview"]
 
 KINDS: Mapping[str, ManagedKind] = {kind.name: kind for kind in (CONNECTION, DATAFLOW)}
 MOST_PASSES = 12
@@ -99,7 +99,7 @@ class _Installation:
 
 
 @dataclass
-class Preview:
+class NamespacePreview:
     """A namespace, and what of it is changed here."""
 
     reader: PlatformReader

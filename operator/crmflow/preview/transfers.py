@@ -10,7 +10,7 @@ from pydantic import SecretStr
 from crmflow.aep.models import LandingZoneCredentials
 from crmflow.api.crmdataflow import CRMDataflowStatus
 from crmflow.http.errors import ErrorClass, RemoteError
-from crmflow.preview.notes import FILE, JOB, Notes, Verb, Write
+from crmflow.preview.notes import FILE, JOB, ChangeVerb, Notes, Write
 from crmflow.reconcile.dataflow.extraction_status import pending_of
 from crmflow.reconcile.extraction.credits import Ledger
 from crmflow.reconcile.extraction.observed import JobState, TransferJob
@@ -56,7 +56,7 @@ class PreviewFiles:
     async def delete(self, path: str) -> None:
         if self._written.pop(path, None) is None:
             self._deleted.add(path)
-            self._notes.write(Write(Verb.DELETE, FILE, name=path))
+            self._notes.write(Write(ChangeVerb.DELETE, FILE, name=path))
 
 
 class PreviewTransfers:
@@ -97,7 +97,7 @@ class PreviewTransfers:
         if order.job in self._jobs.get(uid, {}):
             return
         what = f"{order.declaration.module}, changes until {window.end:%Y-%m-%dT%H:%M:%SZ}"
-        self._notes.write(Write(Verb.START, JOB, name=what, credits=order.credits))
+        self._notes.write(Write(ChangeVerb.START, JOB, name=what, credits=order.credits))
         self._end(uid, order.job, order.declaration.folder, 1)
 
     async def supply(self, uid: str, credentials: TransferCredentials) -> None:
@@ -110,7 +110,7 @@ class PreviewTransfers:
         self._jobs.pop(uid, None)
         if uid in self._running:
             self._running.remove(uid)
-            self._notes.write(Write(Verb.END, JOB))
+            self._notes.write(Write(ChangeVerb.END, JOB))
         return True
 
     def _end(self, uid: str, job: JobKey, folder: str, rows: int) -> None:

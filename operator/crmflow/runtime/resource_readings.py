@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from crmflow.observability.resource_metrics import CONDITION, Reading
+from crmflow.observability.resource_metrics import CONDITION, Measurement
 from crmflow.reconcile.core.conditions import FALSE, READY, RECONCILING, STALLED, TRUE
 from crmflow.runtime.controller.cache import ObjectCache
 from crmflow.runtime.controller.keys import Key
@@ -22,9 +22,9 @@ class ResourceReadings:
 
     _cache: ObjectCache
     _leaves: Callable[[Key], bool]
-    _known: dict[Key, tuple[Version, list[Reading]]] = field(default_factory=dict, init=False)
+    _known: dict[Key, tuple[Version, list[Measurement]]] = field(default_factory=dict, init=False)
 
-    def __call__(self) -> Iterator[tuple[tuple[str, str], list[Reading]]]:
+    def __call__(self) -> Iterator[tuple[tuple[str, str], list[Measurement]]]:
         """Namespace and name of each resource, with what it tells."""
         keys = self._cache.keys()
         self._known = {key: known for key in keys if (known := self._read(key)) is not None}
@@ -32,7 +32,7 @@ class ResourceReadings:
             if not self._leaves(key):
                 yield (key.namespace, key.name), readings
 
-    def _read(self, key: Key) -> tuple[Version, list[Reading]] | None:
+    def _read(self, key: Key) -> tuple[Version, list[Measurement]] | None:
         version, known = self._cache.version(key), self._known.get(key)
         if version is None or (known is not None and known[0] == version):
             return known if version is not None else None
@@ -40,11 +40,11 @@ class ResourceReadings:
         return None if resource is None else (version, _readings(resource))
 
 
-def _readings(resource: Resource) -> list[Reading]:
+def _readings(resource: Resource) -> list[Measurement]:
     kind = resource.kind
     conditions = resource.conditions.of(kind.conditions)
     told = [
-        Reading(CONDITION, 1.0, (kind.name, condition.type, condition.status, condition.reason))
+        Measurement(CONDITION, 1.0, (kind.name, condition.type, condition.status, condition.reason))
         for condition in conditions
         if condition.type == READY or condition.status == _ADVERSE.get(condition.type, FALSE)
     ]

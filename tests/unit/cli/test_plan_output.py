@@ -10,13 +10,13 @@ import pytest
 from crmflow.api.crmdataflow import PlanState, PlanStatus, Reads, ReadsFrom
 from crmflow.cli.options import PlanFormat
 from crmflow.cli.plan_output import as_data, show, summary
-from crmflow.preview.notes import Verb, Write
+from crmflow.preview.notes import ChangeVerb, Write
 from crmflow.preview.preview import ResourcePreview
 from crmflow.reconcile.core.outcome import DONE, PAUSED, Outcome, stalled, waiting
 from crmflow.runtime.controller.keys import Key
 
-UPDATE = Write(Verb.UPDATE, "flow", "f1", fields=("/scheduleParams/interval",))
-CREATE = Write(Verb.CREATE, "flow", name="Kunden | *EU* [x]")
+UPDATE = Write(ChangeVerb.UPDATE, "flow", "f1", fields=("/scheduleParams/interval",))
+CREATE = Write(ChangeVerb.CREATE, "flow", name="Kunden | *EU* [x]")
 REQUIRED = stalled("ReplacementRequired", "spec.source.table can't be changed.")
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from crmflow.aep.models import Run, RunMetrics
-from crmflow.api.crmdataflow import Extraction, Ingested, PendingWindowStatus, RecentRun
+from crmflow.api.crmdataflow import Extraction, IngestedStatus, PendingWindowStatus, RecentRun
 from crmflow.observability import resource_metrics as metrics
 from crmflow.reconcile.dataflow.readings import readings
 from crmflow.reconcile.dataflow.recent_runs import recent_run
@@ -94,11 +94,11 @@ def test_runs_between_two_looks_count_all() -> None:
 
 
 def test_a_run_of_platforms_source_brings_what_changed_before_it_began() -> None:
-    def after(was: Ingested | None, *runs: Run, takes_files: bool = False) -> Ingested | None:
+    def after(was: IngestedStatus | None, *runs: Run, takes_files: bool = False) -> IngestedStatus | None:
         return after_runs(was, short(*runs), takes_files=takes_files)
 
     first = after(None, run("r1"))
-    assert first == Ingested(
+    assert first == IngestedStatus(
         until=datetime.fromtimestamp(NOW, UTC), last_success_time=datetime.fromtimestamp(NOW + 60, UTC)
     )
     assert after(first, run("r2", "failed", after=60)) == first

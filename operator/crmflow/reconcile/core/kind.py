@@ -19,7 +19,7 @@ from crmflow.aep.models import Run
 from crmflow.api.base import Transport
 from crmflow.api.kinds import Kind
 from crmflow.http.errors import RemoteError
-from crmflow.observability.resource_metrics import Reading
+from crmflow.observability.resource_metrics import Measurement
 from crmflow.reconcile.core.conditions import ConditionType
 from crmflow.reconcile.core.engine import Pass
 from crmflow.reconcile.core.reading import text_at
@@ -84,7 +84,7 @@ class ManagedKind:
     """
     profile_runs_per_day: Callable[[Raw, Raw], float] = lambda _spec, _status: 0.0
     """What a resource adds, by spec and status, to the runs a day into Profile-enabled datasets."""
-    readings: Callable[[Raw, Raw], Sequence[Reading]] = lambda _spec, _status: ()
+    readings: Callable[[Raw, Raw], Sequence[Measurement]] = lambda _spec, _status: ()
     """What spec and status tell for the metrics, beside conditions."""
     transports: Callable[[Raw, Raw], frozenset[Transport] | None] = lambda _spec, _status: frozenset()
     """The ways that the records of a resource take or are to take, by spec and status; None until that is

@@ -9,9 +9,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from crmflow.api.base import ManagementPolicy, Transport
-from crmflow.api.crmdataflow import Ingested, Ingestion, LastRun, PendingWindowStatus, Schedule, Totals
+from crmflow.api.crmdataflow import IngestedStatus, Ingestion, LastRun, PendingWindowStatus, Schedule, Totals
 from crmflow.observability import resource_metrics as metrics
-from crmflow.observability.resource_metrics import Family, Reading
+from crmflow.observability.resource_metrics import Family, Measurement
 from crmflow.reconcile.core.reading import text_at
 from crmflow.reconcile.dataflow.schedule import period_seconds
 from crmflow.reconcile.dataflow.totals import after_runs
@@ -24,9 +24,9 @@ _RUNS = {
 _RECORDS = {"Written": "written", "Skipped": "skipped", "Failed": "failed"}
 
 
-def readings(spec: Mapping[str, Any], status: Mapping[str, Any]) -> list[Reading]:
+def readings(spec: Mapping[str, Any], status: Mapping[str, Any]) -> list[Measurement]:
     """All that can be read; a part that only another version understands is left out."""
-    found: list[Reading] = []
+    found: list[Measurement] = []
     for part in (_period, _progress, _totals, _windows):
         try:
             found += part(spec, status)
@@ -35,7 +35,7 @@ def readings(spec: Mapping[str, Any], status: Mapping[str, Any]) -> list[Reading
     return found
 
 
-def _period(spec: Mapping[str, Any], status: Mapping[str, Any]) -> Iterator[Reading]:
+def _period(spec: Mapping[str, Any], status: Mapping[str, Any]) -> Iterator[Measurement]:
     """Absent where nothing new is to be expected: no age is then too great."""
     takes_files = text_at(status, "transport") == Transport.LANDING_ZONE
     observes = spec.get("managementPolicy") == ManagementPolicy.OBSERVE
@@ -46,9 +46,9 @@ def _period(spec: Mapping[str, Any], status: Mapping[str, Any]) -> Iterator[Read
     yield from _told(metrics.PERIOD, period_seconds(Schedule.model_validate(spec.get("schedule"))))
 
 
-def _progress(_: Mapping[str, Any], status: Mapping[str, Any]) -> Iterator[Reading]:
+def _progress(_: Mapping[str, Any], status: Mapping[str, Any]) -> Iterator[Measurement]:
     raw, run = status.get("ingested"), status.get("lastRun")
-    ingested = Ingested.model_validate(raw) if raw else None
+    ingested = IngestedStatus.model_validate(raw) if raw else None
     last = LastRun.model_validate(run) if run else None
     if ingested is None and last is not None:  # recorded by a version that did not tell
         takes_files = text_at(status, "transport") == Transport.LANDING_ZONE
@@ -58,38 +58,38 @@ def _progress(_: Mapping[str, Any], status: Mapping[str, Any]) -> Iterator[Readi
         yield from _told(metrics.LAST_SUCCESS, _timestamp(ingested.last_success_time))
     if last is not None and last.start_time and last.completion_time:
         length = (last.completion_time - last.start_time).total_seconds()
-        yield Reading(metrics.LAST_RUN_SECONDS, max(0.0, length))
+        yield Measurement(metrics.LAST_RUN_SECONDS, max(0.0, length))
 
 
-def _totals(_: Mapping[str, Any], status: Mapping[str, Any]) -> Iterator[Reading]:
+def _totals(_: Mapping[str, Any], status: Mapping[str, Any]) -> Iterator[Measurement]:
     """From 0, so that the first of each kind is an increase."""
     totals = Totals.model_validate(status.get("totals") or {})
     if status.get("flow"):
         for result, field in _RUNS.items():
-            yield Reading(metrics.RUNS, getattr(totals, field) or 0, (result,))
+            yield Measurement(metrics.RUNS, getattr(totals, field) or 0, (result,))
         for result, field in _RECORDS.items():
-            yield Reading(metrics.RECORDS, getattr(totals.records, field, None) or 0, (result,))
-        yield Reading(metrics.RECORDS_READ, getattr(totals.records, "read", None) or 0)
-        yield Reading(metrics.BYTES_WRITTEN, getattr(totals.bytes, "written", None) or 0)
+            yield Measurement(metrics.RECORDS, getattr(totals.records, field, None) or 0, (result,))
+        yield Measurement(metrics.RECORDS_READ, getattr(totals.records, "read", None) or 0)
+        yield Measurement(metrics.BYTES_WRITTEN, getattr(totals.bytes, "written", None) or 0)
     if text_at(status, "transport") == Transport.LANDING_ZONE:
-        yield Reading(metrics.WINDOWS, totals.windows or 0)
-        yield Reading(metrics.WINDOW_ROWS, totals.window_rows or 0)
-        yield Reading(metrics.WINDOW_BYTES, totals.window_bytes or 0)
-        yield Reading(metrics.DIFFERENCES, totals.differences or 0)
+        yield Measurement(metrics.WINDOWS, totals.windows or 0)
+        yield Measurement(metrics.WINDOW_ROWS, totals.window_rows or 0)
+        yield Measurement(metrics.WINDOW_BYTES, totals.window_bytes or 0)
+        yield Measurement(metrics.DIFFERENCES, totals.differences or 0)
 
 
-def _windows(_: Mapping[str, Any], status: Mapping[str, Any]) -> Iterator[Reading]:
+def _windows(_: Mapping[str, Any], status: Mapping[str, Any]) -> Iterator[Measurement]:
     if text_at(status, "transport") != Transport.LANDING_ZONE:
         return
     pending = [PendingWindowStatus.model_validate(window) for window in status.get("pendingWindows") or ()]
-    yield Reading(metrics.PENDING_WINDOWS, len(pending))
+    yield Measurement(metrics.PENDING_WINDOWS, len(pending))
     ticks = [window.tick for window in pending if window.file is None and window.tick is not None]
     yield from _told(metrics.EXTRACTION_DUE, _timestamp(min(ticks, default=None)))
 
 
-def _told(family: Family, value: float | None) -> Iterator[Reading]:
+def _told(family: Family, value: float | None) -> Iterator[Measurement]:
     if value is not None:
-        yield Reading(family, value)
+        yield Measurement(family, value)
 
 
 def _timestamp(time: datetime | None) -> float | None:

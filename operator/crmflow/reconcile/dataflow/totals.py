@@ -14,7 +14,7 @@ from crmflow.aep.models import RunState, is_final_state
 from crmflow.api.base import Model
 from crmflow.api.crmdataflow import (
     Extraction,
-    Ingested,
+    IngestedStatus,
     LastRun,
     PendingWindowStatus,
     RecentRun,
@@ -59,12 +59,14 @@ def with_difference(totals: Totals | None) -> Totals:
     return _more(totals, differences=1)
 
 
-def after_runs(ingested: Ingested | None, runs: Iterable[AnyRun], *, takes_files: bool) -> Ingested | None:
+def after_runs(
+    ingested: IngestedStatus | None, runs: Iterable[AnyRun], *, takes_files: bool
+) -> IngestedStatus | None:
     """What is ingested once ``runs`` are known. Which files a run took is told elsewhere."""
     for run in runs:
         if is_final(run) and run.state in _RESULTS:
-            was = ingested or Ingested()
-            ingested = Ingested(
+            was = ingested or IngestedStatus()
+            ingested = IngestedStatus(
                 until=was.until if takes_files else _later(was.until, run.start_time),
                 last_success_time=_later(was.last_success_time, run.completion_time),
             )
@@ -72,8 +74,8 @@ def after_runs(ingested: Ingested | None, runs: Iterable[AnyRun], *, takes_files
 
 
 def after_windows(
-    ingested: Ingested | None, extraction: Extraction | None, pending: Sequence[PendingWindowStatus]
-) -> Ingested | None:
+    ingested: IngestedStatus | None, extraction: Extraction | None, pending: Sequence[PendingWindowStatus]
+) -> IngestedStatus | None:
     """What is ingested while windows are ``pending``. One that reads the whole table once more tells nothing:
     what it is to bring anew was ingested before.
     """
@@ -83,7 +85,7 @@ def after_windows(
     if BEGINNING in open_since:
         return ingested
     until = min(open_since, default=extraction.cursor)
-    return (ingested or Ingested()).model_copy(update={"until": until})
+    return (ingested or IngestedStatus()).model_copy(update={"until": until})
 
 
 def is_final(run: AnyRun) -> bool:
