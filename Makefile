@@ -7,7 +7,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 PYTEST := $(BIN)/pytest
-# Each worker has a control plane and emulators of its own; most tests wait more than they compute.
+# Each worker has a control plane and emulators of its own; most tests wait more than they compute. The long
+# tests come first, or one worker would be left with them at the end.
 SIDE_BY_SIDE := -n 3 --dist worksteal
 
 .PHONY: help setup lock generate format lint types layers check test test-unit test-chart test-contract \
@@ -47,7 +48,7 @@ check: $(INSTALLED) lint types layers ## Check formatting, code, types, layers a
 	@$(BIN)/python hack/generate.py --check
 
 test: $(INSTALLED) controlplane node helm kinds promlint prometheus azurite browser ## Run all tests
-	@$(PYTEST) $(SIDE_BY_SIDE) tests/unit tests/chart tests/contract tests/cluster tests/browser tests/faults tests/property
+	@$(PYTEST) $(SIDE_BY_SIDE) tests/faults tests/property tests/cluster tests/browser tests/contract tests/chart tests/unit
 
 test-unit: $(INSTALLED) ## Run the tests that need nothing else
 	@$(PYTEST) tests/unit
