@@ -165,3 +165,4 @@ def test_what_only_a_person_with_fewer_rights_or_a_wrong_manifest_sees(
     named = plan(plugin, file, [edited(ready)], "--instance", "any")
     assert named.status == 1
     assert "ConnectionNotReady" in named.stdout
+    assert "SecretForbidden" in named.stdout

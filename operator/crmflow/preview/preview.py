@@ -333,7 +333,9 @@ class NamespacePreview:
 
 
 def _merged(found: Iterable[ResourcePreview], keys: Sequence[Key], known: Set[Key]) -> list[ResourcePreview]:
-    """One preview for each resource: of those that were asked for, and of others that are concerned."""
+    """One preview for each resource: of those that were asked for, of others that are concerned, and of a
+    connection that one of them waits for, which says why.
+    """
     merged: dict[Key, ResourcePreview] = {}
     for one in found:
         before = merged.get(one.key)
@@ -346,10 +348,16 @@ def _merged(found: Iterable[ResourcePreview], keys: Sequence[Key], known: Set[Ke
                 assumptions=(*before.assumptions, *one.assumptions),
             )
         merged[one.key] = one
+    waits = any(merged[key].outcome.reason == "ConnectionNotReady" for key in keys if key in merged)
+
+    def is_shown(key: Key, one: ResourcePreview) -> bool:
+        is_waited_for = waits and key.kind == CONNECTION.name and not one.outcome.is_done
+        return key in keys or one.has_changes or is_waited_for
+
     return [
         replace(one, is_new=key not in known, is_asked_for=key in keys)
         for key, one in merged.items()
-        if key in keys or one.has_changes
+        if is_shown(key, one)
     ]
 
 
