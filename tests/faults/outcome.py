@@ -22,7 +22,8 @@ TARGETS = {"schemas": "$id", "dataSets": "id", "descriptors": "@id"}
 _WINDOW = re.compile(r"\d{8}T\d{6}Z-\d{8}T\d{6}Z")
 _FOLDER = re.compile(r"(/<namespace>/[^/]+/\d+-)[0-9a-f]{8}\b")
 _KEY = re.compile(r"\[crmflow:[a-z0-9-]+:[0-9a-f]{16}\]")
-# Who wrote it, when, in which version; and the access token, which is another one in every run.
+# Who wrote it, when, in which version; the access token, which is another one in every run; and what runs
+# that find nothing add with time.
 _INCIDENTAL = frozenset(
     {
         "accessToken",
@@ -37,6 +38,7 @@ _INCIDENTAL = frozenset(
         "effectiveStartTime",
         "etag",
         "fullReadTime",
+        "ingested",
         "lastBatchId",
         "lastOperation",
         "meta:sandboxId",
@@ -44,6 +46,8 @@ _INCIDENTAL = frozenset(
         "lastWindow",
         "modifiedDate",
         "noticedTime",
+        "recentRuns",
+        "runsSucceeded",
         "since",
         "stateSince",
         "startTime",

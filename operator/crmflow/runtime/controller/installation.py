@@ -72,9 +72,11 @@ class ServingInstallation:
         """Why this installation leaves the resource alone, and what to do if that is not meant; None if it
         serves the resource. Raises KubernetesError if that can't be known yet.
         """
-        other = resource.served_by
-        if other is None or other in self._own or resource.annotations.get(SERVED_BY) == self.name:
+        other, wanted = resource.served_by, resource.annotations.get(SERVED_BY)
+        if wanted == self.name:
             return None
+        if other is None or other in self._own:
+            return await self._handed_over(resource.key, wanted)
         if _is_lease(other):
             state = await self._state_of(other)
         else:
@@ -98,6 +100,16 @@ class ServingInstallation:
     def count_left(self, kind: str) -> int:
         """How many resources of a kind are left to others."""
         return sum(1 for key in self._left if key.kind == kind)
+
+    async def _handed_over(self, key: Key, wanted: str | None) -> str | None:
+        """A person has named another installation, which is there: this one does not wait for its claim, of
+        which nothing would tell it. One that is not there takes nothing away.
+        """
+        if wanted is None or wanted in self._own or not _is_lease(wanted):
+            return None
+        state, observation = await self._state_of(wanted), self._observations[wanted]
+        is_held = observation.snapshot is not None and bool(observation.snapshot.holder)
+        return self._explained(key, wanted, state) if is_held and state is not None else None
 
     async def _state_of(self, other: str) -> str | None:
         """What is known of another installation, for people; None if it is gone."""

@@ -170,6 +170,21 @@ async def test_a_person_may_hand_a_resource_over_whoever_holds_it(wanted: str, o
     assert (await Harness().obstacle(OTHER, wanted) is None) is ours
 
 
+@pytest.mark.parametrize("served_by", [None, OWN])
+async def test_who_serves_a_resource_lets_it_go_once_a_person_names_one_that_is_there(
+    served_by: str | None,
+) -> None:
+    harness = Harness()
+    why = await harness.obstacle(served_by, OTHER)
+    assert why is not None
+    assert OTHER in why
+    for nobody in ("third/crmflow", "no lease", OWN):
+        assert await harness.obstacle(served_by, nobody) is None
+    harness.leases.held[OTHER] = LeaseSnapshot("", "2")
+    harness.clock.jump(LOOK_SECONDS)
+    assert await harness.obstacle(served_by, OTHER) is None, "it goes on until somebody is there"
+
+
 # Without an election
 
 
