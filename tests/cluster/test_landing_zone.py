@@ -57,6 +57,8 @@ def test_what_platform_ingests_is_what_zoho_has(zone: Tenant, contacts: Contacts
     windows.ingest()
     zone.wait_reason(DATAFLOW, "IngestionComplete", "RowsMatch", "True")
     contacts.check()
+    # The windows are told as soon as their run is read, and runs with the next listing.
+    zone.until(lambda: "recentRuns" in zone.get(DATAFLOW)["status"], "the run")
     status = zone.get(DATAFLOW)["status"]
     assert "pendingWindows" not in status
     [run] = status["recentRuns"]

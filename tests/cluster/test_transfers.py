@@ -214,7 +214,11 @@ async def test_what_died_between_two_calls_is_completed(
     assert [owner["uid"] for owner in secret["metadata"]["ownerReferences"]] == [job["metadata"]["uid"]]
     operator.cluster.delete("Job", name, operator.home, propagation="Background")
     await until(lambda: operator.left() == [])
-    assert await operator.transfers.jobs("uid-1") == {}
+
+    async def is_known() -> bool:
+        return await operator.transfers.jobs("uid-1") == {}
+
+    await until(is_known)
 
 
 async def test_an_evicted_pod_is_no_end(operator: Operator, tmp_path: Path) -> None:

@@ -43,6 +43,7 @@ def test_where_no_right_outlives_the_namespace_what_can_not_go_is_named(bench: B
         one.pod.wait_ready()
         tenant.make_ready()
         base = tenant.get(CONNECTION)["status"]["baseConnection"]["id"]
+        one.take_rights(tenant)  # else the resources may go before they do
         tenant.cluster.delete("Namespace", tenant.namespace)
         tenant.wait_metric(
             lambda: [tenant.metric("crmflow_deletions_forbidden", kind=kind) for kind in KINDS] == [1, 1]
