@@ -88,6 +88,7 @@ FLOW_RECORD: dict[str, Any] = {
         "startTime": "2026-01-31T08:00:00Z",
         "backfill": True,
         "effectiveStartTime": "2026-01-31T09:00:00Z",
+        "readsOn": True,
     },
     "lastRun": {
         "id": "r1",

@@ -568,6 +568,8 @@ class ScheduleStatus(Model):
     """Whether the first run was asked to read all records."""
     effective_start_time: Timestamp | None = None
     """The start time that was sent."""
+    reads_on: bool | None = None
+    """True of a flow that has taken the place of one, and reads nothing from before its start."""
 
 
 class Gap(Model):

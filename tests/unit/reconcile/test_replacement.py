@@ -344,14 +344,14 @@ async def test_a_predecessor_that_somebody_deletes_is_not_missed() -> None:
     await passes(resource)
     await harness.platform.delete(resource.kind.remote_objects[0].collection, old)
     await passes(resource, 3)
-    (made,) = harness.platform.flows.values()
-    assert (made.id, made.schedule.backfill) == (flow_id(resource), False)
-    assert resource.condition("Synced")[:2] == ("True", "Replacing")
-    harness.clock.time = float(made.schedule.start_time or 0)
-    await passes(resource, 3)
-    (made,) = harness.platform.flows.values()
-    assert made.schedule.backfill is False, "what the predecessor has read is not read again"
     assert has_its_names(harness, resource)
+    (made,) = harness.platform.flows.values()
+    assert (made.id, made.schedule.backfill) == (flow_id(resource), False), "nothing is read again"
+    for backfill in (False, True):
+        resource.edit(lambda spec, wanted=backfill: spec["schedule"].update(backfill=wanted))
+        await passes(resource, 3)
+    (made,) = harness.platform.flows.values()
+    assert made.schedule.backfill is True, "unless somebody asks for it"
 
 
 async def test_without_its_status_a_replacement_is_taken_back() -> None:
@@ -421,10 +421,7 @@ async def test_a_flow_that_is_disabled_hands_over_no_run() -> None:
     resource.edit(other_delta)
     await approved(resource)
     assert "lost" in resource.status["plan"]["reads"]
-    await passes(resource, 4)
-    start = harness.platform.flows[flow_id(resource)].schedule.start_time
-    harness.clock.time = float(start or 0)
-    await passes(resource, 4)
+    await passes(resource, 8)
     assert harness.platform.flows[flow_id(resource)].schedule.backfill is False
     assert list(harness.platform.flows) == [flow_id(resource)]
     assert has_its_names(harness, resource)

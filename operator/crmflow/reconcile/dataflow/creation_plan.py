@@ -65,7 +65,10 @@ def flow_creation(declared: Declared, status: CRMDataflowStatus, offer: Offer) -
     facts: dict[str, Any] = {
         "source": declared.connector.source_status(declared.spec, declared.origin),
         "schedule": ScheduleStatus(
-            start_time=schedule.start_time, backfill=schedule.backfill, effective_start_time=start
+            start_time=schedule.start_time,
+            backfill=schedule.backfill,
+            effective_start_time=start,
+            reads_on=takes_over_reading(status) or None,
         ),
     }
     gap = status.gap

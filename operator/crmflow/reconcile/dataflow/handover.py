@@ -29,7 +29,7 @@ from crmflow.reconcile.dataflow.extracting import Extracting
 from crmflow.reconcile.dataflow.extraction_due import rhythm_of
 from crmflow.reconcile.dataflow.extraction_report import instant
 from crmflow.reconcile.dataflow.extraction_status import moved, to_status
-from crmflow.reconcile.dataflow.plan import ONCE, set_state, takes_over_reading
+from crmflow.reconcile.dataflow.plan import ONCE, set_state
 from crmflow.reconcile.dataflow.replacement_plan import Progress
 from crmflow.reconcile.dataflow.schedule import START_MARGIN_SECONDS, flow_period, period_seconds
 from crmflow.reconcile.dataflow.state import DataflowPass, Upstream, fields_of
@@ -96,15 +96,14 @@ async def end_predecessor(pass_: DataflowPass, upstream: Upstream) -> None:
         predecessor = predecessor.model_copy(update={"irreversible": True})
         pass_.record(predecessor=predecessor)
     old = await _old_flow(upstream, predecessor)
-    waits = None
     if old is not None:
         waits = await _waits_for_a_run(pass_, upstream, old) or await _waits_for_its_state(
             pass_, upstream, old
         )
-    if waits := waits or _waits_for_the_start(pass_):
-        text = f"The flow is what the spec says. {waits}"
-        pass_.set_condition(SYNCED, TRUE, "Replacing", text)
-        return
+        if waits:
+            text = f"The flow is what the spec says. {waits}"
+            pass_.set_condition(SYNCED, TRUE, "Replacing", text)
+            return
     try:
         await delete_predecessor(pass_, upstream.sandbox, pass_.status.predecessor or predecessor)
     except RemoteError as error:
@@ -190,18 +189,6 @@ def _as_it_was(pass_: DataflowPass, predecessor: Predecessor) -> CRMDataflowStat
 
 
 # Beside a successor
-
-
-def _waits_for_the_start(pass_: DataflowPass) -> str | None:
-    """What remains to be waited for where the predecessor is gone or disabled: that the successor is not to
-    read everything is known by the plan alone, as long as it has not begun.
-    """
-    start = pass_.status.schedule.effective_start_time if pass_.status.schedule else None
-    reads_on = pass_.status.transport is Transport.PLATFORM_SOURCE and takes_over_reading(pass_.status)
-    if not reads_on or start is None or start <= pass_.utcnow:
-        return None
-    pass_.look_again(start)
-    return f"It begins at {instant(start)}; the flow that it replaces reads no more."
 
 
 async def _waits_for_a_run(pass_: DataflowPass, upstream: Upstream, old: Flow) -> str | None:

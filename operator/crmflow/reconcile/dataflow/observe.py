@@ -35,7 +35,7 @@ from crmflow.reconcile.dataflow.extraction_due import may_be_taken
 from crmflow.reconcile.dataflow.extraction_status import begin_anew, write_anew
 from crmflow.reconcile.dataflow.flow_state import check_settled, flow_gone
 from crmflow.reconcile.dataflow.mapping_sets import doubt_mapping_set, recognize_mapping_set
-from crmflow.reconcile.dataflow.plan import Declared, Existing, has_begun, unpatchable
+from crmflow.reconcile.dataflow.plan import Declared, Existing, has_begun, takes_over_reading, unpatchable
 from crmflow.reconcile.dataflow.state import DataflowPass, Upstream
 from crmflow.reconcile.dataflow.transport import wanted_transport
 from crmflow.reconcile.external.base_connection import BASE_CONNECTION
@@ -248,7 +248,10 @@ def _complete_schedule(pass_: DataflowPass, upstream: Upstream, flow: Flow) -> N
     if begun is None:
         pass_.record(
             schedule=ScheduleStatus(
-                start_time=wished.start_time, backfill=wished.backfill, effective_start_time=start
+                start_time=wished.start_time,
+                backfill=wished.backfill,
+                effective_start_time=start,
+                reads_on=takes_over_reading(pass_.status) or None,
             )
         )
     elif begun.effective_start_time != start and has_begun(declare(pass_, upstream), flow):

@@ -152,6 +152,7 @@ def beginning(declared: Declared, status: CRMDataflowStatus, remote: Flow) -> Sc
         start_time=begun.start_time if wished.start_time is None else to_the_second(wished.start_time),
         backfill=begun.backfill if wished.backfill is None else wished.backfill,
         effective_start_time=start,
+        reads_on=begun.reads_on if wished.backfill in (None, begun.backfill) else None,
     )
 
 
@@ -216,7 +217,7 @@ def _desired_flow(
         wanted[flows.START_TIME] = int(begin.effective_start_time.timestamp())
     recurs = spec.schedule.frequency is not Frequency.ONCE
     if begin is not None and begin.backfill is not None and recurs:
-        reads_on = _follows_a_gap(status, begin) or takes_over_reading(status)
+        reads_on = _follows_a_gap(status, begin) or begin.reads_on
         wanted[flows.BACKFILL] = begin.backfill and not reads_on
     return wanted
 
