@@ -5,9 +5,11 @@ again.
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 import sys
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 from hack.azurite import azurite_command
 from hack.console import ToolError, say
@@ -23,6 +25,8 @@ from hack.transfer_template import write_transfer_template
 
 DIRECTORY = ROOT / "build" / "demo"
 KUBECONFIG = DIRECTORY / "kubeconfig"
+SHELL = DIRECTORY / "environment"
+"""What a shell reads so that kubectl and the plugin find the demo: ``. build/demo/environment``."""
 NAMESPACE = "crm-demo"
 _RUNNING = DIRECTORY / "running.json"
 _POLL_INTERVAL = "2s"
@@ -77,6 +81,7 @@ def start(*, current_cluster: bool) -> Demo:
     operator = _operator(kubectl, emulators, runs_jobs=runs_jobs)
     process, _ = operator.start(tethered=False)
     _remember(process)
+    _write_shell(kubectl, emulators)
     operator.wait_ready(process)
     return Demo(kubectl, emulators, operator, runs_jobs)
 
@@ -126,6 +131,16 @@ def _leave_current_cluster() -> None:
         say(f"{error}\nWithout the operator the resources keep their finalizers: remove them by hand")
     say("Your cluster keeps the kinds and the operator's rights; to remove them:")
     say("  kubectl delete -f deploy/base/rbac.yaml -f deploy/base/namespace.yaml -f crds/")
+
+
+def _write_shell(kubectl: Kubectl, emulators: Emulators) -> None:
+    kubectl("config", "set-context", "--current", f"--namespace={NAMESPACE}")
+    found_last = (
+        f"{ROOT / '.venv' / 'bin'}:{Path(kubectl.binary).parent}"  # what you have yourself comes first
+    )
+    values = {"KUBECONFIG": str(KUBECONFIG), **emulators.operator_settings()}
+    lines = [f"export {name}={shlex.quote(value)}" for name, value in values.items()]
+    SHELL.write_text("\n".join([*lines, f'export PATH="$PATH":{shlex.quote(found_last)}', ""]))
 
 
 def _operator(kubectl: Kubectl, emulators: Emulators, *, runs_jobs: bool) -> OperatorProcess:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 from hack.console import ToolError
-from hack.demo.environment import DIRECTORY, KUBECONFIG, NAMESPACE, Demo
+from hack.demo.environment import DIRECTORY, NAMESPACE, SHELL, Demo
 from hack.demo.story import CONNECTION, DATAFLOW, FILES_DATAFLOW, get
 from hack.install import ROOT
 
 _ZOHO_TOKEN_SECONDS = 3600  # life of an access token (zoho.md 1.3)
+REMOTE_TITLE = "What Adobe Experience Platform holds"
 RUNS_TITLE = "What the last run of each dataflow ingested"
 _RECORDS = ("read", "written", "skipped", "failed")
 _REMOTE_KINDS = ("connections", "sourceConnections", "targetConnections", "mappingSets", "flows", "runs")
@@ -30,7 +29,7 @@ def print_result(demo: Demo, seconds_to_ready: float, *, keep: bool) -> None:
     if not demo.runs_jobs:
         print("Left out: the landing zone, for which the demo runs Jobs on Linux, in a cluster of its own")
     state = demo.emulators.control.state()
-    _heading("What Adobe Experience Platform holds")
+    _heading(REMOTE_TITLE)
     _print_table(["KIND", "NAME", "STATE"], list(_remote_objects(state["aep"])))
     _heading("The Zoho access token")
     print(f"{_token_age(demo, state['zoho']):.0f} s old, valid for {_ZOHO_TOKEN_SECONDS} s")
@@ -89,19 +88,19 @@ def _token_age(demo: Demo, zoho: Any) -> float:
 
 
 def _print_next_steps(demo: Demo) -> None:
-    folder = Path(demo.kubectl.binary).parent
-    path = "" if shutil.which("kubectl") else f" PATH=$PATH:{folder}"
     control = demo.emulators.info["controlUrl"]
     resources = " ".join((*_dataflows(demo), CONNECTION))
     print(
         f"""
 Everything goes on running. Try:
-  export KUBECONFIG=$PWD/{KUBECONFIG.relative_to(ROOT)}{path}
-  kubectl -n {NAMESPACE} get crmflow
-  kubectl -n {NAMESPACE} describe {DATAFLOW}
-  kubectl -n {NAMESPACE} get events
-  kubectl -n {NAMESPACE} patch {DATAFLOW} --type=merge -p '{{"spec":{{"ingestion":{{"enabled":false}}}}}}'
-  kubectl -n {NAMESPACE} delete {resources}
+  . {SHELL.relative_to(ROOT)}
+  kubectl get crmflow
+  kubectl crmflow status
+  kubectl crmflow explore zoho-eu Contacts
+  kubectl describe {DATAFLOW}
+  kubectl get events
+  kubectl patch {DATAFLOW} --type=merge -p '{{"spec":{{"ingestion":{{"enabled":false}}}}}}'
+  kubectl delete {resources}
   curl {control}/state
 Logs and every exchange with the remote side: {DIRECTORY.relative_to(ROOT)}
 Stop it: make demo-down"""
