@@ -149,7 +149,7 @@ class Settings(BaseModel):
     ) = None
     """Name of this installation, part of every remote name; default: the UID of the namespace kube-system."""
     watch_namespaces: Annotated[tuple[Annotated[str, _NAMESPACE], ...], BeforeValidator(_names)] = ()
-    """Namespaces to serve, comma-separated; all of them when empty."""
+    """Namespaces to serve, comma-separated; default: all."""
     workers: int = Field(default=10, ge=1, le=200)
     """How many resources are reconciled at the same time."""
     poll_interval: Seconds = 300.0
