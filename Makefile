@@ -6,6 +6,7 @@ MAKEFLAGS += --no-print-directory
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+SITE_TOOLS := build/site-tools/.installed
 PYTEST := $(BIN)/pytest
 # Each worker has a control plane and emulators of its own; most tests wait more than they compute. The long
 # tests come first, or one worker would be left with them at the end.
@@ -47,7 +48,7 @@ check: $(INSTALLED) lint types layers ## Check formatting, code, types, layers a
 	@$(BIN)/ruff format --check .
 	@$(BIN)/python hack/generate.py --check
 
-test: $(INSTALLED) controlplane node helm kinds promlint prometheus azurite browser ## Run all tests
+test: $(INSTALLED) controlplane node helm kinds promlint prometheus azurite browser $(SITE_TOOLS) ## Run all tests
 	@$(PYTEST) $(SIDE_BY_SIDE) tests/faults tests/property tests/cluster tests/browser tests/contract tests/chart tests/unit
 
 test-unit: $(INSTALLED) ## Run the tests that need nothing else
@@ -62,7 +63,7 @@ test-chart: $(INSTALLED) controlplane helm prometheus ## Run the tests of the He
 test-cluster: $(INSTALLED) controlplane node helm kinds promlint prometheus ## Run the tests on a real API server
 	@$(PYTEST) tests/cluster
 
-test-browser: $(INSTALLED) controlplane browser ## Run the tests in a real browser
+test-browser: $(INSTALLED) controlplane browser $(SITE_TOOLS) ## Run the tests in a real browser
 	@$(PYTEST) tests/browser
 
 screenshots: $(INSTALLED) controlplane browser ## Take the documentation's pictures anew
@@ -77,6 +78,10 @@ stage: $(INSTALLED) controlplane ## Record what this version leaves, for the tes
 snapshots: $(INSTALLED) helm ## Render the chart's snapshots anew
 	@SNAPSHOTS=write $(PYTEST) tests/chart/test_render.py -k what_it_was
 
+.PHONY: terminals
+terminals: $(INSTALLED) controlplane node azurite ## Draw what the demo and the plugin print, for the documentation
+	@$(BIN)/python -m hack.terminals
+
 .PHONY: dashboard
 dashboard: build/pictures/.installed prometheus ## Draw the dashboard's panels from demo data, for the documentation
 	@build/pictures/bin/python -m hack.dashboard
@@ -84,6 +89,15 @@ dashboard: build/pictures/.installed prometheus ## Draw the dashboard's panels f
 build/pictures/.installed: requirements/pictures.txt
 	@python3 -m venv --clear build/pictures
 	@build/pictures/bin/python -m pip --quiet install --require-hashes -r $<
+	@touch $@
+
+.PHONY: docs
+docs: $(SITE_TOOLS) ## Build the documentation into build/site, and check its links
+	@$(BIN)/python -m hack.site
+
+$(SITE_TOOLS): $(INSTALLED) requirements/site.txt
+	@$(BIN)/python -m venv --clear build/site-tools
+	@build/site-tools/bin/python -m pip --quiet install --require-hashes -r requirements/site.txt
 	@touch $@
 
 .PHONY: image image-test sbom

@@ -19,8 +19,10 @@ _LISTS = {
     "build": ["--group", "build"],
     "dev": ["pyproject.toml", "--group", "dev", "--extra", "cli"],
     "pictures": ["requirements/pictures.in"],
+    "site": ["requirements/site.in"],
 }
-"""What the operator runs with, what builds its package, what development needs, and what draws pictures."""
+"""What the operator runs with, what builds its package, what development needs, what draws pictures,
+and what builds the documentation's site."""
 _OPTIONS = ["--universal", "-p", "3.11", "--generate-hashes", "--no-header", "--no-annotate", "--upgrade"]
 
 
