@@ -137,7 +137,8 @@ browser: $(INSTALLED) ## Find Chromium for the browser tests; as root on Debian,
 emulators: $(INSTALLED) ## Run the emulators in the foreground; prints their URLs as one JSON line
 	@$(BIN)/python -m tests.emulators
 
-demo: $(INSTALLED) ## Show the main job; CLUSTER=current uses your cluster, DEMO_KEEP=0 stops everything at the end
+demo: ## Show the main job; CLUSTER=current uses your cluster, DEMO_KEEP=0 stops everything at the end
+	@python=$$(sh hack/setup.sh --python) && $$python -m hack.prepare
 	@$(BIN)/python -m hack.demo up
 
 demo-down: $(INSTALLED) ## Stop the demo

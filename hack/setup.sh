@@ -1,5 +1,5 @@
 #!/bin/sh
-# Make a virtual environment with the locked dependencies: setup.sh FOLDER
+# Make a virtual environment with the locked dependencies: setup.sh FOLDER; setup.sh --python names the Python for it
 set -eu
 venv=$1
 
@@ -21,6 +21,11 @@ find_python() {
     done
     fail "no Python ≥ 3.11 found (tried ${PYTHON:-python3 and python3.11 to python3.14}): install one, or name it: make setup PYTHON=/path/to/python3"
 }
+
+if [ "$venv" = --python ]; then
+    find_python
+    exit
+fi
 
 if ! new_enough "$venv/bin/python"; then
     python=$(find_python)

@@ -13,13 +13,57 @@ import platform
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from time import monotonic
 
 from hack.console import Step, ToolError, say
 from hack.golang.toolchain import find_go
+
+_LISTED = "{{.ImportPath}}\t{{.Dir}}\t{{range .GoFiles}}{{.}} {{end}}"
+_LITTLE_COLLECTED = {"GOGC": "off", "GOMEMLIMIT": "2GiB"}
+"""For Go's compiler and linker, which are short processes: without garbage collection below that size the
+largest package took a fifth less CPU.
+"""
+_OF_A_LINK = 2_000_000
+"""How many bytes of source compile in the time that one program takes to be linked."""
+_SOON = 1.5
+"""Minutes below which it is a minute."""
+_TOLD_FROM = 0.05
+"""What part has to be done before the rest is worth an estimate."""
+
+
+class Progress:
+    """How far a build is, and how long the rest takes, by the sizes of what is compiled."""
+
+    def __init__(self, sizes: Mapping[str, int], programs: int, now: Callable[[], float] = monotonic) -> None:
+        self._sizes, self._now = sizes, now
+        self._all = sum(sizes.values()) + programs * _OF_A_LINK
+        self._done = 0
+        self._began = now()
+
+    def after(self, package: str) -> str:
+        """What to say when Go has told that it compiles ``package``. Packages that Go has kept from
+        another build are not told, so less may be left than this says.
+        """
+        self._done += self._sizes.get(package, 0)
+        share = self._done / self._all
+        if share < _TOLD_FROM:
+            return f"{share:.0%}"
+        minutes = (self._now() - self._began) * (1 - share) / share / 60
+        left = f"{minutes:.0f} minutes" if minutes >= _SOON else "a minute"
+        return f"{share:.0%}, about {left} left"
+
+
+def _sizes(listed: list[str]) -> dict[str, int]:
+    """The size of each package's sources, from lines of :data:`_LISTED`."""
+    rows = (line.split("\t") for line in listed if line.count("\t") == 2)
+    return {
+        package: sum((Path(folder) / name).stat().st_size for name in names.split())
+        for package, folder, names in rows
+    }
 
 
 @dataclass(frozen=True)
@@ -97,10 +141,11 @@ class GoModule:
         shutil.rmtree(unfinished, ignore_errors=True)
         unfinished.mkdir()
         with Step("Fetching the sources") as step:
-            packages = self._run(go, ["list", "-deps", *self.packages.values()], step)
-        with Step(f"Compiling up to {len(packages)} packages") as step:
+            listed = self._run(go, ["list", "-deps", "-f", _LISTED, *self.packages.values()], step)
+        with Step(f"Compiling up to {len(listed)} packages") as step:
+            progress = Progress(_sizes(listed), len(self.packages))
             target = ["-o", f"{unfinished}/", *self.packages.values()]
-            self._run(go, ["build", *self._flags(), "-v", *target], step)
+            self._run(go, ["build", *self._flags(), "-v", *target], step, progress)
         for program, package in self.packages.items():
             (unfinished / _name_given_by_go(package)).rename(unfinished / program)
         unfinished.rename(folder)
@@ -109,9 +154,10 @@ class GoModule:
         stamps = " ".join(f"-X {variable}={self.version}" for variable in self.version_variables)
         return ["-trimpath", "-buildvcs=false", "-ldflags", f"-s -w {stamps}"]
 
-    def _run(self, go: str, arguments: list[str], step: Step) -> list[str]:
-        """Run a Go command, show each line it prints as progress, and return the lines."""
+    def _run(self, go: str, arguments: list[str], step: Step, progress: Progress | None = None) -> list[str]:
+        """Run a Go command, show how far it is by each line that it prints, and return the lines."""
         environment = {
+            **_LITTLE_COLLECTED,
             **os.environ,
             "CGO_ENABLED": "0",
             "GOFLAGS": "-mod=readonly",
@@ -130,7 +176,7 @@ class GoModule:
         ) as process:
             for line in process.stdout or ():
                 lines.append(line.rstrip())
-                step.update(f"{len(lines)}: {lines[-1]}")
+                step.update(progress.after(lines[-1]) if progress else str(len(lines)))
         if process.returncode:
             reason = f"{' '.join(command[:2])} failed: the lines above say why"
             raise ToolError("\n".join([*lines[-20:], reason]))

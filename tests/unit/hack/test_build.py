@@ -17,6 +17,7 @@ from hack.console import ToolError
 from hack.controlplane import assets
 from hack.controlplane.build import MODULE
 from hack.golang import find_go
+from hack.golang.module import Progress
 from hack.helm import find_helm
 from hack.install import ROOT
 from hack.node import MODULE as node
@@ -26,7 +27,7 @@ FAKE_GO = """#!/bin/sh
 echo "$1" >> "$FAKE_GO_LOG"
 case $1 in
 env) echo "${FAKE_GO_VERSION:-go1.26.0}" ;;
-list) echo some/package ;;
+list) printf 'some/package\t.\t\n' ;;
 build)
     while [ "$1" != -o ]; do shift; done
     [ -z "$FAKE_GO_FAILS" ] || { touch "$2/server"; echo "cannot compile"; exit 1; }
@@ -142,3 +143,11 @@ def test_helm_is_named_or_built(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
     monkeypatch.setenv("HELM", "no-such-helm")
     with pytest.raises(ToolError, match="HELM=no-such-helm is no command"):
         find_helm()
+
+
+def test_what_is_left_is_told_by_the_size_of_what_is_compiled() -> None:
+    now = iter([0.0, 60.0, 240.0])
+    progress = Progress({"small": 100_000, "half": 3_900_000, "rest": 2_000_000}, 1, lambda: next(now))
+    assert progress.after("small") == "1%"
+    assert progress.after("half") == "50%, about a minute left"
+    assert progress.after("another program's") == "50%, about 4 minutes left"

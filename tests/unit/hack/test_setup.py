@@ -37,3 +37,11 @@ def test_no_venv_module(tmp_path: Path) -> None:
     answer = _setup(tmp_path, python)
     assert answer.returncode == 1
     assert "apt-get install python3-venv" in answer.stderr
+
+
+def test_it_names_the_python_that_it_would_use(tmp_path: Path) -> None:
+    python = _fake_python(tmp_path, "exit 0")
+    command = ["sh", str(ROOT / "hack" / "setup.sh"), "--python"]
+    environment = {"PATH": "/usr/bin:/bin", "PYTHON": python}
+    answer = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert answer.stdout.strip() == python
