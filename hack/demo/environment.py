@@ -124,7 +124,7 @@ def _leave_current_cluster() -> None:
     say(f"Deleting the namespace {NAMESPACE} from your cluster")
     try:
         # Dataflows before the connection that they use, both before their Secrets.
-        for kind in ("crmdataflows", "zohosourceconnections"):
+        for kind in ("crmdataflowruns", "crmdataflows", "zohosourceconnections"):
             kubectl("delete", kind, "--all", f"--namespace={NAMESPACE}", "--timeout=30s")
         kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found", "--timeout=30s")
     except ToolError as error:

@@ -42,7 +42,8 @@ def config_map() -> dict[str, Any]:
         folder = _SCRIPTS / kind.kind
         name = f"{GROUP}_{kind.kind}"
         data[f"resource.customizations.health.{name}"] = (folder / "health.lua").read_text()
-        data[f"resource.customizations.actions.{name}"] = _dump(_actions(folder / "actions"))
+        if (folder / "actions").is_dir():  # a run can only be made anew
+            data[f"resource.customizations.actions.{name}"] = _dump(_actions(folder / "actions"))
     return {
         "apiVersion": "v1",
         "kind": "ConfigMap",

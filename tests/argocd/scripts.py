@@ -8,6 +8,10 @@ from hack.install import ROOT
 
 CUSTOMIZATIONS = ROOT / "deploy" / "argocd" / "resource_customizations" / "crmflow.io"
 KINDS = ("ZohoSourceConnection", "CRMDataflow")
+"""Those that have actions."""
+RUN = "CRMDataflowRun"
+"""It has a health alone: it can't be changed."""
+ALL_KINDS = (*KINDS, RUN)
 
 
 def script(kind: str, name: str) -> Path:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from crmflow.api.kinds import KINDS
+from crmflow.api.kinds import CRM_DATAFLOW, KINDS, ZOHO_SOURCE_CONNECTION
 from hack.generators.crd import custom_resource_definition
 from hack.install import ROOT
 from tests.chart.rendering import Object, kustomized, one
@@ -22,7 +22,11 @@ EXAMPLE = ROOT / "deploy" / "argocd" / "example"
 GUIDE = ROOT / "docs" / "guides" / "kustomize.md"
 STAGES = ("dev", "prod")
 # The names of what spec names: a mapping set, for one, is named by an id of the Platform.
-KINDS_BY_FIELD = {"connectionRef": "ZohoSourceConnection", "credentialsSecretRef": "Secret"}
+KINDS_BY_FIELD = {
+    "connectionRef": "ZohoSourceConnection",
+    "credentialsSecretRef": "Secret",
+    "dataflowRef": "CRMDataflow",
+}
 
 
 def _folder(root: Path, name: str, kustomization: Object, **files: Path) -> Path:
@@ -240,7 +244,7 @@ def test_the_guides_files_render_a_stage(guide: Path, stage: str) -> None:
     origin = {entry["target"]: entry.get("value") for entry in dataflow["spec"]["mapping"]}
     assert origin["_crmflowdemo.origin"] == ("zoho" if stage == "prod" else "zoho-dev")
     assert len(origin) == 3
-    for kind in KINDS:
+    for kind in (ZOHO_SOURCE_CONNECTION, CRM_DATAFLOW):
         kind.spec.model_validate(one(kind.kind, rendered)["spec"])
 
 

@@ -47,6 +47,9 @@ def test_it_is_what_it_was(name: str) -> None:
     assert rendered == snapshot.read_text()
 
 
+KINDS = ("zohosourceconnections", "crmdataflows", "crmdataflowruns")
+
+
 def test_no_snapshot_is_left_over() -> None:
     assert {path.stem for path in SNAPSHOTS.iterdir()} == set(VALUES)
 
@@ -182,14 +185,15 @@ def test_a_single_replica_may_be_evicted(replicas: int, budgets: int) -> None:
 
 
 def test_a_namespaced_installation_has_only_the_rights_outside_that_outlive_a_namespace() -> None:
-    """Those to its own two kinds, and to read who serves a resource; no Secret is among them."""
+    """Those to its own kinds, and to read who serves a resource; no Secret is among them."""
     rendered = objects(values="namespaced")
     rules = one("ClusterRole", rendered)["rules"]
     assert {
         (resource, verb) for rule in rules for resource in rule["resources"] for verb in rule["verbs"]
     } == {
-        *product(("zohosourceconnections", "crmdataflows"), ("get", "list", "watch", "patch")),
-        *product(("zohosourceconnections/status", "crmdataflows/status"), ("patch",)),
+        *product(KINDS, ("get", "list", "watch", "patch")),
+        *product((f"{plural}/status" for plural in KINDS), ("patch",)),
+        ("crmdataflowruns", "delete"),
         ("leases", "get"),
     }
     for role in of_kind("Role", rendered):

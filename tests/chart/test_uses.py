@@ -69,7 +69,7 @@ def test_it_is_switched_by_the_condition_of_another_chart(umbrella: Path) -> Non
     found = rendered(umbrella, *on, release="data")
     assert one("Deployment", found)["metadata"]["name"] == "data-crmflow"
     assert environment(one("Deployment", found))["CRMFLOW_INSTANCE"] == "production"
-    assert len(of_kind("CustomResourceDefinition", found)) == 2
+    assert len(of_kind("CustomResourceDefinition", found)) == 3
 
 
 def test_it_can_be_there_twice_under_two_names(umbrella: Path) -> None:

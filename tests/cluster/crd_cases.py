@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from crmflow.api.base import OBJECT_NAME, ONE_LINE, RESYNC_INTERVAL
+from crmflow.api.base import OBJECT_NAME, ONE_LINE, RESYNC_INTERVAL, RFC_3339
 from crmflow.api.endpoint import ENDPOINT_OF_DATA_CENTER, ZOHO_DOMAINS
 from crmflow.api.schema import Rule
 from tests.cluster.crd_constraints import Case, Constraint
@@ -36,6 +36,39 @@ SHARED_RULES: Mapping[Rule, Values] = {
     OBJECT_NAME: Values(
         ("Zoho", "-a", "a-", "a_b", "a..b", ".a", "a.", "a-.b", "a/b", "a b", "a\n"),
         ("a", "0", "a-b.c-0"),
+    ),
+    RFC_3339: Values(
+        (
+            "2026-01-01T00:00:00+99:99",
+            "2026-01-01T00:00:00+24:00",
+            "2026-01-01T00:00:00+23:60",
+            "2026-01-01T00:00:00+0530",
+            "2026-01-01T00:00:00x5Z",
+            "2026-01-01T00:00:00,5Z",
+            "2026-01-01T00:00:00.Z",
+            "2026-01-01T00:00:00",
+            "2026-01-01T00:00Z",
+            "2026-01-01T23:59:60Z",
+            "2026-01-01T24:00:00Z",
+            "2026-01-01 00:00:00Z",
+            "2026-01-01",
+            "2026-02-30T00:00:00Z",
+            "2026-13-01T00:00:00Z",
+            "0000-01-01T00:00:00Z",
+            "0001-01-01T00:00:00+14:00",
+            "1969-12-31T23:59:59Z",
+            "9999-12-31T23:59:59-12:00",
+            "2026-01-01T00:00:00Z\n",
+            "tomorrow",
+            "",
+        ),
+        (
+            "1970-01-01T00:00:01Z",
+            "2026-01-31T08:00:00.123456789+05:30",
+            "2026-01-31t08:00:00z",
+            "2028-02-29T23:59:59-23:59",
+            "2999-12-31T23:59:59-00:00",
+        ),
     ),
     RESYNC_INTERVAL: Values(
         (
@@ -105,39 +138,6 @@ SCALAR_RULES: Mapping[str, Values] = {
     "spec.target.schema.id": XDM_IDS,
     "spec.target.schema.create.class": XDM_IDS,
     "spec.target.schema.create.fieldGroups[]": XDM_IDS,
-    "spec.schedule.startTime": Values(
-        (
-            "2026-01-01T00:00:00+99:99",
-            "2026-01-01T00:00:00+24:00",
-            "2026-01-01T00:00:00+23:60",
-            "2026-01-01T00:00:00+0530",
-            "2026-01-01T00:00:00x5Z",
-            "2026-01-01T00:00:00,5Z",
-            "2026-01-01T00:00:00.Z",
-            "2026-01-01T00:00:00",
-            "2026-01-01T00:00Z",
-            "2026-01-01T23:59:60Z",
-            "2026-01-01T24:00:00Z",
-            "2026-01-01 00:00:00Z",
-            "2026-01-01",
-            "2026-02-30T00:00:00Z",
-            "2026-13-01T00:00:00Z",
-            "0000-01-01T00:00:00Z",
-            "0001-01-01T00:00:00+14:00",
-            "1969-12-31T23:59:59Z",
-            "9999-12-31T23:59:59-12:00",
-            "2026-01-01T00:00:00Z\n",
-            "tomorrow",
-            "",
-        ),
-        (
-            "1970-01-01T00:00:00Z",
-            "2026-01-31T08:00:00.123456789+05:30",
-            "2026-01-31t08:00:00z",
-            "2028-02-29T23:59:59-23:59",
-            "2999-12-31T23:59:59-00:00",
-        ),
-    ),
     "spec.extract.fullReadEvery": Values(
         ("", "23h59m59s", "1h", "86399s", "1d", "7d", "24", "-24h", "24h ", "24H", "a day"),
         ("24h", "1440m", "23h60m", "168h", "36.5h"),
@@ -284,6 +284,29 @@ _LANDING_ZONE: tuple[Edit, ...] = (
 )
 
 OBJECT_RULES: Mapping[tuple[str, str], list[Case]] = {
+    ("spec", "a CRMDataflowRun cannot change"): [
+        Case(
+            _set(path, value),
+            "spec",
+            "a CRMDataflowRun cannot change",
+            _set("spec.dataflowRef.name", "contacts"),
+            transition=True,
+        )
+        for path, value in (
+            ("spec.dataflowRef.name", "leads"),
+            ("spec.window", REMOVED),
+            ("spec.ttlSecondsAfterFinished", 60),
+        )
+    ],
+    ("spec.window", "end must be later than start"): [
+        Case(
+            _set("spec.window", {"start": start, "end": "2026-01-31T08:00:00Z"}),
+            "spec.window.end",
+            "end must be later than start",
+            _set("spec.window", {"start": start, "end": "2026-01-31T09:00:01+01:00"}),
+        )
+        for start in ("2026-01-31T08:00:00Z", "2026-01-31t09:00:00+01:00")
+    ],
     (_SCHEMA, "must have exactly one of id and title"): _either(
         _SCHEMA, "id", "title", {"id": _SCHEMA_ID, "title": "Contacts"}
     ),

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from crmflow.api.endpoint import ZOHO_DOMAINS
-from crmflow.api.kinds import CRM_DATAFLOW, KINDS, ZOHO_SOURCE_CONNECTION, Kind
+from crmflow.api.kinds import CRM_DATAFLOW, CRM_DATAFLOW_RUN, KINDS, ZOHO_SOURCE_CONNECTION, Kind
 from crmflow.api.schema import LIST_MAP_KEYS, LIST_TYPE, VALIDATIONS
 from hack.generators.crd import custom_resource_definition
 from hack.generators.walk import walk
@@ -85,7 +85,14 @@ _STRETCHED: dict[tuple[str, str], Callable[[int], str]] = {
         (CRM_DATAFLOW.kind, f"spec.target.schema.{field}"): lambda n: "https://ns.adobe.com/".ljust(n, "a")
         for field in ("id", "create.class", "create.fieldGroups[]")
     },
-    (CRM_DATAFLOW.kind, "spec.schedule.startTime"): lambda n: "2026-01-31T08:00:00.".ljust(n - 1, "0") + "Z",
+    **{
+        (kind.kind, path): lambda n: "2026-01-31T08:00:00.".ljust(n - 1, "0") + "Z"
+        for kind, path in (
+            (CRM_DATAFLOW, "spec.schedule.startTime"),
+            (CRM_DATAFLOW_RUN, "spec.window.start"),
+            (CRM_DATAFLOW_RUN, "spec.window.end"),
+        )
+    },
     (CRM_DATAFLOW.kind, "spec.extract.fullReadEvery"): lambda n: "24h".rjust(n, "0"),
     **{(kind.kind, "spec.resyncInterval"): lambda n: "1h".rjust(n, "0") for kind in KINDS},
 }

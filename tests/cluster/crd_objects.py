@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from typing import Any
 
-from crmflow.api.kinds import API_VERSION, CRM_DATAFLOW, ZOHO_SOURCE_CONNECTION, Kind
+from crmflow.api.kinds import API_VERSION, CRM_DATAFLOW, CRM_DATAFLOW_RUN, ZOHO_SOURCE_CONNECTION, Kind
 
 Resource = dict[str, Any]
 Edit = tuple[str, Any]
@@ -110,6 +110,8 @@ FLOW_RECORD: dict[str, Any] = {
             "bytes": {"read": 12_000_000_000, "written": 11_000_000_000},
             "files": 1,
             "cause": "INGEST-1212-400: Not a date.",
+            "requestedBy": "contacts-november",
+            "retryOf": "r0",
         }
     ],
     "runRetries": [
@@ -132,6 +134,9 @@ FLOW_RECORD: dict[str, Any] = {
     "slotRevision": 1,
 }
 """All that status records of a flow."""
+
+OF_A_DATAFLOW = ("lastRun", "recentRuns", "runRetries", "ingested", "gap")
+"""What of it a run does not have."""
 
 MAXIMAL: dict[str, Resource] = {
     ZOHO_SOURCE_CONNECTION.kind: {
@@ -281,6 +286,35 @@ MAXIMAL: dict[str, Resource] = {
             },
         },
     },
+    CRM_DATAFLOW_RUN.kind: {
+        "spec": {
+            "dataflowRef": {"name": "contacts"},
+            "window": {"start": "2026-01-30T08:00:00Z", "end": "2026-01-31T08:00:00Z"},
+            "ttlSecondsAfterFinished": 3600,
+        },
+        "status": {
+            **{name: value for name, value in FLOW_RECORD.items() if name not in OF_A_DATAFLOW},
+            "observedGeneration": 1,
+            "conditions": [CONDITION],
+            "servedBy": "crmflow-system/crmflow",
+            "dataflowUid": "0b1d4c3e-5f2e-7a6c-8a9f-1b2c3d4e5f60",
+            "platform": {"organization": "7C51A9F0C0FFEE0A495EF1A2@AdobeOrg", "sandbox": "prod"},
+            "window": {"start": "2026-01-30T08:00:00Z", "end": "2026-01-31T08:00:00Z"},
+            "startTime": "2026-02-01T08:00:00Z",
+            "completionTime": "2026-02-01T08:10:00Z",
+            "files": {"count": 1, "rows": 95, "bytes": 12_000},
+            "request": {
+                "flowId": "f1",
+                "retriedRun": "r0",
+                "requestTime": "2026-02-01T08:00:00Z",
+                "knownRuns": ["r0"],
+            },
+            "run": FLOW_RECORD["lastRun"],
+            "result": {"failed": False, "reason": "Succeeded", "message": "95 records were read."},
+            "intents": [INTENT],
+            "lastHandledReconcileAt": "2026-01-31T10:00:00Z",
+        },
+    },
 }
 """One valid resource per kind with every field set."""
 
@@ -304,6 +338,10 @@ ALTERNATIVES: dict[str, dict[str, tuple[Edit, ...]]] = {
             ("spec.mapping", REMOVED),
             ("spec.mappingSetRef", {"id": "93ddfa69c4864d978832b1e5ef6ec3b9", "version": 2}),
         ),
+    },
+    CRM_DATAFLOW_RUN.kind: {
+        "spec.window.start": (("spec.window.end", "2999-12-31T23:59:59-12:00"),),
+        "spec.window.end": (("spec.window.start", "1970-01-01T00:00:00Z"),),
     },
 }
 """What makes a maximal resource valid with a field that excludes another one, or whatever its value, by kind

@@ -18,10 +18,11 @@ from crmflow.api.kinds import APPROVE_PLAN
 from hack.install import ROOT
 from hack.kubectl import Kubectl
 from tests.argocd import sandbox
-from tests.argocd.scripts import CUSTOMIZATIONS, script
+from tests.argocd.scripts import CUSTOMIZATIONS, RUN, script
 from tests.kit import manifests
 from tests.kit.cluster import Object
 from tests.kit.manifests import load, load_all
+from tests.kit.runs import DataflowRuns
 from tests.kit.tenant import CONNECTION, DATAFLOW, Tenant
 from tests.kit.waiting import until
 
@@ -149,6 +150,32 @@ def test_the_health_of_a_dataflow_whose_flow_is_replaced(tenant: Tenant, see: Se
 
     tenant.wait_reason(DATAFLOW, "Ready", "RolledBack")
     assert see(DATAFLOW, "rolled-back") == "Degraded"
+
+
+def test_the_health_of_a_run_through_its_life(tenant: Tenant, see: See) -> None:
+    runs = DataflowRuns(tenant)
+    tenant.operator.stop()
+    runs.create("november")
+    assert see(RUN, "unseen", "november") == "Progressing"
+
+    tenant.operator.start()
+    runs.wait_reason("november", "DataflowNotFound")
+    assert see(RUN, "waiting", "november") == "Progressing"
+
+    tenant.make_ready(schedule={"frequency": "Once", "interval": None, "backfill": None}, deltaColumn=None)
+    made = runs.wait_requested("november")
+    assert see(RUN, "running", "november") == "Progressing"
+
+    tenant.control.post("/aep/runs", runId=made, state="success")
+    tenant.control.advance(60)
+    runs.wait("november", "Complete", "Succeeded")
+    assert see(RUN, "healthy", "november") == "Healthy"
+
+    tenant.edit(DATAFLOW, ingestion={"enabled": False})
+    tenant.wait_ready(DATAFLOW)
+    runs.create("december")
+    runs.wait("december", "Failed", "FlowDisabled")
+    assert see(RUN, "degraded", "december") == "Degraded"
 
 
 def test_the_actions_do_what_their_names_say(tenant: Tenant, see: See) -> None:

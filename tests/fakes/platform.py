@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from typing import Any, TypeVar
 
 from pydantic import SecretStr
@@ -276,6 +277,20 @@ class FakePlatform(Failing):
             return Created(made.id, self._new_etag())
 
         return await self._call(RUNS, "retry", (run_id,), perform)
+
+    async def start_run(
+        self, flow_id: str, at: float, window: tuple[datetime, datetime], delta_column: str
+    ) -> Created:
+        async def perform() -> Created:
+            if _found(self.flows, flow_id).state != "enabled":
+                raise _refusal(_FLOW_NOT_ENABLED, "The flow must be enabled")
+            self._ids += 1
+            begin, end = (time.timestamp() for time in window)
+            made = Run(f"run-{self._ids}", flow_id, RunState.QUEUED, None, None, window=(begin, end))
+            self.runs[made.id] = made
+            return Created(made.id, self._new_etag())
+
+        return await self._call(RUNS, "start", (flow_id, window, delta_column), perform)
 
     async def batch_files(self, batch_id: str) -> Sequence[str]:
         async def perform() -> Sequence[str]:

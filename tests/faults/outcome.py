@@ -13,6 +13,7 @@ from typing import Any
 from tests.faults.bench import INSTANCE, home_of
 from tests.kit.cluster import OUR_KINDS, Object
 from tests.kit.landing_zone import Contacts, Row, Transfers, files
+from tests.kit.runs import RUN, RUN_NAME
 from tests.kit.tenant import COLLECTIONS, Tenant
 
 MAPPING_SETS = "mappingSets"
@@ -59,6 +60,7 @@ _INCIDENTAL = frozenset(
         "updatedClient",
         "version",
         "viewId",
+        "window",
     }
 )
 
@@ -143,6 +145,7 @@ def outcome_of(tenant: Tenant) -> Outcome:
     resources = {
         kind: tenant.cluster.find(kind, tenant.name_of(kind), tenant.namespace) for kind in OUR_KINDS
     }
+    resources[RUN] = tenant.cluster.find(RUN, RUN_NAME, tenant.namespace)
     return replace(build(sandbox, resources, tenant.namespace), arrival=Arrival.of(tenant))
 
 

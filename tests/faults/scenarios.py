@@ -12,7 +12,17 @@ from typing import Any
 from tests.faults.bench import home_of
 from tests.faults.outcome import Difference
 from tests.kit.cluster import OUR_KINDS, Object, condition
-from tests.kit.landing_zone import COLUMNS, NOTHING_LEFT, SHOWS, Contacts, Transfers, Windows, grant_reads
+from tests.kit.landing_zone import (
+    COLUMNS,
+    LAG,
+    NOTHING_LEFT,
+    SHOWS,
+    Contacts,
+    Transfers,
+    Windows,
+    grant_reads,
+)
+from tests.kit.runs import RUN, RUN_NAME, DataflowRuns
 from tests.kit.tenant import CONNECTION, DATAFLOW, ONE_OF_EACH, Tenant
 
 TARGET = {
@@ -274,6 +284,27 @@ def _none_left(tenant: Tenant) -> bool:
     return Transfers(tenant, home_of(tenant.namespace)).left == NOTHING_LEFT
 
 
+def _run_now(tenant: Tenant) -> None:
+    """Some change, and are to be ingested beside the schedule."""
+    Contacts(tenant).edit()
+    tenant.control.advance(2 * LAG.total_seconds())
+    DataflowRuns(tenant).create(RUN_NAME)
+
+
+def _has_run_beside(tenant: Tenant) -> bool:
+    """The run has ended, the dataflow knows of it, and nothing is left of it."""
+    found = tenant.cluster.find(RUN, RUN_NAME, tenant.namespace) or {}
+    complete = condition(found, "Complete") if found.get("status") else None
+    history = tenant.get(DATAFLOW).get("status", {}).get("recentRuns", ())
+    return (
+        complete is not None
+        and complete["status"] == "True"
+        and condition(found, "Reconciling") is None
+        and any(run.get("requestedBy") == RUN_NAME for run in history)
+        and _are_ingested(tenant)
+    )
+
+
 # A flow that is replaced by another one
 
 
@@ -394,6 +425,7 @@ SCENARIOS = (
     _through_files("transfer-window", _change_contacts, _are_ingested, prepare=_follow_changes),
     _through_files("transfer-retry", _fail_run, _are_ingested, prepare=_write_window),
     _through_files("transfer-delete", _delete, _are_gone_with_transfers, prepare=_hold_transfer),
+    _through_files("run-now", _run_now, _has_run_beside, prepare=_follow_changes, may_differ=SPARE),
     _through_runs("replace", _replace, _is_replaced, prepare=_source_has_run),
     _through_runs("replace-revert", _revert, _is_replaced, prepare=_begin_to_replace),
     _through_runs("replace-again", _replace_again, _is_replaced, prepare=_begin_to_replace),

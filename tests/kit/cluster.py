@@ -37,8 +37,10 @@ _RESOURCES = {
     "CustomResourceDefinition": ("/apis/apiextensions.k8s.io/v1", "customresourcedefinitions"),
     "ZohoSourceConnection": (_OURS, "zohosourceconnections"),
     "CRMDataflow": (_OURS, "crmdataflows"),
+    "CRMDataflowRun": (_OURS, "crmdataflowruns"),
 }
 OUR_KINDS = ("CRMDataflow", "ZohoSourceConnection")
+"""Those that declare what is to stand in Platform."""
 _POLL_SECONDS = 0.05
 
 
@@ -307,7 +309,7 @@ class Cluster:
 
     def abandon_namespace(self, namespace: str) -> None:
         """Delete a namespace without anybody's help: our finalizers are dropped."""
-        for kind in OUR_KINDS:
+        for kind in (*OUR_KINDS, "CRMDataflowRun"):
             for obj in self.list(kind, namespace):
                 if obj["metadata"].get("finalizers"):
                     self.patch(kind, obj["metadata"]["name"], namespace, {"metadata": {"finalizers": None}})

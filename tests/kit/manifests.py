@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from crmflow.api.kinds import API_VERSION
 from hack.install import ROOT
 from tests.kit.cluster import Object
 
@@ -45,6 +46,16 @@ def connection(namespace: str, name: str = CONNECTION, **spec: Any) -> Object:
 def dataflow(namespace: str, name: str = DATAFLOW, **spec: Any) -> Object:
     """The demo's CRMDataflow; ``spec`` is merged into its spec, None removes a key."""
     return _manifest("4-crmdataflow.yaml", namespace, name, spec)
+
+
+def run(namespace: str, name: str, dataflow: str = DATAFLOW, **spec: Any) -> Object:
+    """A run of a dataflow."""
+    return {
+        "apiVersion": API_VERSION,
+        "kind": "CRMDataflowRun",
+        "metadata": {"name": name, "namespace": namespace},
+        "spec": {"dataflowRef": {"name": dataflow}, **spec},
+    }
 
 
 def load(text: str) -> Any:

@@ -16,6 +16,8 @@ POSITIONS = {
     "waiting": 0,
     "StalledError": 0,
     "WaitingError": 0,
+    "succeeded": 0,
+    "failed": 0,
     "transient": 0,
     "Outcome": 1,
     "Finding": 1,

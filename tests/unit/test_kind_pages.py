@@ -11,6 +11,7 @@ from crmflow.reconcile.connection.kind import KIND as CONNECTION
 from crmflow.reconcile.core.conditions import READY, RECONCILING, STALLED
 from crmflow.reconcile.core.kind import ManagedKind
 from crmflow.reconcile.dataflow.kind import KIND as DATAFLOW
+from crmflow.reconcile.run.kind import KIND as RUN
 from hack.generators.crd import custom_resource_definition
 from hack.generators.walk import walk
 from tests.unit.reasons import PACKAGE, ROOT, documented_in, reasons_below
@@ -57,6 +58,7 @@ SHARED = tuple(
 )
 OFFERS = ("reconcile/sources/offer.py", "reconcile/sources/landing_zone_offer.py")
 PAGES = [
+    KindPage(RUN, ("reconcile/run",)),
     KindPage(
         CONNECTION,
         ("reconcile/connection", "reconcile/sources/sign_in.py", *OFFERS, *SHARED),

@@ -144,7 +144,7 @@ rbac.authorization.k8s.io/aggregate-to-{{ . }}: "true"
 {{- end -}}
 {{- end -}}
 
-{{/* "true" if its rights to the two kinds are for the whole cluster. Those in a namespace would go with it, before
+{{/* "true" if its rights to the kinds are for the whole cluster. Those in a namespace would go with it, before
      its resources do. */}}
 {{- define "crmflow.kindsEverywhere" -}}
 {{- if or .Values.rbac.clusterWideKinds (not .Values.watchNamespaces) }}true{{ end -}}
@@ -154,11 +154,15 @@ rbac.authorization.k8s.io/aggregate-to-{{ . }}: "true"
 {{- define "crmflow.kindRules" -}}
 # Watch the resources, and read one anew when somebody else has changed it. patch adds and removes the finalizer.
 - apiGroups: [crmflow.io]
-  resources: [zohosourceconnections, crmdataflows]
+  resources: [zohosourceconnections, crmdataflows, crmdataflowruns]
   verbs: [get, list, watch, patch]
 - apiGroups: [crmflow.io]
-  resources: [zohosourceconnections/status, crmdataflows/status]
+  resources: [zohosourceconnections/status, crmdataflows/status, crmdataflowruns/status]
   verbs: [patch]
+# Runs that have ended, once their spec.ttlSecondsAfterFinished is over.
+- apiGroups: [crmflow.io]
+  resources: [crmdataflowruns]
+  verbs: [delete]
 {{- end -}}
 
 {{/* Whether another installation that serves a resource is still there. */}}

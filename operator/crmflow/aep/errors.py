@@ -101,6 +101,12 @@ _SCHEDULE_LOCKED = _terminal(
 _DELTA_COLUMN_INVALID = _terminal(
     "DeltaColumnInvalid", "A recurring flow needs a delta column, a flow that runs once must have none."
 )
+_RUN_REFUSED = _terminal(
+    "RunRefused", "Platform runs only one-time flows of a batch source on demand; wait for the schedule."
+)
+_RUN_COLUMN_REFUSED = _terminal(
+    "DeltaColumnInvalid", "The flow was run on demand by another column before, and keeps that one."
+)
 _PATCH_NOT_SUPPORTED = _terminal(
     "PatchNotSupported", "This connection can't be changed in place: delete it and let it be created anew."
 )
@@ -209,6 +215,13 @@ _SOURCES: Mapping[str, Meaning] = {
     "1370-400": _terminal(
         "MappingMissing", "Give spec.mapping: the columns of this source can't be derived."
     ),
+    "1380-400": _RUN_REFUSED,
+    "1381-400": BUG,
+    "1382-400": _RUN_COLUMN_REFUSED,
+    "1383-400": _RUN_COLUMN_REFUSED,
+    "1384-400": BUG,
+    "1385-400": _RUN_REFUSED,
+    "1386-400": _RUN_REFUSED,
     "1387-400": Meaning(ErrorClass.CONFLICT, "RunNotRetryable"),
     "1388-400": Meaning(ErrorClass.CONFLICT, "FlowNotEnabled"),
     "1397-400": _SCHEDULE_INVALID,

@@ -1,4 +1,4 @@
-"""What both kinds are made of: the base model, references, conditions, and types that occur often."""
+"""What the kinds are made of: the base model, references, conditions, and types that occur often."""
 
 from __future__ import annotations
 
@@ -59,14 +59,25 @@ def _rfc3339(value: datetime) -> str:
 Timestamp = Annotated[AwareDatetime, PlainSerializer(_rfc3339, return_type=str, when_used="json")]
 """An instant, written as Kubernetes writes times: RFC 3339 in UTC with whole seconds."""
 
+_RFC_3339 = (
+    "^(19[7-9][0-9]|2[0-9]{3})-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
+    "[Tt]([01][0-9]|2[0-3])(:[0-5][0-9]){2}([.][0-9]+)?([Zz]|[+-]([01][0-9]|2[0-3]):[0-5][0-9])$"
+)
 RFC_3339 = Rule(
-    "self.matches('^(19[7-9][0-9]|2[0-9]{3})-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
-    "[Tt]([01][0-9]|2[0-3])(:[0-5][0-9]){2}([.][0-9]+)?([Zz]|[+-]([01][0-9]|2[0-3]):[0-5][0-9])$')"
-    " && timestamp(self.upperAscii()).getFullYear() > 0",
+    f"self.matches('{_RFC_3339}') && timestamp(self.upperAscii()).getFullYear() > 0",
     "must be a time from 1970 on, with seconds and with Z or an offset of less than a day, such as "
     "2026-01-31T08:00:00Z or 2026-01-31T13:30:00+05:30",
 )
 """The last part is for days that no calendar has, such as 30 February."""
+
+
+def is_before(first: str, second: str) -> str:
+    """CEL: of two times that a person writes, the first lies before the second. What is no time at all is for
+    its own rule to refuse.
+    """
+    is_time = " && ".join(f"self.{field}.matches('{_RFC_3339}')" for field in (first, second))
+    return f"!({is_time}) || timestamp(self.{first}.upperAscii()) < timestamp(self.{second}.upperAscii())"
+
 
 WrittenTime = Annotated[Timestamp, PlainText(max_length=64), RFC_3339]
 """An instant that a person writes: RFC 3339, and nothing that :data:`Timestamp` can't read."""
@@ -240,6 +251,6 @@ PASSING = frozenset(
         "lastHandledReconcileAt",
     }
 )
-"""The fields of both kinds' status that every pass tells anew."""
+"""The fields of a status that every pass tells anew."""
 
 Intents = Annotated[tuple[Intent, ...], ListMap("slot"), Field(max_length=8)]

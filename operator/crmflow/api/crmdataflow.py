@@ -677,6 +677,11 @@ class RecentRun(Model):
     """How many files it took, with transport LandingZone."""
     cause: Annotated[str, Field(max_length=256)] | None = None
     """The first of what went wrong in it."""
+    requested_by: Annotated[str, Field(max_length=253)] | None = None
+    """The CRMDataflowRun that asked for it. One through the landing zone is a run of another flow, which the
+    CRMDataflowRun had for itself; its window is what was read from Zoho CRM."""
+    retry_of: RemoteId | None = None
+    """The run whose work a CRMDataflowRun had done again by this one."""
 
 
 RecentRuns = Annotated[tuple[RecentRun, ...], Field(max_length=MAX_RECENT_RUNS)]
@@ -850,8 +855,8 @@ MAX_UNDELIVERED_COLUMNS = 100
 PendingWindows = Annotated[tuple[PendingWindowStatus, ...], Field(max_length=MAX_PENDING_WINDOWS)]
 
 
-class FlowRecord(Model):
-    """A flow, and all that was made and found out for it."""
+class FlowParts(Model):
+    """A flow, what it is made of, and how far the files are that it takes."""
 
     flow: FlowStatus | None = None
     """The flow in Adobe Experience Platform."""
@@ -887,6 +892,11 @@ class FlowRecord(Model):
         Annotated[tuple[ColumnName, ...], Field(max_length=MAX_UNDELIVERED_COLUMNS)] | None
     ) = None
     """Fields of the module that Zoho CRM puts into no file, with transport LandingZone; the first hundred."""
+
+
+class FlowRecord(FlowParts):
+    """A flow, and all that was made and found out for it."""
+
     last_run: LastRun | None = None
     """The flow's last run."""
     recent_runs: RecentRuns | None = None

@@ -1,4 +1,4 @@
-"""The two kinds as Kubernetes knows them: names, models and printer columns."""
+"""The kinds as Kubernetes knows them: names, models and printer columns."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Literal
 
 from crmflow.api.base import Model
 from crmflow.api.crmdataflow import CRMDataflowSpec, CRMDataflowStatus
+from crmflow.api.crmdataflowrun import CRMDataflowRunSpec, CRMDataflowRunStatus
 from crmflow.api.zohosourceconnection import ZohoSourceConnectionSpec, ZohoSourceConnectionStatus
 
 GROUP = "crmflow.io"
@@ -107,4 +108,27 @@ CRM_DATAFLOW = Kind(
     ),
 )
 
-KINDS = (ZOHO_SOURCE_CONNECTION, CRM_DATAFLOW)
+CRM_DATAFLOW_RUN = Kind(
+    kind="CRMDataflowRun",
+    plural="crmdataflowruns",
+    short_names=("cdfr",),
+    description=(
+        "One run of a CRMDataflow beside its schedule, now or for a window that is past: it is carried out "
+        "once, and then only tells how it ended."
+    ),
+    spec=CRMDataflowRunSpec,
+    status=CRMDataflowRunStatus,
+    printer_columns=(
+        _READY,
+        _STATUS,
+        PrinterColumn("Dataflow", ".spec.dataflowRef.name"),
+        PrinterColumn("Start", ".status.window.start", priority=1),
+        PrinterColumn("End", ".status.window.end", priority=1),
+        PrinterColumn("Records", ".status.run.records.written", type="integer"),
+        PrinterColumn("Run", ".status.run.id", priority=1),
+        _MESSAGE,
+        _AGE,
+    ),
+)
+
+KINDS = (ZOHO_SOURCE_CONNECTION, CRM_DATAFLOW, CRM_DATAFLOW_RUN)

@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 from pydantic import SecretStr
 
-from crmflow.api.kinds import API_VERSION, CRM_DATAFLOW, GROUP, KINDS, ZOHO_SOURCE_CONNECTION
+from crmflow.api.kinds import API_VERSION, CRM_DATAFLOW, GROUP, ZOHO_SOURCE_CONNECTION
 from crmflow.cli.api_server import ForbiddenError
 from crmflow.cli.cluster import Cluster
 from crmflow.cli.network import addresses, http_client
@@ -30,6 +30,9 @@ from crmflow.zoho.datacenters import ZohoEndpoints
 
 NOTHING, FAILED, CHANGES = 0, 1, 2
 """Exit status: there is nothing to do; it can't be done, or not be planned to its end; there is."""
+_PLANNED = (ZOHO_SOURCE_CONNECTION, CRM_DATAFLOW)
+"""The kinds that declare what is to stand in Platform. A CRMDataflowRun is an act: what it does depends on
+when it begins."""
 _WORDS = {"connection": ZOHO_SOURCE_CONNECTION, "dataflow": CRM_DATAFLOW}
 Manifest = Mapping[str, Any]
 
@@ -54,7 +57,7 @@ async def _preview(cluster: Cluster, options: PlanOptions) -> list[ResourcePrevi
         raise Problem(f"there is no resource of {GROUP} in {every(options.files)}")
     namespace = _namespace_of(wanted, cluster, chosen=options.cluster.namespace is not None)
     cluster.namespace = namespace
-    objects = [obj for kind in KINDS for obj in await cluster.objects(kind)]
+    objects = [obj for kind in _PLANNED for obj in await cluster.objects(kind)]
     known = {(obj["kind"], obj["metadata"]["name"]): obj for obj in objects}
     names = [(manifest["kind"], manifest["metadata"]["name"]) for manifest in wanted]
     if options.name is not None:
@@ -106,7 +109,7 @@ def _of_ours(document: Any) -> Manifest | None:
     if not isinstance(document, dict) or not isinstance(document.get("kind"), str) or not name:
         raise Problem("a document of the file is no manifest: it lacks its kind or its name")
     kind, version = document["kind"], str(document.get("apiVersion"))
-    if kind in {ours.kind for ours in KINDS} and version.startswith(f"{GROUP}/"):
+    if kind in {ours.kind for ours in _PLANNED} and version.startswith(f"{GROUP}/"):
         if version != API_VERSION:
             raise Problem(f'{kind} "{name}" is of {version}, and this command knows {API_VERSION}')
         return document
@@ -130,7 +133,7 @@ def _named(name: str) -> tuple[str, str]:
     word, slash, rest = name.rpartition("/")
     if not slash:
         return CRM_DATAFLOW.kind, name
-    for kind in KINDS:
+    for kind in _PLANNED:
         words = {kind.singular, kind.plural, kind.crd_name, *kind.short_names}
         words |= {short for short, meant in _WORDS.items() if meant is kind}
         if word.lower() in words:

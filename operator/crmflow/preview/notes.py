@@ -38,6 +38,8 @@ class ChangeVerb(StrEnum):
     DELETE = "Delete"
     RETRY = "Retry"
     """Platform does a run that failed again."""
+    RUN = "Run"
+    """A one-time flow is run over a window."""
     START = "Start"
     """A Job that reads Zoho CRM."""
     END = "End"

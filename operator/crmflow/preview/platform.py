@@ -8,6 +8,7 @@ import copy
 import itertools
 from collections.abc import Mapping, MutableMapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from typing import Any, TypeVar
 
 from crmflow.aep.catalog import DATA_SETS
@@ -148,6 +149,15 @@ class PreviewPlatform:
     async def retry_run(self, run_id: str) -> Created:
         self._may_write("runs.retry")
         self._notes.write(Write(ChangeVerb.RETRY, "run", run_id))
+        return Created(f"{NEW}run")
+
+    async def start_run(
+        self, flow_id: str, at: float, window: tuple[datetime, datetime], delta_column: str
+    ) -> Created:
+        self._may_write("runs.start")
+        begin, end = window
+        name = f"{begin:%Y-%m-%dT%H:%M:%SZ} to {end:%Y-%m-%dT%H:%M:%SZ}"
+        self._notes.write(Write(ChangeVerb.RUN, "flow", flow_id, name))
         return Created(f"{NEW}run")
 
     async def batch_files(self, batch_id: str) -> Sequence[str]:

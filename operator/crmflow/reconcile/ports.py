@@ -71,6 +71,9 @@ class Platform(Protocol):
     async def columns(self, connection_id: str, table_path: str) -> Sequence[Column]: ...
     async def set_flow_state(self, flow_id: str, enable: bool, etag: str | None) -> Created: ...
     async def retry_run(self, run_id: str) -> Created: ...
+    async def start_run(
+        self, flow_id: str, at: float, window: tuple[datetime, datetime], delta_column: str
+    ) -> Created: ...
     async def batch_files(self, batch_id: str) -> Sequence[str]: ...
     async def validate_mapping(self, body: Mapping[str, Any]) -> Sequence[MappingCheck]: ...
 
@@ -333,6 +336,11 @@ class Referrer:
     deleting: bool
     transports: frozenset[Transport] | None = None
     """The ways that its records take, or are to take; None as long as that is not decided."""
+
+    created: str = ""
+    """When it was created, as Kubernetes writes it."""
+    ended: str | None = None
+    """When it came to its end, if it is of a kind that has one, and has."""
 
     def takes(self, transport: Transport) -> bool:
         """Whether they are known to take that way."""

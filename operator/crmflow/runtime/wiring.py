@@ -19,6 +19,7 @@ from crmflow.reconcile.core.engine import Services
 from crmflow.reconcile.core.tenancy import everybody
 from crmflow.reconcile.dataflow.kind import KIND as DATAFLOW
 from crmflow.reconcile.extraction.settings import ExtractionSettings
+from crmflow.reconcile.run.kind import KIND as RUN
 from crmflow.reconcile.sources.ways import Sources
 from crmflow.runtime.controller.cache import ObjectCache
 from crmflow.runtime.controller.installation import ServingInstallation
@@ -55,7 +56,7 @@ from crmflow.zoho.crm import ZohoCRM
 from crmflow.zoho.datacenters import ZohoEndpoints
 from crmflow.zoho.grants import ZohoGrants
 
-MANAGED_KINDS = {kind.name: kind for kind in (CONNECTION, DATAFLOW)}
+MANAGED_KINDS = {kind.name: kind for kind in (CONNECTION, DATAFLOW, RUN)}
 
 
 class Components:

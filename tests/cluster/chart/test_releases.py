@@ -23,7 +23,11 @@ from tests.kit.tenant import COLLECTIONS, CONNECTION, DATAFLOW, NOTHING, ONE_OF_
 from tests.rights.audit import AuditLog
 
 CHART = str(ROOT / "charts" / "crmflow")
-KINDS = {"crmdataflows.crmflow.io", "zohosourceconnections.crmflow.io"}
+KINDS = {
+    "crmdataflowruns.crmflow.io",
+    "crmdataflows.crmflow.io",
+    "zohosourceconnections.crmflow.io",
+}
 
 
 class Installation:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from crmflow.api.kinds import CRM_DATAFLOW, KINDS, ZOHO_SOURCE_CONNECTION, Kind
+from crmflow.api.kinds import CRM_DATAFLOW, CRM_DATAFLOW_RUN, KINDS, ZOHO_SOURCE_CONNECTION, Kind
 from crmflow.api.schema import VALIDATIONS
 from hack.generate import ROOT, render, stale, write
 from hack.generators.crd import custom_resource_definition
@@ -48,7 +48,11 @@ def test_the_file_says_what_was_rendered(kind: Kind) -> None:
 
 @pytest.mark.parametrize(
     ("kind", "plural", "short"),
-    [(ZOHO_SOURCE_CONNECTION, "zohosourceconnections", "zsc"), (CRM_DATAFLOW, "crmdataflows", "cdf")],
+    [
+        (ZOHO_SOURCE_CONNECTION, "zohosourceconnections", "zsc"),
+        (CRM_DATAFLOW, "crmdataflows", "cdf"),
+        (CRM_DATAFLOW_RUN, "crmdataflowruns", "cdfr"),
+    ],
 )
 def test_names(kind: Kind, plural: str, short: str) -> None:
     crd = custom_resource_definition(kind)

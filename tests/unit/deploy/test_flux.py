@@ -7,7 +7,7 @@ from __future__ import annotations
 import pytest
 
 from hack.install import ROOT
-from tests.argocd.scripts import CUSTOMIZATIONS, KINDS
+from tests.argocd.scripts import ALL_KINDS, CUSTOMIZATIONS
 from tests.kit.cluster import Object, condition
 from tests.kit.manifests import load, load_all
 
@@ -22,6 +22,7 @@ MEANING = {
     "degraded": "Failed",
     "planned": "Failed",
     "replacing": "InProgress",
+    "running": "InProgress",
     "rolled-back": "InProgress",
 }
 
@@ -38,7 +39,7 @@ def _kstatus(obj: Object) -> str:
     return "InProgress" if ready and ready["status"] != "True" else "Current"
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ALL_KINDS)
 def test_what_the_states_of_a_resource_mean_to_flux(kind: str) -> None:
     states = {path.stem: load(path.read_text()) for path in (CUSTOMIZATIONS / kind / "testdata").glob("*")}
     assert states

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from pydantic import SecretStr
 
@@ -19,8 +19,6 @@ from crmflow.api.kinds import ZOHO_SOURCE_CONNECTION, Kind
 from crmflow.api.zohosourceconnection import (
     DataCenter,
     Environment,
-    ZohoSourceConnectionSpec,
-    ZohoSourceConnectionStatus,
 )
 from crmflow.http.errors import RemoteError
 from crmflow.reconcile.core.ownership import key_in
@@ -245,10 +243,10 @@ class FakeSecrets(Failing):
 
 @dataclass
 class View:
-    """A ZohoSourceConnection as its dataflows see it."""
+    """A resource as others see it."""
 
-    spec: ZohoSourceConnectionSpec
-    status: ZohoSourceConnectionStatus
+    spec: Any
+    status: Any
     ready: bool = True
     deleting: bool = False
     uid: str = "connection-uid"
@@ -260,6 +258,10 @@ class FakeLister:
 
     def __init__(self) -> None:
         self.connections: dict[tuple[str, str], View] = {}
+        self.resources: dict[tuple[str, str, str], View] = {}
+        """Dataflows and runs, by kind, namespace and name."""
+        self.runs: list[Referrer] = []
+        """Those of every dataflow."""
         self.intents: dict[tuple[str, str], list[datetime]] = {}
         """Intents of other dataflows, by slot and name."""
         self.dataflows: list[Referrer] = []
@@ -267,15 +269,15 @@ class FakeLister:
         """Remote id → the resource that it belongs to."""
 
     def get(self, kind: Kind, namespace: str, name: str) -> View | None:
-        assert kind is ZOHO_SOURCE_CONNECTION
-        return self.connections.get((namespace, name))
+        if kind is ZOHO_SOURCE_CONNECTION:
+            return self.connections.get((namespace, name))
+        return self.resources.get((kind.kind, namespace, name))
 
     def intents_of_others(self, own: str, slot: str, name: str) -> Sequence[datetime]:
         return self.intents.get((slot, name), [])
 
     def referrers(self, kind: Kind, namespace: str, name: str) -> Sequence[Referrer]:
-        assert kind is ZOHO_SOURCE_CONNECTION
-        return self.dataflows
+        return self.dataflows if kind is ZOHO_SOURCE_CONNECTION else self.runs
 
     def owner_of(self, remote_id: str) -> str | None:
         return self.owners.get(remote_id)

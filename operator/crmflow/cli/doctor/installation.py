@@ -13,6 +13,7 @@ from crmflow.cli.cluster import Cluster
 from crmflow.cli.connection import Connection
 from crmflow.cli.doctor.checks import Check, Subject, failed, failed_by, ok, warning
 from crmflow.cli.problem import Problem
+from crmflow.sentences import every
 
 OPERATOR_LABEL = f"{GROUP}/component=operator"
 """On every Deployment of ours, whatever it is called: app.kubernetes.io/name is the user's to choose."""
@@ -41,7 +42,7 @@ async def check_api_server(cluster: Cluster) -> Check:
 
 
 async def check_definitions(cluster: Cluster) -> Check:
-    """It serves both kinds."""
+    """It serves the kinds."""
     try:
         found: Any = await call(
             client.CustomObjectsApi(cluster.api).get_api_resources(
@@ -56,12 +57,11 @@ async def check_definitions(cluster: Cluster) -> Check:
     if missing:
         return failed(
             Subject.DEFINITIONS,
-            f"the cluster does not serve {' and '.join(missing)} in {VERSION}",
+            f"the cluster does not serve {every(missing)} in {VERSION}",
             "Install them: kubectl apply --server-side -f crds/",
         )
-    return ok(
-        Subject.DEFINITIONS, f"the cluster serves {' and '.join(kind.plural for kind in KINDS)} in {VERSION}"
-    )
+    plurals = every([kind.plural for kind in KINDS])
+    return ok(Subject.DEFINITIONS, f"the cluster serves {plurals} in {VERSION}")
 
 
 async def check_operator(cluster: Cluster, connections: Sequence[Connection]) -> list[Check]:

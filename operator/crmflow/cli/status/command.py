@@ -1,4 +1,4 @@
-"""The command: what is read, and how it is shown. Reading the two kinds is all that it needs."""
+"""The command: what is read, and how it is shown. Reading connections and dataflows is all that it needs."""
 
 from __future__ import annotations
 

@@ -76,6 +76,9 @@ class ManagedKind:
     """For a kind whose resources come to an end (outcome ``Completed``): for how many seconds one is kept
     then, by its spec; None keeps it. The operator needs the right to delete resources of such a kind.
     """
+    ended_at: Callable[[Raw], str | None] = lambda _: None
+    """When a resource came to its end, by its status; None as long as it has not, or of a kind without one.
+    """
     sandbox: Callable[[Raw], tuple[str, str] | None] = lambda _: None
     """The organization and sandbox that a spec names. Who refers to such a resource is in its sandbox."""
     run_record: Callable[[Raw, Raw], ReportedRuns | None] = lambda _spec, _status: None

@@ -15,6 +15,7 @@ from crmflow.reconcile.dataflow.extraction_acts import Acts, folder_files
 from crmflow.reconcile.dataflow.extraction_due import full_reads, waits_for_a_file, wanted_cursor
 from crmflow.reconcile.dataflow.extraction_status import cursor_of, moved, pending_of, to_status
 from crmflow.reconcile.dataflow.file_runs import file_runs
+from crmflow.reconcile.dataflow.requested_runs import run_ahead
 from crmflow.reconcile.dataflow.state import DataflowPass, Upstream
 from crmflow.reconcile.dataflow.totals import after_windows
 from crmflow.reconcile.dataflow.transfer_orders import cursor_column, marks_deletions
@@ -157,7 +158,10 @@ class Extracting:
         )
 
     async def _begin(self) -> None:
-        """The first window: all that is there, unless only changes are wanted."""
+        """The first window: the one that is asked for, else all, unless only changes are wanted."""
+        if self.pass_.window is not None:
+            await self._record_window(Due(self.pass_.window, None), {})
+            return
         schedule = self.pass_.spec.schedule
         backfill = schedule.frequency is Frequency.ONCE or schedule.backfill is not False
         first = first_window(backfill=backfill, now=self.pass_.utcnow, lag=self.rhythm.lag)
@@ -176,6 +180,9 @@ class Extracting:
         if pass_.recorded_id is None:
             return waits_for_a_file(pass_) and await self._look_for_rows(extraction, seen)
         if not pass_.spec.ingestion.enabled:
+            return False
+        if (ahead := run_ahead(pass_)) is not None:
+            self._uncounted = report.run_ahead(ahead)
             return False
         following = next_window(self.rhythm, extraction.cursor, seen.now, full_reads(pass_))
         if isinstance(following, NotYet):

@@ -141,7 +141,7 @@ class Acts:
         pass_, services, label = self.pass_, self.pass_.services, self.account.label
         if not pass_.spec.ingestion.enabled and pass_.recorded_id is not None:
             return report.DISABLED
-        columns = await self._columns()
+        columns = await self.columns()
         cost = credits.cost(way_of(pass_, one, columns), one.rows, len(columns))
         if (spent := await self.credits_spent("Reading the next window", cost, now)) is not None:
             return spent
@@ -155,7 +155,7 @@ class Acts:
         pass_.look_again(now + JOB_LOOK)
         return None
 
-    async def _columns(self) -> Sequence[Column]:
+    async def columns(self) -> Sequence[Column]:
         """The columns of the dataflow as Zoho CRM shows them, in the order of status."""
         table = self.pass_.spec.source.table
         view = await self.upstream.connector.look(self.upstream.reader(self.pass_), table, fresh=False)

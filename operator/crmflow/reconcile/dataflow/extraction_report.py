@@ -127,6 +127,12 @@ def credits_spent(what: str, cost: int, allowance: int, at: datetime | None) -> 
     )
 
 
+def run_ahead(name: str) -> Finding:
+    """A CRMDataflowRun reads what the next window would begin with."""
+    text = f'CRMDataflowRun "{name}" is reading what has changed; the next window begins where it ends.'
+    return Finding(UNKNOWN, "RunAhead", text)
+
+
 def empty_window(parts: Sequence[CountedWindow], now: datetime) -> LastWindow:
     """A window in which nothing has changed."""
     return LastWindow(start=parts[0].window.begin, end=parts[-1].window.end, rows=0, completion_time=now)

@@ -26,6 +26,8 @@ from crmflow.api.crmdataflow import (
 from crmflow.observability.redaction import shorten
 
 CAUSE_LENGTH = 256
+_ASKED = ("requested_by", "retry_of")
+"""What no listing shows."""
 _FROM_STATUS, _RETRIES = TypeAdapter(RecentRuns), TypeAdapter(RunRetries)
 _WAITS = datetime.max.replace(tzinfo=UTC)
 """Stands for the start of a run that has not begun: it is the newest."""
@@ -37,10 +39,17 @@ def merge(recorded: Iterable[RecentRun], found: Iterable[Run], *, of_files: bool
     for listed in found:
         run = recent_run(listed, of_files=of_files)
         known = runs.get(run.id)
-        if known is None or _knowledge(run) >= _knowledge(known):
+        if known is None:
             runs[run.id] = run
-    newest = sorted(runs.values(), key=lambda run: (run.start_time or _WAITS, run.id), reverse=True)
-    return tuple(newest[:MAX_RECENT_RUNS])
+        elif _knowledge(run) >= _knowledge(known):
+            runs[run.id] = run.model_copy(update={name: getattr(known, name) for name in _ASKED})
+    return newest(runs.values())
+
+
+def newest(runs: Iterable[RecentRun]) -> tuple[RecentRun, ...]:
+    """As many as the history holds, the newest first."""
+    ordered = sorted(runs, key=lambda run: (run.start_time or _WAITS, run.id), reverse=True)
+    return tuple(ordered[:MAX_RECENT_RUNS])
 
 
 def recorded_runs(value: Any) -> tuple[RecentRun, ...]:

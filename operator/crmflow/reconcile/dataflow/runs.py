@@ -42,6 +42,7 @@ from crmflow.reconcile.dataflow.recent_runs import (
     recorded_runs,
     records_of,
 )
+from crmflow.reconcile.dataflow.requested_runs import note_requested_runs
 from crmflow.reconcile.dataflow.run_retries import follow, in_words, is_given_up
 from crmflow.reconcile.dataflow.schedule import period_seconds
 from crmflow.reconcile.dataflow.state import DataflowPass
@@ -225,6 +226,7 @@ async def record_runs(pass_: DataflowPass, inventory: Inventory, flow: Flow | No
     """
     if pass_.recorded_id is None:
         return
+    note_requested_runs(pass_)
     known = inventory.last_run(pass_.recorded_id)
     if known is None and pass_.status.last_run is None and flow is not None:
         known = flow.last_run  # a flow that was found, before the first listing of runs

@@ -20,6 +20,7 @@ from crmflow.reconcile.external.source_connection import SOURCE_CONNECTION
 from crmflow.reconcile.external.target_connection import TARGET_CONNECTION
 from crmflow.reconcile.ports import Zoho
 from crmflow.reconcile.sources.connector import Offer, Origin, Reader, SourceConnector
+from crmflow.transfer.declaration import Window
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,8 @@ class DataflowPass(Pass[CRMDataflowSpec, CRMDataflowStatus]):
 
     postponed: tuple[str, ...] = ()
     """Fields of the spec that only another flow can have, edited while the flow takes the place of one."""
+    window: Window | None = None
+    """What the files are to hold, of a flow that a CRMDataflowRun has for itself. None: all that there is."""
 
     @property
     def recorded_id(self) -> str | None:

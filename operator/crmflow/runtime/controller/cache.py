@@ -50,6 +50,8 @@ class _Entry:
     """Slot, name and time of what it is about to create."""
     transports: frozenset[Transport] | None
     """The ways that its records take."""
+    ended: str | None
+    """When it came to its end."""
 
     @property
     def ready(self) -> bool:
@@ -76,7 +78,8 @@ class Change:
     """
     concerns_what_it_uses: bool = False
     """What it uses may be waiting for it to go, and can now say that it does; or its records take a way, of a
-    new one or another one, for which something else is needed.
+    new one or another one, for which something else is needed; or it has come to its end, which that is to
+    note.
     """
 
 
@@ -121,7 +124,8 @@ class ObjectCache:
             or bool(before.marks - entry.marks and not entry.deleting),
             concerns_dependents=(before.ready, before.deleting, before.recorded_ids, before.transports)
             != (entry.ready, entry.deleting, entry.recorded_ids, entry.transports),
-            concerns_what_it_uses=(before.deleting, before.transports) != (entry.deleting, entry.transports),
+            concerns_what_it_uses=(before.deleting, before.transports, before.ended)
+            != (entry.deleting, entry.transports, entry.ended),
         )
 
     def get(self, key: Key) -> Resource | None:
@@ -211,6 +215,11 @@ class ObjectCache:
         entry = self._entries.get(key)
         return entry.transports if entry else frozenset()
 
+    def life(self, key: Key) -> tuple[str, str | None]:
+        """When the resource was created, and when it came to its end, if it has."""
+        entry = self._entries.get(key)
+        return (entry.created, entry.ended) if entry else ("", None)
+
     def is_paused(self, key: Key) -> bool:
         """True if nothing is to be read or written for the resource."""
         entry = self._entries.get(key)
@@ -272,6 +281,7 @@ def _entry(key: Key, resource: Resource) -> _Entry:
         references=tuple(Key(kind, key.namespace, name) for kind, name in references),
         intents=_intents(resource.status),
         transports=resource.kind.transports(resource.spec, resource.status),
+        ended=resource.kind.ended_at(resource.status),
     )
 
 

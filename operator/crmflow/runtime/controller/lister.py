@@ -58,7 +58,13 @@ class CacheLister:
         """The resources of our kinds whose spec names that one."""
         keys = self._cache.referrers(kind.kind, namespace, name)
         return [
-            Referrer(key.kind, key.name, self._cache.is_deleting(key), self._cache.transports(key))
+            Referrer(
+                key.kind,
+                key.name,
+                self._cache.is_deleting(key),
+                self._cache.transports(key),
+                *self._cache.life(key),
+            )
             for key in keys
         ]
 

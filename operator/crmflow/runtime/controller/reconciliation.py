@@ -103,7 +103,7 @@ class Reconciliation:
         interval = None
         if not spec.problems:
             interval = getattr(spec.value, "resync_interval", None)
-            if kind.remote_objects:
+            if "deletion_policy" in kind.api.status.model_fields:
                 self.pass_.record(deletion_policy=self.pass_.deletion_policy)
         self._resync = parse_duration(interval) if interval else context.settings.resync_interval
         self._asked = history.asked

@@ -1,4 +1,4 @@
-"""kopf watches our two kinds; each change goes into the cache and, if it matters, a key into the queue.
+"""kopf watches our kinds; each change goes into the cache and, if it matters, a key into the queue.
 
 kopf is given nothing else to do: no handler of it writes on an object, keeps state in annotations or retries.
 """

@@ -63,7 +63,13 @@ class ScopeMembers:
     def __iter__(self) -> Iterator[Key]:
         for connection in self.connections():
             yield connection
-            yield from self._cache.referrers(*connection)
+            for user in self._cache.referrers(*connection):
+                yield user
+                yield from (run for run in self._cache.referrers(*user) if not self._has_ended(run))
+
+    def _has_ended(self, key: Key) -> bool:
+        """What came to its end has nothing any more."""
+        return self._cache.life(key)[1] is not None and not self._cache.recorded_ids(key)
 
     def transports(self) -> frozenset[Transport]:
         """The ways that the records of the resources take, or may take."""

@@ -1,0 +1,1 @@
+"""CRMDataflowRun: one run of a dataflow beside its schedule."""

@@ -1,0 +1,67 @@
+"""The steps of a run that come before all others: its dataflow, and its turn among the runs of that."""
+
+from __future__ import annotations
+
+from crmflow.api.crmdataflowrun import RunResult
+from crmflow.api.kinds import CRM_DATAFLOW, CRM_DATAFLOW_RUN
+from crmflow.reconcile.core.engine import step
+from crmflow.reconcile.core.outcome import WaitingError
+from crmflow.reconcile.ports import ResourceView
+from crmflow.reconcile.run.choose import has_run
+from crmflow.reconcile.run.conditions import COMPLETE
+from crmflow.reconcile.run.state import RunPass, failed
+
+TURN_SECONDS = 15.0
+"""When to look again whether another run has ended, which wakes nobody but their dataflow."""
+
+
+@step(COMPLETE)
+async def find_dataflow(pass_: RunPass) -> ResourceView | RunResult:
+    """The dataflow, or how the run ends without it. Raises PassEndedError."""
+    own, name = pass_.identity, pass_.spec.dataflow_ref.name
+    view = pass_.services.lister.get(CRM_DATAFLOW, own.namespace, name)
+    is_there = view is not None and not view.deleting
+    has_begun = pass_.status.start_time is not None
+    if has_begun and (view is None or not is_there or view.uid != pass_.status.dataflow_uid):
+        return failed(
+            "DataflowDeleted", f'CRMDataflow "{name}" was deleted before the run had ended. Its data stays.'
+        )
+    if view is None or not is_there:
+        raise WaitingError(
+            "DataflowNotFound",
+            f'CRMDataflow "{name}" does not exist in namespace "{own.namespace}". Create it, or create '
+            "another CRMDataflowRun with the right spec.dataflowRef.",
+        )
+    if view.spec.paused:
+        text = f'CRMDataflow "{name}" is paused: nothing is read from or written to Zoho and Platform for it.'
+        raise WaitingError("DataflowPaused", text, retry_after=TURN_SECONDS)
+    return view
+
+
+@step(COMPLETE)
+async def take_turn(pass_: RunPass, dataflow: ResourceView) -> RunResult | None:
+    """Nothing else is being run for the dataflow, and this run is none that was carried out before; how it
+    ends if it is. Raises PassEndedError.
+    """
+    own, status = pass_.identity, dataflow.status
+    if has_run(pass_.spec, own.name, status.recent_runs or ()):
+        return failed(
+            "AlreadyRan",
+            f"status.recentRuns of the dataflow has a run that {own.name} asked for, of the same window: it "
+            "was made anew. Give another run another name, such as with metadata.generateName and kubectl "
+            "create.",
+        )
+    runs = [
+        one
+        for one in pass_.services.lister.referrers(CRM_DATAFLOW, own.namespace, pass_.spec.dataflow_ref.name)
+        if one.kind == CRM_DATAFLOW_RUN.kind and one.ended is None
+    ]
+    mine = next((one.created for one in runs if one.name == own.name), "")
+    before = min(((one.created, one.name) for one in runs if one.name != own.name), default=None)
+    if before is not None and before < (mine, own.name):
+        text = f'CRMDataflowRun "{before[1]}" of the same dataflow comes first.'
+        raise WaitingError("WaitingForRun", text, retry_after=TURN_SECONDS)
+    if status.flow is None or status.transport is None:
+        text = f'CRMDataflow "{pass_.spec.dataflow_ref.name}" has no flow yet; its conditions say why.'
+        raise WaitingError("DataflowNotReady", text)
+    return None
