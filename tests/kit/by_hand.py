@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import httpx
@@ -80,61 +81,119 @@ class ByHand:
 
     def dataflow(self, connection_id: str, spec: Object) -> str:
         """What ``spec``, that of a CRMDataflow, says; the flow's id."""
-        table = spec["source"]["table"]
+        schema = spec["target"]["schema"]["id"]
+        return self.flow(
+            self.source(connection_id, spec["source"]["table"], spec["source"]["columns"]),
+            self.target(schema, spec["target"]["dataset"]["id"]),
+            self.mapping(schema, spec["mapping"]),
+            spec["deltaColumn"]["name"],
+            {
+                "frequency": spec["schedule"]["frequency"].lower(),
+                "interval": str(spec["schedule"]["interval"]),
+                "backfill": str(spec["schedule"]["backfill"]).lower(),
+            },
+        )
+
+    def source(
+        self, connection_id: str, table: str, columns: Sequence[str], name: str = "Source by hand"
+    ) -> str:
+        """A source connection on columns of a table, as explore shows them; its id."""
         found = self._http.get(
             f"{FLOW_SERVICE}/connections/{connection_id}/explore",
             params={"objectType": "table", "object": table},
         ).raise_for_status()
-        columns = [
-            column
-            for column in found.json()["schema"]["columns"]
-            if column["name"] in spec["source"]["columns"]
-        ]
-        source = {
-            "name": "Source by hand",
+        shown = [column for column in found.json()["schema"]["columns"] if column["name"] in columns]
+        body = {
+            "name": name,
             "baseConnectionId": connection_id,
             "data": {"format": "tabular"},
-            "params": {"tableName": table, "columns": columns},
+            "params": {"tableName": table, "columns": shown},
             "connectionSpec": {"id": ids.ZOHO_SPEC, "version": "1.0"},
         }
-        target = {
+        return self._made("sourceConnections", body)
+
+    def table_of(self, connection_id: str, spec: str) -> str:
+        """A source connection of another source; its id."""
+        column = {"name": "modifiedon", "type": "string", "xdm": {"type": "string", "format": "date-time"}}
+        body = {
+            "name": "Source of another kind",
+            "baseConnectionId": connection_id,
+            "data": {"format": "tabular"},
+            "params": {"tableName": "account", "columns": [column]},
+            "connectionSpec": {"id": spec, "version": "1.0"},
+        }
+        return self._made("sourceConnections", body)
+
+    def folder(self, path: str) -> str:
+        """A source connection on CSV files in a folder of the landing zone; its id."""
+        body = {
+            "name": "Folder by hand",
+            "data": {"format": "delimited", "properties": {"columnDelimiter": ",", "encoding": "UTF-8"}},
+            "params": {"path": path, "type": "folder", "recursive": True},
+            "connectionSpec": {"id": ids.LANDING_ZONE_SPEC, "version": "1.0"},
+        }
+        return self._made("sourceConnections", body)
+
+    def target(self, schema_id: str, dataset_id: str, version: str = FULL) -> str:
+        """A target connection; its id."""
+        body = {
             "name": "Target by hand",
-            "data": {"schema": {"id": spec["target"]["schema"]["id"], "version": FULL}},
-            "params": {"dataSetId": spec["target"]["dataset"]["id"]},
+            "data": {"schema": {"id": schema_id, "version": version}},
+            "params": {"dataSetId": dataset_id},
             "connectionSpec": {"id": ids.DATA_LAKE_SPEC, "version": "1.0"},
         }
-        schedule = {
-            "startTime": int(self._now) + 3600,
-            "frequency": spec["schedule"]["frequency"].lower(),
-            "interval": str(spec["schedule"]["interval"]),
-            "backfill": str(spec["schedule"]["backfill"]).lower(),
-        }
-        body = {
-            "name": "Flow by hand",
-            "description": "Nobody's but mine",
-            "flowSpec": {"id": ids.CRM_FLOW_SPEC, "version": "1.0"},
-            "sourceConnectionIds": [self._made("sourceConnections", source)],
-            "targetConnectionIds": [self._made("targetConnections", target)],
-            "transformations": [
-                {"name": "Copy", "params": {"deltaColumn": {"name": spec["deltaColumn"]["name"]}}},
-                {"name": "Mapping", "params": {"mappingId": self._mapping(spec), "mappingVersion": 0}},
-            ],
-            "scheduleParams": schedule,
-        }
-        return self._made("flows", body)
+        return self._made("targetConnections", body)
 
-    def _mapping(self, spec: Object) -> str:
+    def mapping(self, schema_id: str, mapping: Sequence[Object], version: str = FULL) -> str:
+        """A mapping set of the entries of a CRMDataflow; its id."""
         kinds = {"source": "ATTRIBUTE", "expression": "EXPRESSION", "value": "STATIC"}
         mappings = [
             {"sourceType": kinds[kind], "source": entry[kind], "destination": entry["target"]}
-            for entry in spec["mapping"]
+            for entry in mapping
             for kind in kinds
             if kind in entry
         ]
-        reference = {"id": spec["target"]["schema"]["id"], "contentType": FULL}
-        body = {"name": "By hand", "outputSchema": {"schemaRef": reference}, "mappings": mappings}
+        reference = {"id": schema_id, "contentType": version}
+        return self.mapping_set(
+            {"name": "By hand", "outputSchema": {"schemaRef": reference}, "mappings": mappings}
+        )
+
+    def mapping_set(self, body: Object) -> str:
+        """A mapping set in whatever body; its id."""
         made: str = self._answer(MAPPING_SETS, body)["id"]
         return made
+
+    def flow(
+        self,
+        source: str,
+        target: str,
+        mapping: str | None,
+        delta: str | None,
+        schedule: Object,
+        *,
+        name: str = "Flow by hand",
+        draft: bool = False,
+        **more: Any,
+    ) -> str:
+        """A flow that begins in an hour unless ``schedule`` says otherwise; its id."""
+        copy = [{"name": "Copy", "params": {"deltaColumn": {"name": delta}}}] if delta else []
+        maps = [{"name": "Mapping", "params": {"mappingId": mapping, "mappingVersion": 0}}] if mapping else []
+        body = {
+            "name": name,
+            "description": "Nobody's but mine",
+            "flowSpec": {"id": ids.CRM_FLOW_SPEC, "version": "1.0"},
+            "sourceConnectionIds": [source],
+            "targetConnectionIds": [target],
+            "transformations": [*copy, *maps],
+            "scheduleParams": {"startTime": int(self._now) + 3600, **schedule},
+            **more,
+        }
+        return self._made("flows?mode=draft" if draft else "flows", body)
+
+    def disable(self, flow_id: str) -> None:
+        """Disable a flow."""
+        answer = self._http.post(f"{FLOW_SERVICE}/flows/{flow_id}/action", params={"op": "disable"})
+        assert answer.is_success, answer.text
 
     def _made(self, collection: str, body: Any) -> str:
         made: str = self._answer(f"{FLOW_SERVICE}/{collection}", body)["id"]

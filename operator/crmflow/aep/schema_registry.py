@@ -34,13 +34,10 @@ class _Schemas(Collection[Schema, Schema]):
         return Query(headers={"Accept": f"application/vnd.adobe.xed-full+json; version={version or 1}"})
 
     def queries(self, selection: Selection) -> Iterable[Query]:
-        if not isinstance(selection, Named):
+        if selection is not None and not isinstance(selection, Named):
             raise self.selection_error(selection)
-        params = [
-            ("property", f"title=={selection.name}"),
-            ("orderby", "title"),
-            ("limit", _LISTED_AT_MOST),
-        ]
+        titled = [("property", f"title=={selection.name}")] if selection is not None else []
+        params = [*titled, ("orderby", "title"), ("limit", _LISTED_AT_MOST)]
         return [Query(params, {"Accept": "application/vnd.adobe.xed-id+json"})]
 
     def page(self, answer: Answer) -> tuple[Raw, ...]:
@@ -104,7 +101,7 @@ def _descriptor(raw: Raw) -> IdentityDescriptor:
 
 SCHEMAS = _Schemas("schemas", _schema, _schema, frozenset({Verb.LIST, Verb.GET, Verb.CREATE, Verb.PATCH}))
 """The organization's schemas, by ``$id`` or ``meta:altId``. A read shows the latest minor version of a major
-one; a listing leaves out description and tags.
+one; a listing leaves out description and tags. One of all shows the first 300 by title.
 """
 
 DESCRIPTORS = _Descriptors("descriptors", _descriptor, _descriptor, frozenset({Verb.LIST, Verb.CREATE}))

@@ -30,6 +30,10 @@ class ConflictError(Problem):
     """Somebody else changed the object since it was read."""
 
 
+class InvalidError(Problem):
+    """The object is not as its kind has to be."""
+
+
 class UnansweredError(Problem):
     """The API server did not answer: a write may have been carried out or not."""
 
@@ -61,7 +65,8 @@ def _refusal(error: ApiException, what: str) -> Problem:
             message, "Log in to the cluster again: it does not accept the kubeconfig's credentials"
         )
     if error.status in (400, 401, 403, 413, 422):
-        return Problem(message, "A policy, a webhook or a quota says so: ask whoever runs the cluster")
+        advice = "A policy, a webhook or a quota says so: ask whoever runs the cluster"
+        return InvalidError(message, advice) if error.status == 422 else Problem(message, advice)
     return Problem(message)
 
 

@@ -27,6 +27,10 @@ _TAKE_A_FILE = (
 )
 
 
+_WRITE_FILES = ("import", "new")
+"""The commands whose output goes into a file or a folder."""
+
+
 def main() -> int:
     """Complete ``sys.argv``; nothing is written but what completes."""
     # typer registers its shells only for an app with options that install completion, which kubectl does.
@@ -46,5 +50,12 @@ def main() -> int:
         with redirect_stderr(None):
             app(args=[], prog_name="kubectl-crmflow", complete_var=_VARIABLE)
     except SystemExit:
-        sys.stdout.write(f"{_ANYTHING if before and before[-1] in _TAKE_A_FILE else _NO_FILES}\n")
+        sys.stdout.write(f"{_ANYTHING if _takes_a_file(before) else _NO_FILES}\n")
     return 0
+
+
+def _takes_a_file(before: list[str]) -> bool:
+    """Whether a file is what the words so far ask for."""
+    if before and before[0] in _WRITE_FILES and before[-1] in ("-o", "--output"):
+        return True
+    return bool(before) and before[-1] in _TAKE_A_FILE

@@ -23,9 +23,15 @@ C = TypeVar("C")
 
 async def platform_credentials(cluster: Cluster, connection: Connection) -> PlatformCredentials:
     """Adobe's credential. Raises Problem if it is not there, or may not be read."""
+    return await platform_credentials_in(
+        cluster, connection.platform_secret, "spec.platform.credentialsSecretRef"
+    )
+
+
+async def platform_credentials_in(cluster: Cluster, secret: str, named_by: str) -> PlatformCredentials:
+    """The same of a Secret; ``named_by``: the field or the option that names it."""
     advice = "Put clientId and clientSecret of the credential in Adobe's Developer Console into it"
-    name, parse = connection.platform_secret, PlatformCredentials.from_secret
-    return await _read(cluster, name, "spec.platform.credentialsSecretRef", parse, advice)
+    return await _read(cluster, secret, named_by, PlatformCredentials.from_secret, advice)
 
 
 async def zoho_credentials(cluster: Cluster, connection: Connection) -> ZohoCredentials:

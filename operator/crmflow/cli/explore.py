@@ -15,8 +15,9 @@ from crmflow.cli.explore_modules import explore_modules
 from crmflow.cli.options import ExploreOptions
 from crmflow.cli.output import write_data, write_table
 from crmflow.cli.platform import sandbox_of
-from crmflow.cli.preview import chosen, did_you_mean, show_rows
+from crmflow.cli.preview import chosen, show_rows
 from crmflow.cli.problem import Problem
+from crmflow.cli.tables import base_connection_of, find_table
 from crmflow.cli.zoho import organization_of
 from crmflow.clock import Clock
 from crmflow.http.errors import ErrorClass, RemoteError
@@ -45,7 +46,7 @@ async def _at_zoho(cluster: Cluster, connection: Connection, options: ExploreOpt
 
 
 async def _at_platform(cluster: Cluster, connection: Connection, options: ExploreOptions) -> None:
-    connection_id = _base_connection(connection)
+    connection_id = base_connection_of(connection)
     try:
         async with sandbox_of(cluster, connection) as platform:
             await _explore(platform, connection_id, options)
@@ -63,32 +64,11 @@ async def _explore(platform: PlatformClient, connection_id: str, options: Explor
     if options.table is None:
         _show_tables(tables, options)
         return
-    table = _find(options.table, tables)
+    table = find_table(options.table, tables)
     if options.preview:
         _show_preview(table, await platform.preview(connection_id, table.path), options)
     else:
         _show_columns(table, await platform.columns(connection_id, table.path), options)
-
-
-def _base_connection(connection: Connection) -> str:
-    found = connection.base_connection_id
-    if found is None:
-        raise Problem(
-            f'ZohoSourceConnection "{connection.name}" has no base connection in Platform yet',
-            f"`kubectl crmflow doctor {connection.name} -n {connection.namespace}` says what keeps it",
-        )
-    return found
-
-
-def _find(name: str, tables: tuple[Table, ...]) -> Table:
-    """The table of that name or path, as ``spec.source.table`` takes it."""
-    found = next((table for table in tables if name in (table.name, table.path)), None)
-    if found is not None:
-        return found
-    advice = did_you_mean(name, [table.name for table in tables])
-    raise Problem(
-        f'Platform sees no table "{name}" in Zoho CRM', f"Tables go by the API names of modules. {advice}"
-    )
 
 
 def _show_tables(tables: tuple[Table, ...], options: ExploreOptions) -> None:

@@ -10,8 +10,9 @@ from typing import Any
 
 from crmflow.cli.options import ExploreOptions
 from crmflow.cli.output import write_data, write_table
-from crmflow.cli.preview import chosen, did_you_mean, show_rows
+from crmflow.cli.preview import chosen, show_rows
 from crmflow.cli.problem import Problem
+from crmflow.cli.tables import find_module
 from crmflow.cli.terminal import say
 from crmflow.clock import Clock
 from crmflow.reconcile.sources.module_view import columns_of
@@ -38,26 +39,12 @@ async def explore_modules(api: CrmApi, clock: Clock, options: ExploreOptions) ->
     if options.table is None:
         _show_modules(modules, options)
         return
-    module = _find(options.table, modules)
+    module = find_module(options.table, modules)
     fields = await tables.fields(api, module.api_name)
     if options.preview:
         await _show_preview(api, clock, module, fields, options)
     else:
         _show_fields(module, fields, options)
-
-
-def _find(name: str, modules: Sequence[Module]) -> Module:
-    """The module of that name, as ``spec.source.table`` takes it."""
-    found = next((module for module in modules if module.api_name == name), None)
-    if found is None:
-        readable = [module.api_name for module in modules if module.is_readable]
-        raise Problem(
-            f'Zoho CRM shows no module "{name}" to this grant',
-            f"Tables go by the API names of modules. {did_you_mean(name, readable)}",
-        )
-    if not found.is_readable:
-        raise Problem(f"Zoho's API does not deliver the records of {name}", "Leave the table out to see all")
-    return found
 
 
 def _show_modules(modules: Sequence[Module], options: ExploreOptions) -> None:

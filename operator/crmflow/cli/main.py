@@ -28,6 +28,8 @@ from crmflow.cli.options import (
     ErrorsOptions,
     ExploreOptions,
     Format,
+    ImportOptions,
+    NewDataflowOptions,
     PlanFormat,
     PlanOptions,
     StatusOptions,
@@ -56,6 +58,11 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
+
+new = typer.Typer(
+    help="Write a manifest to review. Nothing is written in the cluster.", rich_markup_mode=None
+)
+app.add_typer(new, name="new")
 
 
 @app.callback(invoke_without_command=True)
@@ -503,6 +510,159 @@ def plan(
     status = asyncio.run(run(options))
     if status:
         raise typer.Exit(status)
+
+
+@app.command(name="import")
+@chooses_cluster
+def import_(
+    credentials: Annotated[
+        str,
+        typer.Option(
+            metavar="SECRET",
+            help="The Secret with the credential of Adobe's Developer Console, in the namespace.",
+            show_default=False,
+        ),
+    ],
+    organization: Annotated[
+        str,
+        typer.Option(metavar="ID", help="The IMS organization, such as 7C51…@AdobeOrg.", show_default=False),
+    ],
+    sandbox: Annotated[
+        str, typer.Option(metavar="NAME", help="The sandbox, such as prod.", show_default=False)
+    ],
+    zoho_credentials: Annotated[
+        str,
+        typer.Option(metavar="SECRET", help="The Secret with the Zoho grant that the manifests name."),
+    ] = "zoho-oauth",
+    data_center: Annotated[
+        str | None,
+        typer.Option(help="The data center of base connections that do not show theirs, such as EU."),
+    ] = None,
+    connection: Annotated[
+        str | None,
+        typer.Option(
+            metavar="CONNECTION",
+            help="The ZohoSourceConnection of flows that read the landing zone.",
+            autocompletion=connection_names,
+        ),
+    ] = None,
+    table: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FLOW=TABLE",
+            help="The table of a flow that reads the landing zone, by the flow's id.",
+            show_default=False,
+        ),
+    ] = None,
+    output: Annotated[
+        str | None,
+        typer.Option(
+            "--output", "-o", metavar="DIR", help="Write a file for each resource. Default: print them."
+        ),
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Write files anew that say something else.")
+    ] = False,
+    instance: Annotated[
+        str | None, typer.Option(help="The name of the installation, as for plan.", show_default=False)
+    ] = None,
+    *,
+    cluster: ClusterOptions = HERE,
+) -> None:
+    """Write manifests that adopt what exists in Adobe Experience Platform for Zoho CRM.
+
+    Nothing is written there or in the cluster, and applying the manifests writes nothing there either: the
+    operator's own planner has looked at each. The status is 1 if something can't be adopted, or was not
+    looked at; what and why is said.
+
+    \b
+    Examples:
+      kubectl crmflow import --credentials adobe-platform --organization 7C51A9F0C0FFEE0A495EF1A2@AdobeOrg \\
+        --sandbox prod -o manifests
+    """
+    options = ImportOptions(
+        credentials=credentials,
+        organization=organization,
+        sandbox=sandbox,
+        cluster=cluster,
+        zoho_credentials=zoho_credentials,
+        data_center=data_center,
+        connection=connection,
+        tables=tuple(table or ()),
+        folder=output,
+        overwrite=overwrite,
+        instance=instance,
+    )
+    from crmflow.cli.importing.command import import_ as run
+
+    if not asyncio.run(run(options)):
+        raise typer.Exit(1)
+
+
+@new.command(name="dataflow")
+@chooses_cluster
+def new_dataflow(
+    connection: Annotated[
+        str,
+        typer.Option(
+            metavar="CONNECTION",
+            help="The ZohoSourceConnection to read through.",
+            show_default=False,
+            autocompletion=connection_names,
+        ),
+    ],
+    table: Annotated[
+        str, typer.Option(metavar="TABLE", help="The table, such as Contacts.", show_default=False)
+    ],
+    schema: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SCHEMA",
+            help="The schema, by title or $id. Default: the only one with the table's name in its title.",
+            show_default=False,
+        ),
+    ] = None,
+    dataset: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DATASET",
+            help="The dataset, by name or id. Default: one that is created.",
+            show_default=False,
+        ),
+    ] = None,
+    name: Annotated[
+        str | None,
+        typer.Option(help="The name of the resource. Default: the table's.", show_default=False),
+    ] = None,
+    output: Annotated[
+        str | None,
+        typer.Option("--output", "-o", metavar="FILE", help="Write this file. Default: print it."),
+    ] = None,
+    *,
+    cluster: ClusterOptions = HERE,
+) -> None:
+    """Write the manifest of a dataflow, with a mapping that is suggested by names and types.
+
+    Each suggestion has its reason and is to be reviewed. What is left of columns and required fields is
+    listed as comments.
+
+    \b
+    Examples:
+      kubectl crmflow new dataflow --connection zoho-eu --table Contacts
+      kubectl crmflow new dataflow --connection zoho-eu --table Deals --schema "CRM Deals" -o deals.yaml
+    """
+    options = NewDataflowOptions(
+        connection=connection,
+        table=table,
+        cluster=cluster,
+        schema=schema,
+        dataset=dataset,
+        name=name,
+        file=output,
+    )
+    from crmflow.cli.scaffold.command import new_dataflow as run
+
+    asyncio.run(run(options))
 
 
 def _list(text: str | None) -> tuple[str, ...]:

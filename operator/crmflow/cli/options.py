@@ -120,3 +120,34 @@ class PlanOptions:
     instance: str | None = None
     cluster: ClusterOptions = HERE
     output: PlanFormat | None = None
+
+
+@dataclass(frozen=True)
+class ImportOptions:
+    """``kubectl crmflow import``."""
+
+    credentials: str
+    organization: str
+    sandbox: str
+    cluster: ClusterOptions = HERE
+    zoho_credentials: str = "zoho-oauth"
+    data_center: str | None = None
+    connection: str | None = None
+    tables: tuple[str, ...] = ()
+    """``FLOW=TABLE``."""
+    folder: str | None = None
+    overwrite: bool = False
+    instance: str | None = None
+
+
+@dataclass(frozen=True)
+class NewDataflowOptions:
+    """``kubectl crmflow new dataflow``."""
+
+    connection: str
+    table: str
+    cluster: ClusterOptions = HERE
+    schema: str | None = None
+    dataset: str | None = None
+    name: str | None = None
+    file: str | None = None

@@ -5,28 +5,24 @@ the operator's own passes. Nothing is written anywhere.
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import SecretStr
 
 from crmflow.api.kinds import API_VERSION, CRM_DATAFLOW, GROUP, ZOHO_SOURCE_CONNECTION
-from crmflow.cli.api_server import ForbiddenError
 from crmflow.cli.cluster import Cluster
 from crmflow.cli.network import addresses, http_client
 from crmflow.cli.options import PlanOptions
 from crmflow.cli.plan_output import show
+from crmflow.cli.planning import ClusterSecrets, Manifest, checked, cluster_instance, reader
 from crmflow.cli.problem import Problem
 from crmflow.cli.terminal import say
 from crmflow.clock import Clock
-from crmflow.http.errors import ErrorClass, RemoteError
-from crmflow.preview.access import PlatformReader, ServiceUrls
 from crmflow.preview.instance import find_instance
 from crmflow.preview.preview import NamespacePreview, ResourcePreview
 from crmflow.sentences import every
-from crmflow.zoho.datacenters import ZohoEndpoints
 
 NOTHING, FAILED, CHANGES = 0, 1, 2
 """Exit status: there is nothing to do; it can't be done, or not be planned to its end; there is."""
@@ -34,7 +30,6 @@ _PLANNED = (ZOHO_SOURCE_CONNECTION, CRM_DATAFLOW)
 """The kinds that declare what is to stand in Platform. A CRMDataflowRun is an act: what it does depends on
 when it begins."""
 _WORDS = {"connection": ZOHO_SOURCE_CONNECTION, "dataflow": CRM_DATAFLOW}
-Manifest = Mapping[str, Any]
 
 
 async def plan(options: PlanOptions) -> int:
@@ -65,28 +60,27 @@ async def _preview(cluster: Cluster, options: PlanOptions) -> list[ResourcePrevi
     missing = next((name for name in names if name not in known), None)
     if missing is not None and (options.name is not None or options.delete):
         raise Problem(f'there is no {missing[0]} "{missing[1]}" in namespace "{namespace}"')
-    secrets, settings, clock = _Secrets(cluster), addresses(), Clock.from_environment()
+    secrets, clock = ClusterSecrets(cluster), Clock.from_environment()
     async with http_client(clock) as http:
-        zoho = ZohoEndpoints(settings.zoho_accounts_url, settings.zoho_api_url)
-        reader = PlatformReader(http, ServiceUrls(zoho, settings.ims_url, settings.platform_url), clock)
-        instance = options.instance or await find_instance(reader, secrets, objects)
+        platform = reader(http, addresses(), clock)
+        instance = options.instance or await find_instance(platform, secrets, objects)
         instance = instance or await _cluster_instance(cluster)
-        preview = NamespacePreview(reader, secrets, instance, objects)
+        preview = NamespacePreview(platform, secrets, instance, objects)
         if options.delete:
             return await preview.delete([known[name] for name in names])
         if options.name is not None:
             return await preview.apply([known[names[0]]], namespace)
-        checked = [
-            await _checked(cluster, manifest, known.get(name))
+        taken = [
+            await checked(cluster, manifest, known.get(name))
             for manifest, name in zip(wanted, names, strict=True)
         ]
-        return await preview.apply(checked, namespace)
+        return await preview.apply(taken, namespace)
 
 
 def _documents(files: Sequence[str]) -> list[Any]:
     """Everything that the files hold, one document after the other."""
     found: list[Any] = []
-    for file in files:
+    for file in _files(files):
         try:
             text = sys.stdin.read() if file == "-" else Path(file).read_text()
             documents = list(yaml.safe_load_all(text))
@@ -100,6 +94,16 @@ def _documents(files: Sequence[str]) -> list[Any]:
             is_list = isinstance(document, dict) and str(document.get("kind", "")).endswith("List")
             found += document.get("items") or [] if is_list else [document]
     return [document for document in found if document is not None]
+
+
+def _files(named: Sequence[str]) -> Iterator[str]:
+    """Files as they are named; of a folder what kubectl would take, in the order of the names."""
+    for name in named:
+        if name != "-" and Path(name).is_dir():
+            inside = sorted(Path(name).iterdir())
+            yield from (str(path) for path in inside if path.suffix in (".yaml", ".yml", ".json"))
+        else:
+            yield name
 
 
 def _of_ours(document: Any) -> Manifest | None:
@@ -141,25 +145,9 @@ def _named(name: str) -> tuple[str, str]:
     raise Problem(f'there is no kind "{word}" of {GROUP}', "Write connection/NAME or dataflow/NAME")
 
 
-async def _checked(cluster: Cluster, manifest: Manifest, existing: Mapping[str, Any] | None) -> Manifest:
-    """The manifest as the API server would take it, which is asked if the person may: with defaults, and
-    past its rules. Raises Problem for one that it refuses.
-    """
-    try:
-        return await cluster.dry_run(manifest, existing)
-    except ForbiddenError:
-        what = "update" if existing else "create"
-        name = f'{manifest["kind"]} "{manifest["metadata"]["name"]}"'
-        say(f"The API server was not asked about {name}: your rights do not allow to {what} it.")
-        return manifest
-
-
 async def _cluster_instance(cluster: Cluster) -> str:
     """What an installation without a name of its own goes by."""
-    try:
-        found = await cluster.cluster_uid()
-    except Problem:
-        found = None
+    found = await cluster_instance(cluster)
     if found is None:
         raise Problem(
             "the name of the installation is not known: nothing of this namespace is in Platform yet, and "
@@ -167,24 +155,3 @@ async def _cluster_instance(cluster: Cluster) -> str:
             "Name it with --instance: the chart's value instance, or the UID of the namespace kube-system",
         )
     return found
-
-
-class _Secrets:
-    """Implements the port ``Secrets`` with the person's rights."""
-
-    def __init__(self, cluster: Cluster) -> None:
-        self._cluster = cluster
-
-    async def read(self, namespace: str, name: str) -> Mapping[str, SecretStr] | None:
-        try:
-            stored = await self._cluster.secret(name)
-        except Problem as problem:
-            raise RemoteError(
-                "Kubernetes",
-                "readSecret",
-                ErrorClass.TERMINAL,
-                "SecretForbidden" if isinstance(problem, ForbiddenError) else "KubernetesUnavailable",
-                problem.message.rstrip("."),
-                advice=problem.advice,
-            ) from None
-        return None if stored is None else stored.data

@@ -72,6 +72,8 @@ class ResourcePreview:
     """What the flow takes of the batches and credits of a day, once all is done."""
     profile_batches_of_sandbox: float = 0.0
     """Batches a day for Profile of all dataflows of the namespace in its sandbox, by then."""
+    drift: str = ""
+    """In what that which is only observed differs, as its condition says; empty for nothing."""
     is_new: bool = False
     is_asked_for: bool = True
     """False for a resource that is only concerned by the change of another one."""
@@ -213,6 +215,7 @@ class NamespacePreview:
             tuple(text for text in self.notes.assumptions if text not in assumed),
             self._budget(key, plan, self.notes.writes[begin:]),
             self._profile_batches(key),
+            _drift_of(resource),
         )
 
     def _budget(self, key: Key, plan: PlanStatus | None, writes: Sequence[Write]) -> PlanBudget | None:
@@ -367,6 +370,12 @@ def _facts(resource: Resource) -> dict[str, Any]:
 
 
 _OF_THE_PASS = frozenset({"conditions", "observedGeneration", "lastHandledReconcileAt"})
+
+
+def _drift_of(resource: Resource | None) -> str:
+    """What the pass has said of an object that it only observes."""
+    conditions = resource.status.get("conditions", ()) if resource is not None else ()
+    return next((str(entry["message"]) for entry in conditions if entry["reason"] == "Drifted"), "")
 
 
 def _plan_of(resource: Resource | None) -> PlanStatus | None:

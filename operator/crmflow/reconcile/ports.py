@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -102,26 +102,6 @@ class Inventory(Protocol):
     @property
     def covers_predecessors(self) -> bool:
         """True if a listing shows all that an earlier process of ours can have created."""
-        ...
-
-    def watch(self, flow_id: str, owner: str) -> bool:
-        """Have the ``owner`` of a flow that was just created woken once a listing shows it settled, as its
-        identity is written; False where nobody does that.
-        """
-        ...
-
-    def settled(self, flow_id: str) -> Listed | None:
-        """The flow as such a listing has shown it, told once; None if there was none, or the flow was
-        read or written by itself since.
-        """
-        ...
-
-    async def recent(
-        self, key: Hashable, ask: Callable[[], Awaitable[T]], suffices: Callable[[T], bool]
-    ) -> T:
-        """What somebody was told of the sandbox a moment ago under the same ``key``, if that suffices; else
-        what ``ask`` gives, which serves others. Raises what ``ask`` raises.
-        """
         ...
 
     def item(self, collection: AnyCollection, remote_id: str) -> Listed | None:

@@ -7,7 +7,7 @@ import json
 import pytest
 from kubernetes.aio.client.exceptions import ApiException
 
-from crmflow.cli.api_server import ForbiddenError, call
+from crmflow.cli.api_server import ForbiddenError, InvalidError, call
 from crmflow.cli.problem import Problem
 
 
@@ -31,7 +31,7 @@ async def refused(error: ApiException) -> None:
             "this right",
         ),
         (403, 'secrets "a" is forbidden: exceeded quota: few, requested: count/secrets=1', Problem, "quota"),
-        (422, "ValidatingAdmissionPolicy 'p' with binding 'b' denied request: no", Problem, "policy"),
+        (422, "ValidatingAdmissionPolicy 'p' with binding 'b' denied request: no", InvalidError, "policy"),
         (401, "ValidatingAdmissionPolicy 'p' with binding 'b' denied request: no", Problem, "policy"),
         (400, 'admission webhook "w" denied the request: no', Problem, "webhook"),
         (401, "Unauthorized", Problem, "Log in"),

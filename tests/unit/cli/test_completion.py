@@ -36,6 +36,8 @@ def test_commands_with_what_they_do() -> None:
         "status",
         "errors",
         "plan",
+        "import",
+        "new",
     }
     assert all(len(line.split("\t")) == 2 for line in lines)
     assert directive == ":4"
@@ -53,6 +55,10 @@ def test_commands_with_what_they_do() -> None:
         (("plan", "con"), [], ":4"),
         (("plan", "-f", "da"), [], ":0"),
         (("plan", "contacts", "-o", "m"), ["markdown"], ":4"),
+        (("import", "-o", "ma"), [], ":0"),
+        (("new", "data"), ["dataflow"], ":4"),
+        (("new", "dataflow", "--connection", "zo"), [], ":4"),
+        (("new", "dataflow", "--output", "co"), [], ":0"),
         (("explore", "it's", "--pre"), ["--preview"], ":4"),
     ],
 )

@@ -16,11 +16,22 @@ from hack.install import ROOT
 FOLDER = ROOT / "docs" / "guides"
 GUIDE = (FOLDER / "plugin.md").read_text()
 TROUBLESHOOTING = (FOLDER / "troubleshooting.md").read_text()
-COMMANDS = ("authorize", "explore", "allowlist", "doctor", "approve", "status", "errors", "plan")
+COMMANDS = (
+    "authorize",
+    "explore",
+    "allowlist",
+    "doctor",
+    "approve",
+    "status",
+    "errors",
+    "plan",
+    "import",
+    "new dataflow",
+)
 
 
 def help_of(command: str) -> str:
-    return CliRunner().invoke(app, [command, "--help"], env={"COLUMNS": "200"}).output
+    return CliRunner().invoke(app, [*command.split(), "--help"], env={"COLUMNS": "200"}).output
 
 
 def blocks(language: str) -> list[str]:
@@ -36,15 +47,16 @@ def test_each_command_is_in_it() -> None:
     root = CliRunner().invoke(app, ["--help"]).output
     for command in COMMANDS:
         assert f"`{command}`" in GUIDE
-        assert f"\n  {command} " in root
+        assert f"\n  {command.split()[0]} " in root
 
 
 def test_its_commands_and_options_exist() -> None:
     lines = [line for block in blocks("sh") for line in block.splitlines()]
     used = [line.split()[2:] for line in lines if line.startswith("kubectl crmflow ")]
     used.remove(["--version"])
-    assert {words[0] for words in used} == set(COMMANDS) - {"authorize"}
-    for command, *arguments in used:
+    named = [" ".join(words[:2]) if words[0] == "new" else words[0] for words in used]
+    assert set(named) == set(COMMANDS) - {"authorize"}
+    for command, arguments in zip(named, used, strict=True):
         told = help_of(command)
         options = {word for word in arguments if word.startswith("-")}
         assert [option for option in options if not re.search(rf"(^|[\s,]){option}\b", told)] == []

@@ -121,16 +121,8 @@ class Harness:
         self.ways = frozenset({Transport.PLATFORM_SOURCE})
         members: Any = self
         sources = Sources.new(self.clock)
-        self.woken: list[Key] = []
         self.inventory = SandboxInventory(
-            "prod",
-            self.client,
-            self.clock,
-            members,
-            START,
-            GRACE,
-            partial(sources.listed, "org", "prod"),
-            self.woken.append,
+            "prod", self.client, self.clock, members, START, GRACE, partial(sources.listed, "org", "prod")
         )
 
     # As ``ScopeMembers`` answers

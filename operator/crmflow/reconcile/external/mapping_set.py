@@ -9,6 +9,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Collection, Sequence
+from dataclasses import astuple
 from typing import Any
 
 from crmflow.aep.data_prep import MAPPING_SETS
@@ -25,6 +26,14 @@ from crmflow.reconcile.external.remote_object import RemoteObject, Values
 
 MAPPINGS = "/mappings"
 
+_FIELDS = {
+    SourceType.ATTRIBUTE: "source",
+    SourceType.EXPRESSION: "expression",
+    SourceType.STATIC: "value",
+}
+"""The fields of an entry of the spec."""
+_LONGEST_COLUMN = 128
+"""What ``source`` of an entry takes; a longer path stands as an expression."""
 _SEGMENT = r"(?:[^\W\d]|[$]|\\.)(?:[\w$]|\\.)*(?:\[(?:\d+|\*)?\])*"
 _PATH = re.compile(rf"(?:{_SEGMENT}(?:\.{_SEGMENT})*|\$\{{[^{{}}]+\}})")
 """A path as Data Prep's functions take it: names that are parted by dots, with a backslash before a character
@@ -75,8 +84,7 @@ def is_same_mapping(left: Sequence[FieldMapping], right: Sequence[FieldMapping])
 def content_hash(schema_id: str, schema_content_type: str, mappings: Sequence[FieldMapping]) -> str:
     """16 hex digits that are equal for equal mappings onto the same schema."""
     text = json.dumps(
-        [schema_id, schema_content_type, [(m.source_type, m.source, m.destination) for m in mappings]],
-        separators=(",", ":"),
+        [schema_id, schema_content_type, [astuple(mapping) for mapping in mappings]], separators=(",", ":")
     )
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -117,6 +125,16 @@ def known_mapping(status: CRMDataflowStatus) -> str | None:
 def moves_mapping(spec: CRMDataflowSpec, status: CRMDataflowStatus) -> bool:
     """True unless the flow's mapping set, as far as is known, is the one that the spec wants."""
     return known_mapping(status) != wanted_mapping(spec, status.schema_)
+
+
+def declared(mapping: FieldMapping) -> dict[str, str]:
+    """The entry of ``spec.mapping`` that says the same, by the names of its fields. A column that stands
+    there as an expression is a column, as Data Prep shows those of older bodies (platform.md 8).
+    """
+    destination, kind, source = _folded(mapping)
+    if kind == SourceType.ATTRIBUTE and len(source) > _LONGEST_COLUMN:
+        kind = SourceType.EXPRESSION
+    return {"target": destination, _FIELDS[SourceType(kind)]: source}
 
 
 def _label(mapping_set_id: str, version: int) -> str:

@@ -23,6 +23,7 @@ UID_LABEL, FILE_LABEL = "crmflow.io/dataflow-uid", "crmflow.io/window"
 CURSOR_ANNOTATION = "crmflow.io/cursor"
 
 _FILE = re.compile(r"(\d{8}T\d{6}Z)-(\d{8}T\d{6}Z)-(0|[1-9]\d{0,5})\.csv")
+_FOLDER = re.compile(r"[^/]+/crmflow/[^/]+/([^/]+)/([^/]+)/[^/]+")
 _UID = re.compile(r"[0-9a-f]{8}")
 _TIME = "%Y%m%dT%H%M%SZ"
 _JOB_PREFIX, _DIGEST_LENGTH = "crmflow-", 16
@@ -70,6 +71,19 @@ def folder(identity: Identity, slot_revision: int) -> str:
     """
     uid = hashlib.sha256(identity.uid.encode()).hexdigest()[:8]
     return f"crmflow/{identity.instance}/{identity.namespace}/{identity.name}/{slot_revision}-{uid}"
+
+
+def is_ours(path: str) -> bool:
+    """Whether ``path``, which begins with the container, is a folder that an installation of ours writes
+    into.
+    """
+    return dataflow_of(path) is not None
+
+
+def dataflow_of(path: str) -> tuple[str, str] | None:
+    """Namespace and name of the dataflow whose folder ``path`` is; it begins with the container."""
+    match = _FOLDER.fullmatch(path.strip("/"))
+    return (match[1], match[2]) if match is not None else None
 
 
 def next_folder(folder: str) -> str:

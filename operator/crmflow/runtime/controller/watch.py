@@ -51,14 +51,12 @@ class ResourceEventHandler:
             # keeping it would bring the object back for good.
             self.gone(obj)
             return
-        if not self.cache.lacks(obj):
-            return
         key = Key.of(obj)
         before = self._ties(key)
         change = self.cache.put(obj)
         if change.asks_for_attention:
             self.recheck(key)
-            self.queue.add(key, Priority.NEW if change.is_unserved else Priority.CHANGE)
+            self.queue.add(key, Priority.CHANGE)
         elif change.is_new:
             self.queue.add(key, Priority.FIRST_SIGHT)
         if change.concerns_dependents:
@@ -96,19 +94,14 @@ class ResourceEventHandler:
             self.recheck(request.key)
         self.queue.add(request.key, Priority.POLL)
 
-    def settled(self, key: Key) -> None:
-        """A listing shows that what was created for the resource has settled."""
-        self.queue.add(key, Priority.BEGUN)
-
     def _recheck_and_wake(self, keys: Iterable[Key]) -> None:
-        keys = list(keys)
         for key in keys:
             self.recheck(key)
-        self._wake(keys)
+            self.queue.add(key, Priority.CHANGE)
 
     def _wake(self, keys: Iterable[Key]) -> None:
         for key in keys:
-            self.queue.add(key, Priority.CHANGE if self.cache.is_deleting(key) else Priority.WOKEN)
+            self.queue.add(key, Priority.CHANGE)
 
 
 @dataclass

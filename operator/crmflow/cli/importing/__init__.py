@@ -1,0 +1,1 @@
+"""``kubectl crmflow import``: manifests that adopt what exists in a sandbox."""

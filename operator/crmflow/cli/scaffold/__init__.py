@@ -1,0 +1,1 @@
+"""``kubectl crmflow new``: manifests that a person is to finish."""
