@@ -49,6 +49,7 @@ def look_up(
     observed: bool | None = None,
     now: float = 0.0,
     seed: int = 1,
+    begun: bool = False,
 ) -> Decision:
     return decide(
         outcome,
@@ -57,6 +58,7 @@ def look_up(
         was_observed=ready if observed is None else observed,
         now=now,
         next_check_at=NEXT_CHECK,
+        is_begun=begun,
         ready_message="all is well",
         jitter=random.Random(seed),
     )
@@ -128,6 +130,14 @@ def test_ready_carries_reason_and_message(outcome: Outcome, reason: str, message
     summary = look_up(outcome).summary
     assert summary is not None
     assert (summary["Ready"].reason, summary["Ready"].message) == (reason, message)
+
+
+@pytest.mark.parametrize("outcome", [TRANSITION, TRANSIENT], ids=["transition", "failure"])
+def test_what_was_begun_goes_on_before_others_until_it_has_been_tried_in_vain(outcome: Outcome) -> None:
+    """However many new resources wait; but thousands that fail keep nobody waiting."""
+    streak = Streak()
+    tries = [look_up(outcome, streak, begun=True).priority for _ in range(6)]
+    assert tries == [Priority.BEGUN] * 4 + [Priority.RETRY] * 2
 
 
 def test_a_ready_resource_is_visited_when_its_next_check_is_due() -> None:

@@ -32,6 +32,9 @@ TRANSITION_SECONDS = (0.5, 30.0)
 """First and longest pause between two reads of a remote state that is about to change."""
 BACKOFF_SECONDS = (1.0, 300.0)
 """First and longest pause after a failure, before jitter."""
+TRIES_BEFORE_OTHERS = 4
+"""How often what was begun is tried before all others; then it takes its turn, or thousands that fail would keep
+everybody waiting."""
 FAILURES_BEFORE_NOT_READY = 3
 FAILING_SECONDS_BEFORE_NOT_READY = 300.0
 
@@ -39,10 +42,18 @@ FAILING_SECONDS_BEFORE_NOT_READY = 300.0
 class Priority(IntEnum):
     """Who is served first; a lower number is more urgent."""
 
-    CHANGE = 0
-    FIRST_SIGHT = 1
-    RETRY = 2
-    POLL = 3
+    BEGUN = 0
+    """What is half made can be finished: that comes before anything new is begun."""
+    CHANGE = 1
+    """Somebody has edited or deleted a resource, or asked for something by an annotation."""
+    NEW = 2
+    """A resource that nobody has served yet."""
+    WOKEN = 3
+    """What it depends on has changed. One change may wake thousands, so a new resource goes first."""
+    FIRST_SIGHT = 4
+    """This process has not looked at it yet."""
+    RETRY = 5
+    POLL = 6
 
 
 @dataclass
@@ -76,6 +87,7 @@ def decide(
     now: float,
     next_check_at: float,
     look_at: float | None = None,
+    is_begun: bool = False,
     ready_message: str,
     jitter: random.Random,
 ) -> Decision:
@@ -83,7 +95,8 @@ def decide(
 
     ``was_ready``: this generation was found Ready before. ``was_observed``: this generation has had a result
     before. ``next_check_at``: when a Ready resource is compared completely again. ``look_at``: when it has
-    something to do before.
+    something to do before. ``is_begun``: part of what it stands for was made, or may have been, and it was
+    not Ready yet; it goes on before others begin, unless it has been tried in vain too often.
     """
     repeated = (OutcomeClass.TRANSIENT, OutcomeClass.DEGRADED, OutcomeClass.BUG)
     if outcome.outcome_class in repeated or outcome.silent:
@@ -97,6 +110,10 @@ def decide(
     def said(status: str) -> Finding:
         return Finding(status, outcome.reason, outcome.message)
 
+    def again() -> Priority:
+        tries = max(streak.failures, streak.transition_reads)
+        return Priority.BEGUN if is_begun and tries <= TRIES_BEFORE_OTHERS else Priority.RETRY
+
     match outcome.outcome_class:
         case OutcomeClass.DONE:
             summary = {READY: Finding(TRUE, SUCCEEDED, ready_message)}
@@ -106,7 +123,7 @@ def decide(
             if outcome.transition:
                 streak.transition_reads += 1
             summary = _reconciling(outcome.reason, outcome.message)
-            return Decision(summary, True, now + _patience(outcome, streak), Priority.RETRY)
+            return Decision(summary, True, now + _patience(outcome, streak), again())
         case OutcomeClass.STALLED:
             summary = {READY: said(FALSE), STALLED: said(TRUE)}
             if outcome.silent:
@@ -125,7 +142,7 @@ def decide(
             keeps_status = was_ready and not _has_failed_for_long(streak, now)
             retrying = _reconciling(PROGRESSING_WITH_RETRY, outcome.message)
             again_at = now + _patient(outcome, streak, jitter)
-            return Decision(None if keeps_status else retrying, False, again_at, Priority.RETRY)
+            return Decision(None if keeps_status else retrying, False, again_at, again())
         case OutcomeClass.BUG:
             summary = _reconciling(outcome.reason, outcome.message)
             return Decision(summary, False, now + _patient(outcome, streak, jitter), Priority.RETRY)

@@ -68,6 +68,8 @@ class Change:
     """What is new about an object, as far as it matters to anybody."""
 
     is_new: bool = False
+    is_unserved: bool = False
+    """New, and nobody has ever finished a pass over it."""
     asks_for_attention: bool = False
     """Spec edited, deletion begun, one of our annotations changed, or our finalizer or our whole status lost:
     a replace with a manifest takes away what the manifest does not have, and changes no generation.
@@ -114,6 +116,7 @@ class ObjectCache:
             decided = unseen and bool(entry.transports)
             return Change(
                 is_new=True,
+                is_unserved=resource.observed_generation is None and not resource.deleting,
                 asks_for_attention=unseen,
                 concerns_dependents=True,
                 concerns_what_it_uses=decided,

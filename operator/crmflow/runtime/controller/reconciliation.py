@@ -174,6 +174,7 @@ class Reconciliation:
             now=now,
             next_check_at=next_check_at,
             look_at=self.pass_.look_at,
+            is_begun=not self.pass_.was_ready and self.resource.has_made,
             ready_message=self._kind.ready_message(self.pass_) if outcome.is_done else "",
             jitter=self._context.jitter,
         )

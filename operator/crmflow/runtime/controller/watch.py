@@ -56,7 +56,7 @@ class ResourceEventHandler:
         change = self.cache.put(obj)
         if change.asks_for_attention:
             self.recheck(key)
-            self.queue.add(key, Priority.CHANGE)
+            self.queue.add(key, Priority.NEW if change.is_unserved else Priority.CHANGE)
         elif change.is_new:
             self.queue.add(key, Priority.FIRST_SIGHT)
         if change.concerns_dependents:
@@ -95,13 +95,14 @@ class ResourceEventHandler:
         self.queue.add(request.key, Priority.POLL)
 
     def _recheck_and_wake(self, keys: Iterable[Key]) -> None:
+        keys = list(keys)
         for key in keys:
             self.recheck(key)
-            self.queue.add(key, Priority.CHANGE)
+        self._wake(keys)
 
     def _wake(self, keys: Iterable[Key]) -> None:
         for key in keys:
-            self.queue.add(key, Priority.CHANGE)
+            self.queue.add(key, Priority.CHANGE if self.cache.is_deleting(key) else Priority.WOKEN)
 
 
 @dataclass

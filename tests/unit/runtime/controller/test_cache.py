@@ -169,21 +169,28 @@ def test_what_counts_as_a_change(
 
 
 @pytest.mark.parametrize(
-    ("fields", "attention"),
+    ("fields", "attention", "unserved"),
     [
-        pytest.param({}, True, id="no status"),
-        pytest.param({"status": ready("True", generation=1)}, False, id="observed"),
-        pytest.param({"status": ready("True", generation=1), "generation": 2}, True, id="edited meanwhile"),
+        pytest.param({}, True, True, id="no status"),
+        pytest.param({"status": ready("True", generation=1)}, False, False, id="observed"),
         pytest.param(
-            {"status": ready("True"), "deletionTimestamp": "2026-01-01T00:00:00Z"}, True, id="deleting"
+            {"status": ready("True", generation=1), "generation": 2}, True, False, id="edited meanwhile"
+        ),
+        pytest.param(
+            {"status": ready("True"), "deletionTimestamp": "2026-01-01T00:00:00Z"}, True, False, id="deleting"
+        ),
+        pytest.param(
+            {"deletionTimestamp": "2026-01-01T00:00:00Z"}, True, False, id="deleted before it was served"
         ),
     ],
 )
 def test_at_first_sight_only_unfinished_business_is_urgent(
-    cache: ObjectCache, fields: dict[str, Any], attention: bool
+    cache: ObjectCache, fields: dict[str, Any], attention: bool, unserved: bool
 ) -> None:
     change = cache.put(dataflow(**fields))
-    assert change == Change(is_new=True, asks_for_attention=attention, concerns_dependents=True)
+    assert change == Change(
+        is_new=True, is_unserved=unserved, asks_for_attention=attention, concerns_dependents=True
+    )
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from crmflow.runtime.controller.queue import WorkQueue
 from tests.unit.runtime.fakes import JumpingClock, settle
 
 A, B, C, D = (Key("CRMDataflow", "crm", name) for name in "abcd")
-CHANGE, FIRST_SIGHT, RETRY, POLL = Priority
+BEGUN, CHANGE, NEW, WOKEN, FIRST_SIGHT, RETRY, POLL = Priority
 
 
 @pytest.fixture
@@ -49,6 +49,14 @@ async def test_the_most_urgent_comes_first_and_equals_in_their_order(queue: Work
     for key in (B, A, D, C):
         queue.add(key, RETRY)
     assert ready_now(queue) == [B, A, D, C]
+
+
+async def test_what_was_begun_comes_before_an_edit_and_a_new_resource_before_what_was_woken(
+    queue: WorkQueue,
+) -> None:
+    for key, priority in ((A, WOKEN), (B, NEW), (C, CHANGE), (D, BEGUN)):
+        queue.add(key, priority)
+    assert ready_now(queue) == [D, C, B, A]
 
 
 async def test_a_key_waits_once_at_its_most_urgent_priority(queue: WorkQueue) -> None:

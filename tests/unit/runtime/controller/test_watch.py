@@ -67,6 +67,28 @@ async def test_what_is_unfinished_comes_before_what_is_merely_seen_first(harness
     assert await harness.woken() == [FLOW, LEADS]
 
 
+async def test_an_edit_does_not_wait_for_new_resources(harness: Harness) -> None:
+    """Of which ten thousand may have been applied at once."""
+    harness.handler.seen(flow(status=ready("True")))
+    await harness.woken()
+    harness.handler.seen(flow("leads"))
+    harness.handler.seen(flow(version=2, generation=2, status=ready("True")))
+    assert await harness.woken() == [FLOW, LEADS]
+
+
+@pytest.mark.parametrize("deleting", [False, True], ids=["edited Secret", "a deletion goes on"])
+async def test_a_new_resource_does_not_wait_for_what_a_change_elsewhere_wakes(
+    harness: Harness, deleting: bool
+) -> None:
+    """Unless that is being deleted."""
+    fields = {"deletionTimestamp": "2026-01-01T00:00:00Z", "finalizers": ["x"]} if deleting else {}
+    harness.handler.seen(connection(status=ready("True"), **fields))
+    await harness.woken()
+    harness.handler.secret_changed("crm", "zoho")
+    harness.handler.seen(flow())
+    assert await harness.woken() == ([ZOHO, FLOW] if deleting else [FLOW, ZOHO])
+
+
 async def test_our_own_status_write_wakes_nobody(harness: Harness) -> None:
     harness.handler.seen(flow())
     await harness.woken()
