@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -102,6 +102,14 @@ class Inventory(Protocol):
     @property
     def covers_predecessors(self) -> bool:
         """True if a listing shows all that an earlier process of ours can have created."""
+        ...
+
+    async def recent(
+        self, key: Hashable, ask: Callable[[], Awaitable[T]], suffices: Callable[[T], bool]
+    ) -> T:
+        """What somebody was told of the sandbox a moment ago under the same ``key``, if that suffices; else
+        what ``ask`` gives, which serves others. Raises what ``ask`` raises.
+        """
         ...
 
     def item(self, collection: AnyCollection, remote_id: str) -> Listed | None:

@@ -4,7 +4,7 @@ order.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
@@ -24,6 +24,7 @@ from crmflow.http.errors import RemoteError
 from crmflow.reconcile.core.ownership import key_in
 from crmflow.reconcile.credentials import PlatformCredentials, ZohoCredentials
 from crmflow.reconcile.ports import Absence, Platform, Referrer, Zoho
+from crmflow.reconcile.sources.shared_reads import Shared
 from crmflow.zoho.api import CrmApi, Spend, uncounted
 from crmflow.zoho.crm import Organization
 from tests.fakes.failing import Failing, Timeline, remote
@@ -67,6 +68,13 @@ class FakeInventory(Failing):
         self.found: dict[str, Sequence[Run]] = {}
         """Flow → what else listings have shown."""
         self.unread_runs: RemoteError | None = None
+        self.shared: Shared[Any] | None = None
+        """What others were told a moment ago; none: everybody asks."""
+
+    async def recent(
+        self, key: Hashable, ask: Callable[[], Awaitable[T]], suffices: Callable[[T], bool]
+    ) -> T:
+        return await (ask() if self.shared is None else self.shared.get(key, ask, suffices=suffices))
 
     def item(self, collection: AnyCollection, remote_id: str) -> Listed | None:
         return self._view(collection).get(remote_id)

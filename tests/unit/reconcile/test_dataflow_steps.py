@@ -20,6 +20,7 @@ from crmflow.reconcile.sources.offer import (
     FLOW_SPEC_NAME,
     ZOHO_CONNECTION_SPEC_ID,
 )
+from crmflow.reconcile.sources.shared_reads import RECENT_SECONDS, Shared
 from tests.fakes.failing import Failing, remote_error
 from tests.fakes.platform import DATASET_ID, FLOW_SPEC_ID, SCHEMA_ID, new_column
 from tests.unit.reconcile.harness import (
@@ -80,6 +81,73 @@ async def test_a_new_dataflow_is_checked_and_created_in_one_pass() -> None:
         "backfill": True,
         "effectiveStartTime": "2030-01-01T00:00:00Z",
     }
+
+
+async def another_is_made(harness: Harness, **changes: Any) -> tuple[Resource, list[str]]:
+    """A second dataflow beside one that was made a moment ago; what was read for it before it was made."""
+    harness.inventory.shared = Shared(harness.clock)
+    await harness.dataflow().visit()
+    harness.clock.time += 20
+    another = harness.dataflow(**changes)
+    another.name, another.uid = "leads", "1b2c3d4e"
+    calls = (await another.visit()).calls
+    return another, calls[: calls.index("checkpoint") if "checkpoint" in calls else None]
+
+
+async def test_what_was_read_for_one_dataflow_a_moment_ago_is_not_read_for_the_next() -> None:
+    """Of thousands that are applied together."""
+    harness = Harness()
+    another, reads = await another_is_made(harness)
+    assert another.condition("Ready")[0] == "True"
+    assert reads == []
+    harness.clock.time += RECENT_SECONDS
+    third = harness.dataflow()
+    third.name, third.uid = "deals", "2c3d4e5f"
+    reads = (await third.visit()).calls
+    assert set(reads[: reads.index("checkpoint")]) == FIRST_READS - {
+        "connections.exploreRoot",
+        "connectionSpecs.get",
+        "flowSpecs.list",
+    }
+
+
+@pytest.mark.parametrize(
+    ("changes", "reads"),
+    [
+        pytest.param({"mapping": [{"target": "x", "value": "1"}]}, {"mappingSets.validate"}, id="mapping"),
+        pytest.param(
+            {"source": {"table": "Contacts", "columns": ["Email", "First_Name", "Phone"]}},
+            {"connections.exploreTable"},
+            id="a column that was not there",
+        ),
+        pytest.param(
+            {"source": {"table": "Contacts", "columns": None}},
+            {"connections.exploreTable"},
+            id="all columns of now",
+        ),
+        pytest.param(
+            {"target": {"schema": {"id": SCHEMA_ID}, "dataset": {"id": "another"}}},
+            {"dataSets.get"},
+            id="dataset that is not there",
+        ),
+    ],
+)
+async def test_only_good_news_about_the_same_are_shared(changes: dict[str, Any], reads: set[str]) -> None:
+    _, asked = await another_is_made(Harness(), **changes)
+    assert set(asked) - {"mappingSets.validate"} == reads - {"mappingSets.validate"}
+    assert reads <= set(asked)
+
+
+async def test_a_refused_mapping_is_shown_to_platform_again() -> None:
+    """Somebody may have mended the schema meanwhile."""
+    harness = Harness()
+    harness.inventory.shared = Shared(harness.clock)
+    harness.platform.mapping_verdicts = {"_acme.origin": "no such field"}
+    resource = harness.dataflow()
+    assert (await resource.visit()).outcome.reason == "MappingInvalid"
+    harness.platform.mapping_verdicts = {}
+    harness.clock.time += 1
+    assert (await resource.visit()).outcome.is_done
 
 
 async def test_what_is_sent_is_what_the_spec_says() -> None:

@@ -189,10 +189,8 @@ async def test_a_failed_probe_decides_nothing(way: LandingZoneSource, platform: 
 # What Zoho shows
 
 
-async def look(
-    way: LandingZoneSource, crm: FakeCrm, name: str = "Contacts", *, fresh: bool = False
-) -> ModuleView:
-    return await way.look(reader(crm), name, fresh=fresh)
+async def look(way: LandingZoneSource, crm: FakeCrm, name: str = "Contacts") -> ModuleView:
+    return await way.look(reader(crm), name)
 
 
 def reader(crm: FakeCrm) -> Reader:

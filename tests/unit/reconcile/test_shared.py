@@ -9,7 +9,12 @@ import pytest
 
 from crmflow.http.errors import ErrorClass, RemoteError
 from crmflow.reconcile.core.created_names import CreatedNames
-from crmflow.reconcile.sources.shared_reads import MAX_AGE_SECONDS, UNUSED_SECONDS, Shared
+from crmflow.reconcile.sources.shared_reads import (
+    MAX_AGE_SECONDS,
+    RECENT_SECONDS,
+    UNUSED_SECONDS,
+    Shared,
+)
 from tests.fakes.failing import remote_error
 from tests.unit.reconcile.fakes import FakeClock
 
@@ -81,6 +86,19 @@ async def test_what_was_asked_before_is_not_fresh() -> None:
     service.open.set()
     assert await early == 1
     assert await asyncio.gather(*fresh) == [2] * 5
+
+
+async def test_good_news_of_a_moment_ago_serve_others_and_bad_news_do_not() -> None:
+    clock = FakeClock()
+    shared, service = Shared[int](clock), Service()
+    service.open.set()
+    assert await shared.get("key", service.ask, suffices=lambda _: False) == 1, "its own, bad as it is"
+    clock.time += RECENT_SECONDS - 1
+    assert await shared.get("key", service.ask, suffices=lambda answer: answer == 1) == 1
+    assert await shared.get("key", service.ask, suffices=lambda answer: answer > 1) == 2
+    clock.time += RECENT_SECONDS + 1
+    assert await shared.get("key", service.ask, suffices=lambda _: True) == 3, "it is too old"
+    assert await shared.get("key", service.ask) == 3
 
 
 async def test_what_nobody_uses_is_forgotten() -> None:

@@ -33,8 +33,8 @@ TRANSITION_SECONDS = (0.5, 30.0)
 BACKOFF_SECONDS = (1.0, 300.0)
 """First and longest pause after a failure, before jitter."""
 TRIES_BEFORE_OTHERS = 4
-"""How often what was begun is tried before all others; then it takes its turn, or thousands that fail would keep
-everybody waiting."""
+"""How often what was begun is tried before all others; then it takes its turn, or thousands that fail would
+keep everybody waiting."""
 FAILURES_BEFORE_NOT_READY = 3
 FAILING_SECONDS_BEFORE_NOT_READY = 300.0
 

@@ -40,6 +40,14 @@ async def find(pass_: DataflowPass, upstream: Upstream) -> Sequence[DataSet]:
     return (dataset,) if dataset else ()
 
 
+async def find_shared(pass_: DataflowPass, upstream: Upstream) -> Sequence[DataSet]:
+    """The same, as others may have been told a moment ago if there is exactly one. Raises RemoteError."""
+    wanted = pass_.spec.target.dataset
+    return await upstream.sandbox.inventory.recent(
+        (SLOT, wanted.id, wanted.name), lambda: find(pass_, upstream), lambda hits: len(hits) == 1
+    )
+
+
 async def find_used(pass_: DataflowPass, upstream: Upstream) -> DataSet | None:
     """The dataset that the flow writes into. Raises RemoteError."""
     used = pass_.status.dataset
@@ -56,6 +64,8 @@ async def check_dataset(
         ids = [hit.id for hit in hits]
         raise named_objects.ambiguous(SLOT, wanted.name or "", ids, "spec.target.dataset.id")
     if hits:
+        if _mismatch(schema, hits[0]):  # others may have been told of another dataset of that name before
+            hits = await find(pass_, upstream) or hits
         _check_schema(schema, hits[0])
         creation.forget(pass_, SLOT)
         _record(pass_, hits[0], wanted.name)
@@ -173,20 +183,25 @@ def _not_found(pass_: DataflowPass, upstream: Upstream) -> PassEndedError:
 
 
 def _check_schema(schema: Schema, dataset: DataSet) -> None:
-    """The dataset has the schema in the same version; raises PassEndedError if not. Platform refuses a flow
-    unless both name the same (platform.md 2.3, 1425).
+    """The dataset has the schema in the same version; raises PassEndedError if not."""
+    text = _mismatch(schema, dataset)
+    if text is not None:
+        raise StalledError("SchemaMismatch", text)
+
+
+def _mismatch(schema: Schema, dataset: DataSet) -> str | None:
+    """Why Platform refuses a flow into the dataset, which has to have the schema in the same version
+    (platform.md 2.3, 1425); None if it fits.
     """
     ours, theirs = str(schema.major_version), major_version(dataset.content_type)
     if dataset.schema_id != schema.id:
-        text = (
+        return (
             f"Dataset {dataset.id} has schema {dataset.schema_id}, spec.target.schema names {schema.id}. "
             "Use the dataset's schema, or another dataset."
         )
-    elif theirs is not None and ours != theirs:
-        text = (
+    if theirs is not None and ours != theirs:
+        return (
             f"Dataset {dataset.id} has version {theirs} of its schema, the schema is at version {ours}. Use "
             "a dataset of the same version."
         )
-    else:
-        return
-    raise StalledError("SchemaMismatch", text)
+    return None

@@ -158,7 +158,7 @@ class Acts:
     async def columns(self) -> Sequence[Column]:
         """The columns of the dataflow as Zoho CRM shows them, in the order of status."""
         table = self.pass_.spec.source.table
-        view = await self.upstream.connector.look(self.upstream.reader(self.pass_), table, fresh=False)
+        view = await self.upstream.connector.look(self.upstream.reader(self.pass_), table)
         shown = view.columns if view is not None else {}
         return [shown.get(name) or _plain(name) for name in self.pass_.status.columns]
 

@@ -7,17 +7,19 @@ from collections.abc import Collection, Sequence
 from crmflow.aep.collection import Named
 from crmflow.aep.data_prep import MAPPING_SETS
 from crmflow.aep.errors import found
-from crmflow.aep.models import FieldMapping, Flow, MappingSetRef, SourceType
+from crmflow.aep.models import FieldMapping, Flow, MappingCheck, MappingSetRef, SourceType
 from crmflow.api.crmdataflow import MappingSetReference, MappingSetStatus, SchemaStatus
 from crmflow.observability.redaction import sanitize
 from crmflow.reconcile.core.conditions import FALSE, SUCCEEDED, TRUE, UNKNOWN
 from crmflow.reconcile.core.engine import step
 from crmflow.reconcile.core.outcome import PassEndedError, StalledError
+from crmflow.reconcile.core.sandbox import SandboxClient
 from crmflow.reconcile.dataflow.conditions import MAPPING_VALID
 from crmflow.reconcile.dataflow.state import DataflowPass, Upstream
 from crmflow.reconcile.dataflow.transfer_orders import ID, columns_of_files, marks_deletions
 from crmflow.reconcile.external.identity import mapping_set_name
 from crmflow.reconcile.external.mapping_set import (
+    content_hash,
     creation,
     entries,
     is_named_in,
@@ -63,7 +65,7 @@ async def check_mapping(
     if unread:
         raise _invalid(f"The mapping takes {some(unread)}, which the source does not read. {_way_out(pass_)}")
     _check_marks(pass_, mappings)
-    checks = await upstream.sandbox.platform.validate_mapping(body(creation(schema, mappings)))
+    checks = await _verdicts(upstream.sandbox, schema, mappings)
     failures = [
         f"{mapping.destination}: {check.message.rstrip('.') or 'refused without a reason'}"
         for mapping, check in zip(mappings, checks, strict=False)
@@ -74,6 +76,19 @@ async def check_mapping(
             f"Platform refuses {len(failures)} of {len(mappings)} mapping entries: "
             f"{some(failures, FAILURES_SHOWN)}."
         )
+
+
+async def _verdicts(
+    sandbox: SandboxClient, schema: SchemaStatus, mappings: Sequence[FieldMapping]
+) -> Sequence[MappingCheck]:
+    """What Platform says of each entry. That it accepts them all, others who map alike may have been told a
+    moment ago. Raises RemoteError.
+    """
+    return await sandbox.inventory.recent(
+        (MAPPING_VALID.name, content_hash(schema.id, schema.version or "", mappings)),
+        lambda: sandbox.platform.validate_mapping(body(creation(schema, mappings))),
+        lambda checks: all(check.ok for check in checks),
+    )
 
 
 @step(MAPPING_VALID)

@@ -42,6 +42,20 @@ async def find(pass_: DataflowPass, upstream: Upstream) -> Sequence[Schema]:
     return (whole,) if whole else ()
 
 
+async def find_shared(pass_: DataflowPass, upstream: Upstream) -> Sequence[Schema]:
+    """The same, as others may have been told a moment ago if that is the one that is meant. Raises
+    RemoteError.
+    """
+    wanted, dataset = pass_.spec.target.schema_, pass_.spec.target.dataset.create
+    needs_profile = dataset is not None and dataset.profile
+
+    def is_it(found: Sequence[Schema]) -> bool:
+        return len(found) == 1 and (found[0].profile_enabled or not needs_profile)
+
+    key = (SLOT, wanted.id, wanted.title)
+    return await upstream.sandbox.inventory.recent(key, lambda: find(pass_, upstream), is_it)
+
+
 @step(TARGET_READY)
 async def check_schema(
     pass_: DataflowPass, upstream: Upstream, schemas: Prefetched[Sequence[Schema]]

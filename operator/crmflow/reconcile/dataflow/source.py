@@ -19,10 +19,19 @@ from crmflow.sentences import some
 
 async def explore(pass_: DataflowPass, upstream: Upstream, *, creates: bool) -> SourceView | None:
     """What there is to read; None if the base connection is gone. It is asked anew for what is to be made,
-    until files are written for it: a pass that only waits for those costs no credits. Raises RemoteError.
+    unless another dataflow was shown all that this one reads a moment ago, until files are written for it: a
+    pass that only waits for those costs no credits. Raises RemoteError.
     """
-    reader, table = upstream.reader(pass_), pass_.spec.source.table
-    return await upstream.connector.look(reader, table, fresh=creates)
+    source, delta = pass_.spec.source, pass_.spec.delta_column
+
+    def has_all(view: SourceView) -> bool:
+        """A flow that reads all columns reads those of now."""
+        columns = source.columns or ()
+        is_dated = delta is None or view.is_date(delta.name)
+        return bool(columns) and all(name in view.columns for name in columns) and is_dated
+
+    reader = upstream.reader(pass_)
+    return await upstream.connector.look(reader, source.table, suffices=has_all if creates else None)
 
 
 @step(SOURCE_READY)

@@ -138,8 +138,8 @@ async def look_for_parts(
     """What a flow is made of is read side by side; the next steps judge it."""
     explored, schemas, datasets = await together(
         ask(source.explore(pass_, upstream, creates=pass_.status.extraction is None)),
-        ask(schema.find(pass_, upstream)),
-        ask(dataset.find(pass_, upstream)),
+        ask(schema.find_shared(pass_, upstream)),
+        ask(dataset.find_shared(pass_, upstream)),
     )
     return explored, schemas, datasets
 

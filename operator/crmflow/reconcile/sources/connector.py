@@ -6,7 +6,7 @@ through here; the rest of the operator knows flows, targets and mappings, which 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -102,9 +102,11 @@ class SourceConnector(Protocol):
         """The tables of Zoho CRM."""
         ...
 
-    async def look(self, reader: Reader, name: str, *, fresh: bool) -> SourceView | None:
-        """The table of that name or path, for a flow that is to be made if ``fresh``; None if the base
-        connection is gone.
+    async def look(
+        self, reader: Reader, name: str, *, suffices: Callable[[SourceView], bool] | None = None
+    ) -> SourceView | None:
+        """The table of that name or path; None if the base connection is gone. For a flow that is to be made,
+        with ``suffices``, it is asked for anew unless what was shown a moment ago suffices.
         """
         ...
 

@@ -34,7 +34,8 @@ from crmflow.reconcile.sources.landing_zone_offer import (
     read_offer,
 )
 from crmflow.reconcile.sources.module_view import ModuleView, columns_of
-from crmflow.reconcile.sources.shared_reads import Shared
+from crmflow.reconcile.sources.shared_reads import Shared, seen_as
+from crmflow.reconcile.sources.view import SourceView
 from crmflow.sentences import every
 from crmflow.transfer.declaration import DELETED_COLUMN
 from crmflow.zoho import tables as zoho
@@ -105,8 +106,10 @@ class LandingZoneSource:
 
         return await self._modules.get(reader.connection, ask, fresh=fresh)
 
-    async def look(self, reader: Reader, name: str, *, fresh: bool) -> ModuleView:
-        """The module of that name, for a flow that is to be made if ``fresh``."""
+    async def look(
+        self, reader: Reader, name: str, *, suffices: Callable[[SourceView], bool] | None = None
+    ) -> ModuleView:
+        """The module of that name."""
         table = await self._table(reader, name)
         if table is None:
             return ModuleView(name, None, await self.tables(reader))
@@ -114,13 +117,17 @@ class LandingZoneSource:
         async def ask() -> Sequence[zoho.Field]:
             return await _ask(reader, lambda api: zoho.fields(api, name))
 
+        def view(found: Sequence[zoho.Field]) -> ModuleView:
+            return ModuleView(name, table, columns=columns_of(found), fields=found)
+
         try:
-            found = await self._fields.get((reader.connection, name), ask, fresh=fresh)
+            return view(
+                await self._fields.get((reader.connection, name), ask, suffices=seen_as(view, suffices))
+            )
         except RemoteError as error:
             if error.reason != "ModuleNotReadable":  # which concerns the grant as a whole
                 raise
             return ModuleView(name, table, refusal=error)
-        return ModuleView(name, table, columns=columns_of(found), fields=found)
 
     async def _table(self, reader: Reader, name: str) -> Table | None:
         """One that is missing may be newer than the last answer."""

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -30,7 +30,7 @@ from crmflow.reconcile.sources.offer import (
     PlatformSourceOffer,
     read_offer,
 )
-from crmflow.reconcile.sources.shared_reads import Shared
+from crmflow.reconcile.sources.shared_reads import Shared, seen_as
 from crmflow.reconcile.sources.sign_in import Params, SignIn, auth_spec
 from crmflow.reconcile.sources.view import SourceView
 
@@ -75,12 +75,14 @@ class PlatformSource:
         ask = partial(reader.platform.tables, connection_id)
         return await self._tables.get(connection_id, ask, fresh=fresh)
 
-    async def look(self, reader: Reader, name: str, *, fresh: bool) -> SourceView | None:
+    async def look(
+        self, reader: Reader, name: str, *, suffices: Callable[[SourceView], bool] | None = None
+    ) -> SourceView | None:
         try:
             table = await self._table(reader, name)
             if table is None:
                 return SourceView(name, None, await self.tables(reader))
-            return await self._view(reader, name, table, fresh=fresh)
+            return await self._view(reader, name, table, suffices)
         except RemoteError as error:
             if error.error_class is not ErrorClass.NOT_FOUND:
                 raise
@@ -96,23 +98,30 @@ class PlatformSource:
                     return table
         return None
 
-    async def _view(self, reader: Reader, name: str, table: Table, *, fresh: bool) -> SourceView:
+    async def _view(
+        self, reader: Reader, name: str, table: Table, suffices: Callable[[SourceView], bool] | None
+    ) -> SourceView:
         """What there is of a table; if just this one is refused, how. Raises RemoteError for what concerns
         the source as a whole, as a listing of its tables fails alike, and for a refusal that may pass of what
         a flow reads already: the connection's resource tells of it.
         """
         connection_id = _base_connection_of(reader)
         ask = partial(reader.platform.columns, connection_id, table.path)
+
+        def view(columns: Sequence[Column]) -> SourceView:
+            return SourceView(name, table, columns={column.name: column for column in columns})
+
         try:
-            columns = await self._columns.get((connection_id, table.path), ask, fresh=fresh)
+            return view(
+                await self._columns.get((connection_id, table.path), ask, suffices=seen_as(view, suffices))
+            )
         except RemoteError as error:
-            if error.error_class is not ErrorClass.NOT_FOUND and not (fresh and concerns_source(error)):
+            if error.error_class is not ErrorClass.NOT_FOUND and not (suffices and concerns_source(error)):
                 raise
             tables = await self.tables(reader, fresh=True)
             if table.path not in {listed.path for listed in tables}:
                 return SourceView(name, None, tables)
             return SourceView(name, table, tables, refusal=error)
-        return SourceView(name, table, columns={column.name: column for column in columns})
 
     def sign_in(self, spec: ZohoSourceConnectionSpec, credentials: ZohoCredentials) -> SignIn:
         return SignIn(spec, credentials)

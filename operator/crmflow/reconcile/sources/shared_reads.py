@@ -13,10 +13,14 @@ from crmflow.reconcile.ports import TimeSource
 from crmflow.single_flight import SingleFlight
 
 MAX_AGE_SECONDS = 600.0
+RECENT_SECONDS = 30.0
+"""How old an answer may be that somebody else was given, for what is about to be made: thousands of
+resources that are applied together need the same."""
 UNUSED_SECONDS = 86400.0
 """An answer that nobody has used for so long is let go: its sandbox or connection may be gone."""
 
 T = TypeVar("T")
+V = TypeVar("V")
 
 
 @dataclass
@@ -41,16 +45,27 @@ class Shared(Generic[T]):
         answer = self._answers.get(key)
         return self._use(key, answer) if answer else None
 
-    async def get(self, key: Hashable, ask: Callable[[], Awaitable[T]], *, fresh: bool = False) -> T:
-        """The answer to ``ask``. ``fresh`` asks anew, unless someone did so while we waited. Raises what
-        ``ask`` raises.
+    async def get(
+        self,
+        key: Hashable,
+        ask: Callable[[], Awaitable[T]],
+        *,
+        fresh: bool = False,
+        suffices: Callable[[T], bool] | None = None,
+    ) -> T:
+        """The answer to ``ask``. ``fresh`` asks anew, unless someone did so while we waited. So does
+        ``suffices``, but for an answer of a moment ago that is good news. Raises what ``ask`` raises.
 
         Whoever waits shares an outage, too. A refusal is for the one who asked: another credential may be
         allowed what this one is not.
         """
         wanted_at = self._clock.now()
-        oldest = wanted_at if fresh else wanted_at - self._max_age
-        while (known := self._answers.get(key)) is None or known.asked_at < oldest:
+        oldest = wanted_at if fresh else wanted_at - (RECENT_SECONDS if suffices else self._max_age)
+        while (
+            (known := self._answers.get(key)) is None
+            or known.asked_at < oldest
+            or (suffices and known.asked_at < wanted_at and not suffices(known.value))
+        ):
             waits = self._flight.is_running(key)
             try:
                 await self._flight.run(key, partial(self._ask, key, ask))
@@ -72,3 +87,8 @@ class Shared(Generic[T]):
         answer.used_at = self._clock.now()
         self._answers.move_to_end(key)
         return answer.value
+
+
+def seen_as(view: Callable[[T], V], suffices: Callable[[V], bool] | None) -> Callable[[T], bool] | None:
+    """Whether an answer suffices, for who judges it by its ``view``."""
+    return None if suffices is None else lambda answer: suffices(view(answer))

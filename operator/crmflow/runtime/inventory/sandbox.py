@@ -7,7 +7,8 @@ answers whether an object with a given key exists, so that nothing is created tw
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Sequence
+from typing import Any, TypeVar
 
 from crmflow.aep.collection import AnyCollection
 from crmflow.aep.models import Listed, Run
@@ -15,12 +16,15 @@ from crmflow.api.base import Transport
 from crmflow.clock import Clock
 from crmflow.http.errors import RemoteError
 from crmflow.reconcile.ports import Absence
+from crmflow.reconcile.sources.shared_reads import Shared
 from crmflow.runtime.inventory.changes import ChangeDetector, Changes
 from crmflow.runtime.inventory.listing import JUST_NOW_SECONDS, Listing, Selections
 from crmflow.runtime.inventory.mass_deletion import Absences
 from crmflow.runtime.inventory.own_writes import OwnWrites
 from crmflow.runtime.inventory.ownership import ScopeMembers
 from crmflow.runtime.inventory.run_ledger import ListingClient, RunLedger
+
+T = TypeVar("T")
 
 
 class SandboxInventory:
@@ -43,6 +47,7 @@ class SandboxInventory:
         self._members = members
         self._leader_since = leader_since
         self._grace = grace
+        self._recent: Shared[Any] = Shared(clock)
         self._own_writes = writes = OwnWrites(clock, grace)
         self._listing = listing = Listing(client, clock, writes, members.transports, selections)
         self._runs = RunLedger(client, clock)
@@ -78,6 +83,12 @@ class SandboxInventory:
     def covers_predecessors(self) -> bool:
         listing = self._listing
         return listing.is_complete and listing.latest.begun_at >= self._leader_since + self._grace
+
+    async def recent(
+        self, key: Hashable, ask: Callable[[], Awaitable[T]], suffices: Callable[[T], bool]
+    ) -> T:
+        answer: T = await self._recent.get(key, ask, suffices=suffices)
+        return answer
 
     def item(self, collection: AnyCollection, remote_id: str) -> Listed | None:
         if self._own_writes.is_deleted(remote_id):
