@@ -32,6 +32,7 @@ from crmflow.api.kinds import Kind
 from crmflow.api.zohosourceconnection import DataCenter, Environment
 from crmflow.http.errors import RemoteError
 from crmflow.reconcile.credentials import PlatformCredentials, ZohoCredentials
+from crmflow.reconcile.external.identity import Identity
 from crmflow.zoho.api import CrmApi, Spend, uncounted
 from crmflow.zoho.crm import Organization
 
@@ -102,6 +103,18 @@ class Inventory(Protocol):
     @property
     def covers_predecessors(self) -> bool:
         """True if a listing shows all that an earlier process of ours can have created."""
+        ...
+
+    def watch(self, flow_id: str, owner: Identity) -> bool:
+        """Have the ``owner`` of a flow that was just created woken once a listing shows it settled; False
+        where nobody does that.
+        """
+        ...
+
+    def settled(self, flow_id: str) -> Listed | None:
+        """The flow as such a listing has shown it, told once; None if there was none, or the flow was
+        read or written by itself since.
+        """
         ...
 
     async def recent(

@@ -122,7 +122,13 @@ class Components:
         sources = Sources.new(SystemTime(clock))
         polls = Installation(instance, settings.create_grace, settings.poll_interval)
         self.sandboxes = Sandboxes(
-            polls, clock, self.cache, MANAGED_KINDS, sources, is_served_elsewhere=self.installation.leaves
+            polls,
+            clock,
+            self.cache,
+            MANAGED_KINDS,
+            sources,
+            is_served_elsewhere=self.installation.leaves,
+            wake=self.handler.settled,
         )
         orphans = OrphanReporter(instance, self.cache, MANAGED_KINDS, self.events, self.sees_all)
         self.poller = Poller(polls, clock, self.cache, orphans, metrics, self.handler.listed)

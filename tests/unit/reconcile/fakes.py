@@ -23,6 +23,7 @@ from crmflow.api.zohosourceconnection import (
 from crmflow.http.errors import RemoteError
 from crmflow.reconcile.core.ownership import key_in
 from crmflow.reconcile.credentials import PlatformCredentials, ZohoCredentials
+from crmflow.reconcile.external.identity import Identity
 from crmflow.reconcile.ports import Absence, Platform, Referrer, Zoho
 from crmflow.reconcile.sources.shared_reads import Shared
 from crmflow.zoho.api import CrmApi, Spend, uncounted
@@ -68,8 +69,21 @@ class FakeInventory(Failing):
         self.found: dict[str, Sequence[Run]] = {}
         """Flow → what else listings have shown."""
         self.unread_runs: RemoteError | None = None
+        self.watches = False
+        """Whether new flows are listed until they have settled."""
+        self.watched: set[str] = set()
+        self.shown: set[str] = set()
+        """The flows that such listings have shown settled."""
         self.shared: Shared[Any] | None = None
         """What others were told a moment ago; none: everybody asks."""
+
+    def watch(self, flow_id: str, owner: Identity) -> bool:
+        if self.watches:
+            self.watched.add(flow_id)
+        return self.watches
+
+    def settled(self, flow_id: str) -> Listed | None:
+        return self._view(FLOWS).get(flow_id) if flow_id in self.shown else None
 
     async def recent(
         self, key: Hashable, ask: Callable[[], Awaitable[T]], suffices: Callable[[T], bool]

@@ -14,6 +14,7 @@ from crmflow.aep.models import Schema, Table
 from crmflow.api.zohosourceconnection import BaseConnectionStatus
 from crmflow.http.errors import ErrorClass, RemoteError
 from crmflow.reconcile.core.outcome import OutcomeClass
+from crmflow.reconcile.dataflow.flow_state import WATCHED_SECONDS
 from crmflow.reconcile.external.target_connection import DATA_LAKE_CONNECTION_SPEC_ID
 from crmflow.reconcile.sources.connector import Reader
 from crmflow.reconcile.sources.offer import (
@@ -81,6 +82,40 @@ async def test_a_new_dataflow_is_checked_and_created_in_one_pass() -> None:
         "backfill": True,
         "effectiveStartTime": "2030-01-01T00:00:00Z",
     }
+
+
+async def test_a_new_flow_is_waited_for_by_listings_of_many() -> None:
+    harness = Harness()
+    harness.inventory.watches = True
+    resource = harness.dataflow()
+    result = await resource.visit()
+    assert (result.outcome.reason, result.pause) == ("FlowSettling", WATCHED_SECONDS)
+    assert "flows.get" not in result.calls
+    flow_id = resource.status["flow"]["id"]
+    assert harness.inventory.watched == {flow_id}
+    harness.inventory.shown.add(flow_id)
+    result = await resource.visit(full=False)
+    assert result.outcome.is_done
+    assert result.calls == []
+
+
+async def test_what_listings_show_of_a_new_flow_is_read_again_before_anything_is_done_about_it() -> None:
+    harness = Harness()
+    harness.inventory.watches = True
+    resource = harness.dataflow(ingestion={"enabled": False})
+    await resource.visit()
+    harness.inventory.shown.add(resource.status["flow"]["id"])
+    assert (await resource.visit(full=False)).calls == ["flows.get", "flows.disable"]
+
+
+async def test_a_new_flow_that_no_listing_shows_is_read_by_itself_after_a_while() -> None:
+    harness = Harness()
+    harness.inventory.watches = True
+    resource = harness.dataflow()
+    await resource.visit()
+    result = await resource.visit(full=False)
+    assert result.calls == ["flows.get"]
+    assert result.outcome.is_done
 
 
 async def another_is_made(harness: Harness, **changes: Any) -> tuple[Resource, list[str]]:

@@ -121,8 +121,16 @@ class Harness:
         self.ways = frozenset({Transport.PLATFORM_SOURCE})
         members: Any = self
         sources = Sources.new(self.clock)
+        self.woken: list[Key] = []
         self.inventory = SandboxInventory(
-            "prod", self.client, self.clock, members, START, GRACE, partial(sources.listed, "org", "prod")
+            "prod",
+            self.client,
+            self.clock,
+            members,
+            START,
+            GRACE,
+            partial(sources.listed, "org", "prod"),
+            self.woken.append,
         )
 
     # As ``ScopeMembers`` answers

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from crmflow.aep.models import Flow
+from crmflow.aep.models import Flow, Listed
 from crmflow.api.crmdataflow import FlowStatus
 from crmflow.observability.redaction import sanitize
 from crmflow.reconcile.core.act import carry_out
@@ -26,18 +26,29 @@ TRANSITIONAL_STATES = frozenset(
 )
 GONE_SECONDS = 1.0
 """Pause before a flow that was gone while it settled is looked for with everything else."""
+WATCHED_SECONDS = 15.0
+"""When a new flow is read by itself that no listing has shown settled: it may lag behind."""
 UNKNOWN_STATE_SECONDS = 600.0
 """How long a state that no contract names counts as one that passes."""
 
 
 @step(SYNCED)
-async def settle(pass_: DataflowPass, upstream: Upstream, known: Flow | None) -> Flow:
+async def settle(pass_: DataflowPass, upstream: Upstream, known: Flow | None) -> Flow | Listed:
     """The flow is enabled, or disabled if the spec says so; one that is only observed is in either state.
     ``known``: the flow, if nothing has changed since it was read.
+
+    A new flow is waited for by listings of many. What they show is believed where nothing is left to be done.
     """
+    flow_id, inventory = pass_.recorded_id or "", upstream.sandbox.inventory
+    listed = None if known else inventory.settled(flow_id)
+    if listed is not None and listed.state.lower() == wanted_state(pass_.spec):
+        note_state(pass_, flow_id, listed.state)
+        return listed
+    if pass_.is_flow_new and not pass_.services.foresees and inventory.watch(flow_id, pass_.identity):
+        raise transition(pass_, is_watched=True)
     flow = known or await upstream.sandbox.read(FLOW, pass_.recorded_id)
     if flow is None:
-        raise flow_gone(pass_.recorded_id or "")
+        raise flow_gone(flow_id)
     check_settled(pass_, flow)
     plan = plan_state(pass_.spec, flow)
     if pass_.observes or not plan.actions:
@@ -68,10 +79,13 @@ def check_settled(pass_: DataflowPass, flow: Flow) -> None:
     raise transition(pass_)
 
 
-def transition(pass_: DataflowPass) -> PassEndedError:
-    """Waiting until the flow is as it should be."""
+def transition(pass_: DataflowPass, *, is_watched: bool = False) -> PassEndedError:
+    """Waiting until the flow is as it should be. One that ``is_watched`` is read by itself only if that does
+    not wake its resource for a while.
+    """
     text = f"Waiting for Platform to have the flow {wanted_state(pass_.spec)}."
-    return WaitingError("FlowSettling", text, transition=True)
+    pause = WATCHED_SECONDS if is_watched else None
+    return WaitingError("FlowSettling", text, transition=True, retry_after=pause)
 
 
 def flow_gone(flow_id: str) -> PassEndedError:

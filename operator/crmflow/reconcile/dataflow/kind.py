@@ -60,9 +60,9 @@ async def _reconcile(pass_: DataflowPass) -> None:
     else:  # only the state of the flow is looked at again
         carry_over_all(pass_)
         pass_.fulfill(SOURCE_READY)
-    flow = await settle(pass_, upstream, flow)
+    settled = await settle(pass_, upstream, flow)
     pass_.fulfill(SYNCED)
-    await record_runs(pass_, inventory, flow)
+    await record_runs(pass_, inventory, settled)
     pass_.fulfill(RUNS_HEALTHY)
     await run_failed_again(pass_, upstream)
     if upstream.transport is Transport.LANDING_ZONE and not pass_.services.foresees:
@@ -149,7 +149,7 @@ async def _make(pass_: DataflowPass, upstream: Upstream) -> Flow | None:
     if await _create(pass_, upstream, columns):
         # now, so that no look before it has settled has news
         await record_runs(pass_, upstream.sandbox.inventory)
-        pass_.checked = True
+        pass_.checked = pass_.is_flow_new = True
         return None
     existing = await observe(pass_, upstream)  # it was found: it need not be what the spec says
     if not isinstance(existing, Existing):

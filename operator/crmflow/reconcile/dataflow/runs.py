@@ -13,7 +13,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from crmflow.aep.models import Flow, Run, RunError, RunMetrics, RunState
+from crmflow.aep.models import Flow, Listed, Run, RunError, RunMetrics, RunState
 from crmflow.api.base import Transport
 from crmflow.api.crmdataflow import (
     CRMDataflowStatus,
@@ -220,7 +220,7 @@ class RunRecord:
 
 
 @step(RUNS_HEALTHY)
-async def record_runs(pass_: DataflowPass, inventory: Inventory, flow: Flow | None = None) -> None:
+async def record_runs(pass_: DataflowPass, inventory: Inventory, flow: Flow | Listed | None = None) -> None:
     """Record the last runs and say whether they are healthy; an event once, when they are not. ``flow`` is
     the flow, if it was read in this pass.
     """

@@ -68,6 +68,8 @@ def sandbox_of(connection: ZohoSourceConnectionSpec) -> SandboxStatus:
 class DataflowPass(Pass[CRMDataflowSpec, CRMDataflowStatus]):
     """One pass over one CRMDataflow."""
 
+    is_flow_new: bool = False
+    """True once this pass has created the flow."""
     postponed: tuple[str, ...] = ()
     """Fields of the spec that only another flow can have, edited while the flow takes the place of one."""
     window: Window | None = None

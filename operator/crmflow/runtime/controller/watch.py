@@ -94,6 +94,10 @@ class ResourceEventHandler:
             self.recheck(request.key)
         self.queue.add(request.key, Priority.POLL)
 
+    def settled(self, key: Key) -> None:
+        """A listing shows that what was created for the resource has settled."""
+        self.queue.add(key, Priority.BEGUN)
+
     def _recheck_and_wake(self, keys: Iterable[Key]) -> None:
         keys = list(keys)
         for key in keys:

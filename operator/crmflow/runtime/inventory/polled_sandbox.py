@@ -76,6 +76,8 @@ class Sandboxes:
     _sources: Sources
     is_served_elsewhere: Callable[[Key], bool]
     """True of the connections that another installation serves."""
+    wake: Callable[[Key], None] | None = None
+    """Has a resource reconciled whose new flow has settled."""
 
     def __post_init__(self) -> None:
         self.leader_since = self._clock.now()
@@ -106,6 +108,7 @@ class Sandboxes:
             self.leader_since,
             installation.create_grace,
             partial(self._sources.listed, scope.organization, scope.sandbox),
+            self.wake,
         )
         poll_at = installation.next_poll(self._clock.now())
         return PolledSandbox(scope, inventory, members, refused_tokens, poll_at)

@@ -8,6 +8,7 @@ answers whether an object with a given key exists, so that nothing is created tw
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Hashable, Sequence
+from functools import partial
 from typing import Any, TypeVar
 
 from crmflow.aep.collection import AnyCollection
@@ -15,14 +16,17 @@ from crmflow.aep.models import Listed, Run
 from crmflow.api.base import Transport
 from crmflow.clock import Clock
 from crmflow.http.errors import RemoteError
+from crmflow.reconcile.external.identity import Identity
 from crmflow.reconcile.ports import Absence
 from crmflow.reconcile.sources.shared_reads import Shared
+from crmflow.runtime.controller.keys import Key
 from crmflow.runtime.inventory.changes import ChangeDetector, Changes
 from crmflow.runtime.inventory.listing import JUST_NOW_SECONDS, Listing, Selections
 from crmflow.runtime.inventory.mass_deletion import Absences
 from crmflow.runtime.inventory.own_writes import OwnWrites
 from crmflow.runtime.inventory.ownership import ScopeMembers
 from crmflow.runtime.inventory.run_ledger import ListingClient, RunLedger
+from crmflow.runtime.inventory.settling import SettlingFlows
 
 T = TypeVar("T")
 
@@ -39,15 +43,18 @@ class SandboxInventory:
         leader_since: float,
         grace: float,
         selections: Callable[[frozenset[Transport]], Selections],
+        wake: Callable[[Key], None] | None = None,
     ) -> None:
         """``grace``: seconds after which a listing shows a create; ``selections`` gives what is listed of the
-        ways in use.
+        ways in use; ``wake`` has a resource reconciled whose new flow has settled.
         """
         self._clock = clock
         self._members = members
         self._leader_since = leader_since
         self._grace = grace
         self._recent: Shared[Any] = Shared(clock)
+        self._wake = wake
+        self._settling = SettlingFlows(client, clock)
         self._own_writes = writes = OwnWrites(clock, grace)
         self._listing = listing = Listing(client, clock, writes, members.transports, selections)
         self._runs = RunLedger(client, clock)
@@ -66,6 +73,7 @@ class SandboxInventory:
     def saw(self, remote_id: str, etag: str) -> None:
         """A pass has read or written this version itself: it is no news."""
         self._changes.saw(remote_id, etag)
+        self._settling.forget(remote_id)
 
     def created(self, collection: AnyCollection, item: Listed) -> None:
         self._own_writes.created(collection, item)
@@ -73,6 +81,7 @@ class SandboxInventory:
     def deleted(self, remote_id: str) -> None:
         self._own_writes.deleted(remote_id)
         self._changes.deleted(remote_id)
+        self._settling.forget(remote_id)
 
     def let_go(self, remote_id: str) -> None:
         self._own_writes.let_go(remote_id)
@@ -83,6 +92,20 @@ class SandboxInventory:
     def covers_predecessors(self) -> bool:
         listing = self._listing
         return listing.is_complete and listing.latest.begun_at >= self._leader_since + self._grace
+
+    def watch(self, flow_id: str, owner: Identity) -> bool:
+        if self._wake is None:
+            return False
+        # The owner's status may record the flow only after a listing has shown it.
+        key = Key(owner.kind, owner.namespace, owner.name)
+        self._settling.watch(flow_id, partial(self._wake, key))
+        return True
+
+    def settled(self, flow_id: str) -> Listed | None:
+        item = self._settling.take(flow_id)
+        if item is not None:
+            self._changes.saw(item.id, item.etag)
+        return item
 
     async def recent(
         self, key: Hashable, ask: Callable[[], Awaitable[T]], suffices: Callable[[T], bool]

@@ -19,7 +19,7 @@ from crmflow.reconcile.sources.offer import (
 )
 from crmflow.runtime.inventory.listing import JUST_NOW_SECONDS
 from crmflow.runtime.inventory.mass_deletion import RECENT_SECONDS, is_mass_deletion
-from crmflow.runtime.inventory.ownership import Ownership
+from crmflow.runtime.inventory.ownership import OwnedObject, Ownership
 from tests.fakes.failing import remote_error
 from tests.unit.runtime.fakes import START, settle
 from tests.unit.runtime.listings import GRACE, IDENTITY, KEY, Harness, listed
@@ -669,3 +669,30 @@ async def test_who_never_listed_has_nothing_to_confirm(harness: Harness) -> None
 )
 def test_more_than_five_and_more_than_a_tenth_are_many(vanished: int, known: int, mass: bool) -> None:
     assert is_mass_deletion(vanished, known) is mass
+
+
+# New flows
+
+
+async def test_the_owner_of_a_new_flow_is_woken_before_its_status_records_the_flow(harness: Harness) -> None:
+    """Writing that may take longer than settling."""
+    harness.client.hold(FLOWS, listed("f1", etag="v2"))
+    harness.inventory.saw("f1", "v1")
+    assert harness.inventory.watch("f1", IDENTITY)
+    await settle()
+    harness.clock.jump(1.0)
+    await settle()
+    assert harness.woken == [KEY]
+
+
+async def test_that_a_new_flow_has_settled_is_no_news_to_the_next_poll(harness: Harness) -> None:
+    """Or ten thousand flows would be compared once more after they were made."""
+    harness.client.hold(FLOWS, listed("f1", etag="v2"))
+    harness.inventory.saw("f1", "v1")
+    harness.inventory.watch("f1", IDENTITY)
+    await settle()
+    harness.clock.jump(1.0)
+    await settle()
+    assert harness.inventory.settled("f1") is not None
+    harness.owned = Ownership((OwnedObject(KEY, FLOWS, "f1", None),), {FLOW_KEY: KEY})
+    assert (await harness.inventory.poll()).requests == ()
