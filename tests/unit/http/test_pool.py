@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import ssl
+import sys
 from pathlib import Path
 
 import pytest
@@ -56,12 +57,38 @@ async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
     writer.close()
 
 
+async def get_with(transport: SpreadTransport, url: str) -> object:
+    """With connections that are kept."""
+    return (await HttpClient(transport, Clock()).send("Service", "operation", "GET", url, timeout=10)).json()
+
+
 async def get(transport: SpreadTransport, url: str) -> object:
     http = HttpClient(transport, Clock())
     try:
         return (await http.send("Service", "operation", "GET", url, timeout=10)).json()
     finally:
         await http.aclose()
+
+
+class _Searches:
+    """Counts the modules that are searched for."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+
+    def find_spec(self, name: str, *_: object) -> None:
+        self.names.append(name)
+
+
+async def test_a_request_searches_for_no_module(monkeypatch: pytest.MonkeyPatch) -> None:
+    """httpcore imports sniffio several times a request: where there is none, it looks in every folder each time."""
+    searches = _Searches()
+    async with serve(answers(ok(b"{}"))) as port, SpreadTransport(pools=1) as transport:
+        url = f"http://127.0.0.1:{port}/"
+        await get_with(transport, url)
+        monkeypatch.setattr(sys, "meta_path", [searches, *sys.meta_path])
+        await get_with(transport, url)
+    assert searches.names == []
 
 
 async def test_requests_are_spread_over_small_pools() -> None:
