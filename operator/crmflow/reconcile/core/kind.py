@@ -111,8 +111,13 @@ class ManagedKind:
 
     def recorded_ids(self, status: Raw) -> Mapping[str, str]:
         """Slot → id of the remote objects that a status records as its own."""
-        ids = {kind.slot: text_at(status, *map(to_camel, kind.recorded_at)) for kind in self.remote_objects}
+        ids = {slot: text_at(status, *path) for slot, path in self._recorded_at.items()}
         return {slot: remote_id for slot, remote_id in ids.items() if remote_id is not None}
+
+    @cached_property
+    def _recorded_at(self) -> Mapping[str, Sequence[str]]:
+        """Slot → where a status on the wire has the id."""
+        return {kind.slot: tuple(map(to_camel, kind.recorded_at)) for kind in self.remote_objects}
 
     @cached_property
     def collections(self) -> Mapping[str, AnyCollection]:

@@ -9,7 +9,6 @@ import json
 import re
 from collections import Counter
 from collections.abc import Collection, Sequence
-from dataclasses import astuple
 from typing import Any
 
 from crmflow.aep.data_prep import MAPPING_SETS
@@ -84,7 +83,8 @@ def is_same_mapping(left: Sequence[FieldMapping], right: Sequence[FieldMapping])
 def content_hash(schema_id: str, schema_content_type: str, mappings: Sequence[FieldMapping]) -> str:
     """16 hex digits that are equal for equal mappings onto the same schema."""
     text = json.dumps(
-        [schema_id, schema_content_type, [astuple(mapping) for mapping in mappings]], separators=(",", ":")
+        [schema_id, schema_content_type, [(m.source_type, m.source, m.destination) for m in mappings]],
+        separators=(",", ":"),
     )
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 

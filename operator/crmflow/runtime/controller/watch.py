@@ -51,6 +51,8 @@ class ResourceEventHandler:
             # keeping it would bring the object back for good.
             self.gone(obj)
             return
+        if not self.cache.lacks(obj):
+            return
         key = Key.of(obj)
         before = self._ties(key)
         change = self.cache.put(obj)

@@ -96,6 +96,16 @@ async def test_our_own_status_write_wakes_nobody(harness: Harness) -> None:
     assert await harness.woken() == []
 
 
+async def test_what_the_watch_tells_once_more_is_not_even_looked_at(harness: Harness) -> None:
+    """Of each own write it does."""
+    written = flow(version=2, status=ready("True"))
+    harness.handler.seen(written)
+    await harness.woken()
+    echo = {**written, "spec": None, "status": None}  # what would be read of it is not there
+    harness.handler.seen(echo)
+    assert await harness.woken() == []
+
+
 async def test_a_connection_that_becomes_ready_wakes_its_dataflows(harness: Harness) -> None:
     for obj in (connection(), flow(), flow("leads")):
         harness.handler.seen(obj)
