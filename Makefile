@@ -168,6 +168,10 @@ transfer-faults: $(INSTALLED) controlplane node azurite ## What may happen while
 transfer-bench: $(INSTALLED) ## Measure crmflow transfer beside a bare copy; QUICK=1, REPORT=FILE writes a page
 	@$(BIN)/python -m tests.transfer_bench $(if $(QUICK),--quick) $(if $(REPORT),--report $(REPORT)) $(ARGS)
 
+.PHONY: bench
+bench: $(INSTALLED) controlplane build/pictures/.installed ## Measure many dataflows beside scripts that make them; ARGS=--quick, --full, --page
+	@$(BIN)/python -m tests.bench $(ARGS)
+
 property: $(INSTALLED) azurite ## Run random sequences of edits, ours and others'; REPORT=FILE writes a page
 	@$(BIN)/python -m tests.property $(if $(REPORT),--report $(REPORT)) $(ARGS)
 

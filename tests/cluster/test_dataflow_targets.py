@@ -205,6 +205,7 @@ def _call(call: dict[str, Any]) -> str:
 
 def _is_a_poll(call: dict[str, Any]) -> bool:
     """A listing of the whole sandbox, which comes by the clock."""
+    of_ids = any(value.startswith("id==") for value in call["query"].get("property", ()))
     return call["service"] != "platform" or (
-        call["method"] == "GET" and "orderby" in call["query"] and "property" in call["query"]
+        call["method"] == "GET" and "orderby" in call["query"] and "property" in call["query"] and not of_ids
     )

@@ -81,7 +81,7 @@ class _Searches:
 
 
 async def test_a_request_searches_for_no_module(monkeypatch: pytest.MonkeyPatch) -> None:
-    """httpcore imports sniffio several times a request: where there is none, it looks in every folder each time."""
+    """httpcore imports sniffio several times a request; where there is none, it looks in every folder."""
     searches = _Searches()
     async with serve(answers(ok(b"{}"))) as port, SpreadTransport(pools=1) as transport:
         url = f"http://127.0.0.1:{port}/"
