@@ -32,7 +32,6 @@ from crmflow.api.kinds import Kind
 from crmflow.api.zohosourceconnection import DataCenter, Environment
 from crmflow.http.errors import RemoteError
 from crmflow.reconcile.credentials import PlatformCredentials, ZohoCredentials
-from crmflow.reconcile.external.identity import Identity
 from crmflow.zoho.api import CrmApi, Spend, uncounted
 from crmflow.zoho.crm import Organization
 
@@ -105,9 +104,9 @@ class Inventory(Protocol):
         """True if a listing shows all that an earlier process of ours can have created."""
         ...
 
-    def watch(self, flow_id: str, owner: Identity) -> bool:
-        """Have the ``owner`` of a flow that was just created woken once a listing shows it settled; False
-        where nobody does that.
+    def watch(self, flow_id: str, owner: str) -> bool:
+        """Have the ``owner`` of a flow that was just created woken once a listing shows it settled, as its
+        identity is written; False where nobody does that.
         """
         ...
 

@@ -23,7 +23,6 @@ from crmflow.api.zohosourceconnection import (
 from crmflow.http.errors import RemoteError
 from crmflow.reconcile.core.ownership import key_in
 from crmflow.reconcile.credentials import PlatformCredentials, ZohoCredentials
-from crmflow.reconcile.external.identity import Identity
 from crmflow.reconcile.ports import Absence, Platform, Referrer, Zoho
 from crmflow.reconcile.sources.shared_reads import Shared
 from crmflow.zoho.api import CrmApi, Spend, uncounted
@@ -77,7 +76,7 @@ class FakeInventory(Failing):
         self.shared: Shared[Any] | None = None
         """What others were told a moment ago; none: everybody asks."""
 
-    def watch(self, flow_id: str, owner: Identity) -> bool:
+    def watch(self, flow_id: str, owner: str) -> bool:
         if self.watches:
             self.watched.add(flow_id)
         return self.watches

@@ -44,7 +44,7 @@ async def settle(pass_: DataflowPass, upstream: Upstream, known: Flow | None) ->
     if listed is not None and listed.state.lower() == wanted_state(pass_.spec):
         note_state(pass_, flow_id, listed.state)
         return listed
-    if pass_.is_flow_new and not pass_.services.foresees and inventory.watch(flow_id, pass_.identity):
+    if pass_.is_flow_new and not pass_.services.foresees and inventory.watch(flow_id, str(pass_.identity)):
         raise transition(pass_, is_watched=True)
     flow = known or await upstream.sandbox.read(FLOW, pass_.recorded_id)
     if flow is None:

@@ -16,7 +16,6 @@ from crmflow.aep.models import Listed, Run
 from crmflow.api.base import Transport
 from crmflow.clock import Clock
 from crmflow.http.errors import RemoteError
-from crmflow.reconcile.external.identity import Identity
 from crmflow.reconcile.ports import Absence
 from crmflow.reconcile.sources.shared_reads import Shared
 from crmflow.runtime.controller.keys import Key
@@ -93,12 +92,11 @@ class SandboxInventory:
         listing = self._listing
         return listing.is_complete and listing.latest.begun_at >= self._leader_since + self._grace
 
-    def watch(self, flow_id: str, owner: Identity) -> bool:
+    def watch(self, flow_id: str, owner: str) -> bool:
         if self._wake is None:
             return False
         # The owner's status may record the flow only after a listing has shown it.
-        key = Key(owner.kind, owner.namespace, owner.name)
-        self._settling.watch(flow_id, partial(self._wake, key))
+        self._settling.watch(flow_id, partial(self._wake, Key(*owner.split("/"))))
         return True
 
     def settled(self, flow_id: str) -> Listed | None:

@@ -678,7 +678,7 @@ async def test_the_owner_of_a_new_flow_is_woken_before_its_status_records_the_fl
     """Writing that may take longer than settling."""
     harness.client.hold(FLOWS, listed("f1", etag="v2"))
     harness.inventory.saw("f1", "v1")
-    assert harness.inventory.watch("f1", IDENTITY)
+    assert harness.inventory.watch("f1", str(IDENTITY))
     await settle()
     harness.clock.jump(1.0)
     await settle()
@@ -689,7 +689,7 @@ async def test_that_a_new_flow_has_settled_is_no_news_to_the_next_poll(harness: 
     """Or ten thousand flows would be compared once more after they were made."""
     harness.client.hold(FLOWS, listed("f1", etag="v2"))
     harness.inventory.saw("f1", "v1")
-    harness.inventory.watch("f1", IDENTITY)
+    harness.inventory.watch("f1", str(IDENTITY))
     await settle()
     harness.clock.jump(1.0)
     await settle()
