@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
+from hack.install import ROOT
+from hack.kubectl import Kubectl
+from tests.kit import manifests
 from tests.kit.cluster import Object, condition
 from tests.kit.landing_zone import NOTHING_LEFT, Contacts, Transfers, begin, files
 from tests.kit.runs import DataflowRuns
@@ -157,6 +161,19 @@ def test_what_is_deleted_in_the_middle_leaves_nothing(
 
 
 # Platform's own source
+
+
+def test_kubectl_waits_for_a_run_as_the_guide_says(
+    tenant: Tenant, runs: DataflowRuns, kubectl: Kubectl
+) -> None:
+    tenant.make_ready(**ONCE)
+    guide = (ROOT / "docs" / "guides" / "run-a-dataflow.md").read_text()
+    manifest = re.search(r"<<EOF\n(.*?)EOF\n", guide, re.DOTALL)[1].replace("crm-demo", tenant.namespace)
+    wait = re.search(r"kubectl (wait cdfr/contacts-now .*)\n", guide)[1].replace("crm-demo", tenant.namespace)
+    tenant.cluster.apply(manifests.load(manifest))
+    tenant.control.post("/aep/runs", runId=runs.wait_requested("contacts-now"), state="success")
+    tenant.control.advance(60)
+    assert "condition met" in kubectl(*wait.split())
 
 
 def test_the_latest_failed_run_is_run_again(tenant: Tenant, runs: DataflowRuns) -> None:
