@@ -23,7 +23,8 @@ def kubeconfigs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kubeconfig
     ("scenarios", "every"),
     [
         pytest.param(["create"], 7, id="creation"),
-        pytest.param(["transfer-first", "transfer-window", "transfer-delete", "run-now"], 20, id="transfers"),
+        pytest.param(["transfer-first", "transfer-window", "transfer-delete"], 20, id="transfers"),
+        pytest.param(["run-now"], 36, id="runs"),
     ],
 )
 def test_a_crash_changes_nothing(
