@@ -14,7 +14,7 @@ SIDE_BY_SIDE := -n 3 --dist worksteal
 
 .PHONY: help setup lock generate format lint types layers check test test-unit test-chart test-contract \
 	test-cluster test-browser screenshots testdata snapshots stage controlplane node helm kinds promlint prometheus azurite browser emulators demo \
-	demo-down crash rbac cost day memory transfer transfer-bench transfer-faults property clean
+	demo-down crash rbac cost day memory transfer transfer-bench transfer-faults quickstart property clean
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -164,6 +164,9 @@ transfer: $(INSTALLED) controlplane node azurite ## Take 450,000 records through
 
 transfer-faults: $(INSTALLED) controlplane node azurite ## What may happen while windows come through the landing zone
 	@TRANSFER_FAULTS=1 $(PYTEST) tests/cluster/test_landing_zone_faults.py
+
+quickstart: $(INSTALLED) controlplane azurite node ## Type the quickstart and every command of the pages in the demo
+	@QUICKSTART=1 $(PYTEST) tests/cluster/test_quickstart.py
 
 transfer-bench: $(INSTALLED) ## Measure crmflow transfer beside a bare copy; QUICK=1, REPORT=FILE writes a page
 	@$(BIN)/python -m tests.transfer_bench $(if $(QUICK),--quick) $(if $(REPORT),--report $(REPORT)) $(ARGS)
