@@ -20,6 +20,8 @@ REASON = "SpecNotUnderstood"
 
 def newer(crd: dict[str, Any]) -> dict[str, Any]:
     """A definition as a newer version may have it: with further values, and other shapes in a status."""
+    if crd["spec"]["names"]["kind"] not in (CONNECTION, DATAFLOW):
+        return crd
     schema = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]
     spec, status = schema["spec"]["properties"], schema["status"]["properties"]
     for policy in (spec["deletionPolicy"], status["deletionPolicy"]):

@@ -227,7 +227,7 @@ async def test_a_verb_that_a_collection_does_not_have_is_not_sent(
         (FLOWS, None),
         (FLOWS, StartedAfter(0.0)),
         (FLOW_SPECS, OfSpec("x")),
-        (SCHEMAS, None),
+        (SCHEMAS, StartedAfter(0.0)),
         (DATA_SETS, WithIds(("x",))),
         (MAPPING_SETS, None),
         (SANDBOXES, Named("prod")),

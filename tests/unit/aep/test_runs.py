@@ -280,8 +280,8 @@ async def test_refused_rows_as_they_are_written(body: str) -> None:
     assert "Email" not in repr(found), "they are people's data"
 
 
-async def test_runs_by_ids_are_asked_for_fifty_at_a_time() -> None:
+async def test_runs_by_ids_are_asked_for_a_hundred_at_a_time() -> None:
     fake = Fake({"items": [], "_links": {}}, {"items": [raw()], "_links": {}})
-    found = await fake.client.list(RUNS, WithIds(tuple(f"r{number}" for number in range(51))))
+    found = await fake.client.list(RUNS, WithIds(tuple(f"r{number}" for number in range(101))))
     assert [run.id for run in found] == ["r1"]
-    assert fake.requests[1].url.params["property"] == "id==r50"
+    assert fake.requests[1].url.params["property"] == "id==r100"
