@@ -12,12 +12,15 @@ from crmflow.zoho.scopes import DEFAULT_SCOPES
 from tests.kit import manifests
 from tests.kit.cluster import Object, condition
 from tests.kit.pod import Pod
+from tests.kit.runs import RUN, RUN_NAME, DataflowRuns
 from tests.kit.tenant import CONNECTION, DATAFLOW, NOTHING, Tenant
 from tests.rights.audit import AuditLog
 
 _POLL_SECONDS = 0.05
 _BY_FILES = "contacts-by-files"
 """A dataflow through the landing zone. Its Job gets no further than a pod that waits for a node."""
+TIME_TO_LIVE = 60
+"""Seconds, of a run that has ended."""
 PATIENCE_SECONDS = 30.0
 """For a step while nothing was refused."""
 REFUSED_SECONDS = 2.0
@@ -50,6 +53,7 @@ class Lifecycle:
         self._tenant = tenant
         self._pod = pod
         self._audit = audit
+        self._runs = DataflowRuns(tenant)
         # A grant token: the refresh token is then the operator's to keep, and to remove at the end.
         self._grant = tenant.control.post("/zoho/grants", dataCenter="EU", scopes=list(DEFAULT_SCOPES))
 
@@ -85,6 +89,10 @@ class Lifecycle:
                 partial(self._change_during_a_pass, kind, path),
                 partial(self._was_read_again, kind),
             )
+        yield Step("a failed run is not told", self._fail_run, self._has_failed_run)
+        yield Step("the failed run is not run again", self._run_again, self._was_asked_for)
+        yield Step("the end of a run is not told", self._end_run, self._is_complete)
+        yield Step("a run whose time to live is over stays", self._outlive_the_run, self._is_run_gone)
         yield Step("a changed Secret is not noticed", self._break_the_secret, self._is_refused_by_zoho)
         yield Step("a mended Secret is not noticed", self._apply_secrets, self._are_ready)
         yield Step("deleted resources do not go", self._delete, self._are_gone)
@@ -135,16 +143,59 @@ class Lifecycle:
         tenant = self._tenant
         tenant.control.fault(service="platform", method="PATCH", path=path, delay=1.0)
         tenant.edit(kind, displayName="Another name")
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while tenant.control.get("/faults")["faults"] and time.monotonic() < deadline:
-            time.sleep(_POLL_SECONDS)  # until the request has come
+        self._wait_for_fault()
         label = {"metadata": {"labels": {"example.com/touched": "meanwhile"}}}
         tenant.cluster.patch(kind, tenant.name_of(kind), tenant.namespace, label)
+
+    def _wait_for_fault(self) -> None:
+        """Until the request has come that is to take its time, or for want of a right does not."""
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while self._tenant.control.get("/faults")["faults"] and time.monotonic() < deadline:
+            if self._audit.forbidden():
+                return
+            time.sleep(_POLL_SECONDS)
 
     def _was_read_again(self, kind: str) -> bool:
         name = self._tenant.name_of(kind)
         answered = (asked for asked in self._audit.requests() if not asked.forbidden)
         return any((asked.verb, asked.name) == ("get", name) for asked in answered) and self._are_ready()
+
+    def _fail_run(self) -> None:
+        flow = self._tenant.get(DATAFLOW)["status"]["flow"]["id"]
+        self._tenant.control.post("/aep/runs", flowId=flow, state="failed")
+
+    def _has_failed_run(self) -> bool:
+        runs = self._tenant.get(DATAFLOW)["status"].get("recentRuns", ())
+        return any(run["state"] == "failed" for run in runs)
+
+    def _run_again(self) -> None:
+        """Platform takes its time over the request; meanwhile somebody labels the run."""
+        tenant = self._tenant
+        tenant.control.fault(service="platform", method="POST", path="/action$", delay=1.0)
+        self._runs.create(RUN_NAME, ttlSecondsAfterFinished=TIME_TO_LIVE)
+        self._wait_for_fault()
+        label = {"metadata": {"labels": {"example.com/touched": "meanwhile"}}}
+        tenant.cluster.patch(RUN, RUN_NAME, tenant.namespace, label)
+
+    def _was_asked_for(self) -> bool:
+        answered = (asked for asked in self._audit.requests() if not asked.forbidden)
+        was_read = any((asked.verb, asked.name) == ("get", RUN_NAME) for asked in answered)
+        return was_read and "run" in self._runs.get(RUN_NAME).get("status", {})
+
+    def _end_run(self) -> None:
+        made = self._runs.get(RUN_NAME)["status"]["run"]["id"]
+        self._tenant.control.post("/aep/runs", runId=made, state="success")
+        self._tenant.control.advance(60)
+
+    def _is_complete(self) -> bool:
+        complete = condition(self._runs.get(RUN_NAME), "Complete")
+        return complete is not None and complete["status"] == "True"
+
+    def _outlive_the_run(self) -> None:
+        self._tenant.control.advance(TIME_TO_LIVE + 60)
+
+    def _is_run_gone(self) -> bool:
+        return self._tenant.cluster.find(RUN, RUN_NAME, self._tenant.namespace) is None
 
     def _break_the_secret(self) -> None:
         self._apply_secrets(clientSecret="wrong")

@@ -12,6 +12,7 @@ from tests.kit.bench import Bench
 from tests.kit.cluster import OUR_KINDS, Object
 from tests.kit.pod import Pod
 from tests.kit.release import Release, emulated, installed
+from tests.kit.runs import RUN
 from tests.kit.tenant import Tenant
 from tests.rights.audit import Asked, AuditLog
 from tests.rights.lifecycle import Failure, Lifecycle
@@ -100,7 +101,7 @@ class Trials:
     def _tidy(self) -> None:
         """Leave nothing for the next trial."""
         cluster, home = self._bench.cluster, self._release.namespace
-        for kind in OUR_KINDS:
+        for kind in (RUN, *OUR_KINDS):
             for obj in cluster.list(kind, self._namespace):
                 name = obj["metadata"]["name"]
                 cluster.patch(kind, name, self._namespace, {"metadata": {"finalizers": None}})
