@@ -27,7 +27,8 @@ def install(kubectl: Kubectl, source: Path = ROOT) -> None:
         kubectl("apply", "-f", str(source / "deploy" / "base" / file))
     kubectl("wait", "--for=condition=Established", "--timeout=60s", "-f", str(source / "crds"))
     # Established, and still answering 429 for a moment; kubectl waits as long as that asks it to.
-    kubectl("get", "zohosourceconnections,crmdataflows", "--all-namespaces")
+    plurals = [path.stem.partition("_")[2] for path in sorted((source / "crds").glob("*.yaml"))]
+    kubectl("get", ",".join(plurals), "--all-namespaces")
 
 
 def operator_kubeconfig(kubectl: Kubectl, path: Path, lifetime: str = "24h") -> Path:
