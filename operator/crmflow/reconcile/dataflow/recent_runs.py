@@ -25,7 +25,7 @@ from crmflow.api.crmdataflow import (
 )
 from crmflow.observability.redaction import shorten
 
-CAUSE_LENGTH = 256
+_CAUSE_LENGTH = 256
 _ASKED = ("requested_by", "retry_of")
 """What no listing shows."""
 _FROM_STATUS, _RETRIES = TypeAdapter(RecentRuns), TypeAdapter(RunRetries)
@@ -140,5 +140,10 @@ def _cause(run: Run) -> str | None:
     if not run.errors:
         return None
     error = run.errors[0]
-    text = " ".join(": ".join(filter(None, (error.code, error.message))).split())
-    return shorten(text, CAUSE_LENGTH) or None
+    return in_short(error.code, error.message) or None
+
+
+def in_short(code: str, message: str) -> str:
+    """An error of a run on one line."""
+    text = " ".join(": ".join(filter(None, (code, message))).split())
+    return shorten(text, _CAUSE_LENGTH)

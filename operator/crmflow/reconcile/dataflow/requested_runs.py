@@ -10,9 +10,8 @@ from crmflow.api.base import Transport
 from crmflow.api.crmdataflow import LastRun, RecentRun
 from crmflow.api.crmdataflowrun import CRMDataflowRunStatus
 from crmflow.api.kinds import CRM_DATAFLOW, CRM_DATAFLOW_RUN
-from crmflow.observability.redaction import shorten
 from crmflow.reconcile.dataflow.extraction_status import moved
-from crmflow.reconcile.dataflow.recent_runs import CAUSE_LENGTH, newest
+from crmflow.reconcile.dataflow.recent_runs import in_short, newest
 from crmflow.reconcile.dataflow.state import DataflowPass
 from crmflow.reconcile.dataflow.totals import with_runs
 from crmflow.reconcile.extraction.rhythm import BEGINNING
@@ -83,7 +82,6 @@ def _covers(status: CRMDataflowRunStatus, pass_: DataflowPass) -> bool:
 
 def _in_short(name: str, run: LastRun, status: CRMDataflowRunStatus) -> RecentRun:
     error = run.errors[0] if run.errors else None
-    cause = " ".join(": ".join(filter(None, (error.code, error.message))).split()) if error else ""
     files = status.files
     return RecentRun(
         id=run.id,
@@ -94,7 +92,7 @@ def _in_short(name: str, run: LastRun, status: CRMDataflowRunStatus) -> RecentRu
         records=run.records,
         bytes=run.bytes,
         files=files.count if files else None,
-        cause=shorten(cause, CAUSE_LENGTH) or None,
+        cause=in_short(error.code, error.message) or None if error else None,
         requested_by=name,
         retry_of=status.request.retried_run if status.request else None,
     )

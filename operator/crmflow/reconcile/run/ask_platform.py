@@ -7,7 +7,6 @@ is never asked for a second time.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from crmflow.aep.collection import OfFlow, WithIds
@@ -29,7 +28,7 @@ from crmflow.reconcile.extraction.rhythm import BEGINNING
 from crmflow.reconcile.ports import Platform, ResourceView
 from crmflow.reconcile.run.choose import RunAgain, RunOnDemand
 from crmflow.reconcile.run.conditions import COMPLETE
-from crmflow.reconcile.run.state import RunPass, failed, succeeded
+from crmflow.reconcile.run.state import RunPass, failed, run_failed, succeeded
 
 LOOK_SECONDS = 30.0
 """How often a run that is under way is looked at."""
@@ -193,10 +192,4 @@ def _ending(run: Run, asked: RunWindow | None) -> RunResult:
                 f"Run {run.id} ingested {records} and refused others; kubectl crmflow errors shows them.",
             )
         case _:
-            return failed("RunFailed", f"Run {run.id} {_failure(run)}")
-
-
-def _failure(run: Run) -> str:
-    errors: Sequence[str] = [": ".join(filter(None, (e.code, e.message.rstrip(".")))) for e in run.errors]
-    cause = f": {errors[0]}" if errors else f" as {run.state}" if run.state != RunState.FAILED else ""
-    return f"failed{cause}. Create another CRMDataflowRun once the cause is removed."
+            return run_failed(run)

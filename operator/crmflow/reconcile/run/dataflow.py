@@ -19,14 +19,14 @@ TURN_SECONDS = 15.0
 async def find_dataflow(pass_: RunPass) -> ResourceView | RunResult:
     """The dataflow, or how the run ends without it. Raises PassEndedError."""
     own, name = pass_.identity, pass_.spec.dataflow_ref.name
-    view = pass_.services.lister.get(CRM_DATAFLOW, own.namespace, name)
-    is_there = view is not None and not view.deleting
+    found = pass_.services.lister.get(CRM_DATAFLOW, own.namespace, name)
+    view = None if found is None or found.deleting else found
     has_begun = pass_.status.start_time is not None
-    if has_begun and (view is None or not is_there or view.uid != pass_.status.dataflow_uid):
+    if has_begun and (view is None or view.uid != pass_.status.dataflow_uid):
         return failed(
             "DataflowDeleted", f'CRMDataflow "{name}" was deleted before the run had ended. Its data stays.'
         )
-    if view is None or not is_there:
+    if view is None:
         raise WaitingError(
             "DataflowNotFound",
             f'CRMDataflow "{name}" does not exist in namespace "{own.namespace}". Create it, or create '

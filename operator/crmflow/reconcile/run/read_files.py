@@ -22,7 +22,7 @@ from crmflow.reconcile.dataflow.state import DataflowPass, Upstream
 from crmflow.reconcile.ports import ResourceView
 from crmflow.reconcile.run.conditions import COMPLETE
 from crmflow.reconcile.run.own_flow import OwnFlow
-from crmflow.reconcile.run.state import RunPass, failed, succeeded
+from crmflow.reconcile.run.state import RunPass, failed, run_failed, succeeded
 
 LOOK_SECONDS = 30.0
 """How often the run of the flow is looked at. Polls come much more rarely."""
@@ -99,7 +99,7 @@ def _failure(inner: DataflowPass, run: Run | None) -> RunResult | None:
     pending = inner.status.pending_windows or ()
     has_failed = run is not None and run.is_final and run.state == RunState.FAILED
     if run is not None and has_failed and all((one.retries or 0) >= limit for one in pending):
-        return failed("RunFailed", f"Run {run.id} of the flow failed{_cause(run)}")
+        return run_failed(run)
     schedule = inner.status.schedule
     start = schedule.effective_start_time if schedule else None
     if run is None and start is not None and inner.utcnow - start >= BEGINS_WITHIN:
@@ -109,11 +109,3 @@ def _failure(inner: DataflowPass, run: Run | None) -> RunResult | None:
             "ingested. Create another CRMDataflowRun.",
         )
     return None
-
-
-def _cause(run: Run) -> str:
-    if not run.errors:
-        return ". Nothing is known of the cause. Create another CRMDataflowRun once it is removed."
-    error = run.errors[0]
-    text = ": ".join(part for part in (error.code, error.message.rstrip(".")) if part)
-    return f": {text}. Create another CRMDataflowRun once the cause is removed."
