@@ -16,6 +16,7 @@ import logging
 import math
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 from crmflow.clock import Clock
 from crmflow.reconcile.ports import PassInterruptedError
@@ -129,13 +130,13 @@ class Elector:
 
     async def release(self) -> None:
         """Let another replica take over at once."""
-        if not self.is_leading or self._lease is None:
+        if not self.is_leading:
             return
         try:
-            await self._leases.write(replace(self._lease, holder="", duration=1))
-        except KubernetesError as error:
+            await self._rewrite(holder="", duration=1)
+        except (KubernetesError, LeadershipLostError) as error:
             log.warning("the Lease was not released, it runs out: %s", error)
-        self._renewed_at = -math.inf
+        self._lease, self._renewed_at = None, -math.inf
 
     async def _try(self, attempt: Callable[[], Awaitable[None]]) -> None:
         try:
@@ -158,11 +159,17 @@ class Elector:
             await self._write(Lease(self._identity, duration, now, now, transitions, found.version))
 
     async def _renew(self) -> None:
+        await self._rewrite(renewed_at=self._clock.utcnow())
+
+    async def _rewrite(self, **changes: Any) -> None:
+        """Change the Lease that is ours. What is known of it may be older than a write whose answer was not
+        waited for, such as a renewal that the end of the process canceled.
+        """
         lease = self._lease or await self._confirmed()
         try:
-            await self._write(replace(lease, renewed_at=self._clock.utcnow()))
+            await self._write(replace(lease, **changes))
         except StaleError:
-            await self._write(replace(await self._confirmed(), renewed_at=self._clock.utcnow()))
+            await self._write(replace(await self._confirmed(), **changes))
 
     async def _confirmed(self) -> Lease:
         """The Lease, which is still ours. Raises LeadershipLostError, KubernetesError."""

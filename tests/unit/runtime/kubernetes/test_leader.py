@@ -30,6 +30,7 @@ class FakeLeases:
         self.stored: Lease | None = None
         self.down = False
         self.lose_answers = False
+        self.withhold_answers = False
         self.writes = 0
         self.slow = 0.0
         """Seconds that each call takes."""
@@ -55,6 +56,8 @@ class FakeLeases:
             raise StaleError("the object has been modified", 409)
         self.writes += 1
         self.stored = replace(lease, version=str(self.writes))
+        if self.withhold_answers:
+            await asyncio.Event().wait()
         if self.lose_answers:
             raise KubernetesError("timed out")
         return str(self.writes)
@@ -307,6 +310,38 @@ async def test_a_release_that_fails_is_left_to_run_out(replicas: Replicas) -> No
         await first.release()
         assert not first.is_leading
         assert replicas.leases.holder == "first"
+
+
+async def test_a_release_follows_a_renewal_whose_answer_nobody_waited_for(replicas: Replicas) -> None:
+    first = replicas.elector("first")
+    async with replicas.running(first):
+        replicas.leases.withhold_answers = True
+        await replicas.until(lambda: replicas.leases.writes == 2)
+    assert first.is_leading
+    replicas.leases.withhold_answers = False
+    await first.release()
+    assert replicas.leases.holder == ""
+
+
+async def test_a_release_follows_a_renewal_whose_answer_was_lost(replicas: Replicas) -> None:
+    first = replicas.elector("first")
+    async with replicas.running(first):
+        replicas.leases.lose_answers = True
+        await replicas.until(lambda: replicas.leases.writes == 2)
+    replicas.leases.lose_answers = False
+    await first.release()
+    assert replicas.leases.holder == ""
+
+
+async def test_a_release_takes_nothing_from_somebody_else(replicas: Replicas) -> None:
+    first = replicas.elector("first")
+    async with replicas.running(first):
+        pass
+    assert replicas.leases.stored
+    replicas.leases.stored = replace(replicas.leases.stored, holder="second", version="other")
+    await first.release()
+    assert replicas.leases.holder == "second"
+    assert not first.is_leading
 
 
 async def test_a_lease_that_may_not_be_read_is_said_at_the_start(replicas: Replicas) -> None:
