@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import httpx
-from aiohttp import web
+from aiohttp import web, web_app
 from aiohttp.test_utils import TestServer
 
 from tests.emulators.core.control import refused
@@ -125,6 +125,7 @@ async def running_zoho() -> AsyncIterator[Zoho]:
             client = httpx.AsyncClient(base_url=str(server.make_url("/")), trust_env=False, verify=False)
             clients.append(await stack.enter_async_context(client))
         yield Zoho(clock, state, clients)
+    web_app._cached_build_middleware.cache_clear()  # it keeps the last thousand applications alive
 
 
 def assert_refused(response: httpx.Response, code: str, details: dict[str, Any]) -> None:

@@ -170,8 +170,15 @@ class Pager:
         )
         answer = await _query(api, "coql", query, ROWS.index(limit) + 1 if limit in ROWS else 1)
         found = items(answer, "data")
-        if not all(_has_key(row, window.cursor) for row in found):
-            raise answer.unreadable(f"a row without id or {window.cursor}")
+        before = _place(after.instant, after.id) if after is not None else None
+        for row in found:
+            place = _place(row.get(window.cursor), row.get("id"))
+            if place is None:
+                raise answer.unreadable(f"a row without id or {window.cursor}")
+            if before is not None and place <= before:
+                # The next page would begin before this one: pages without end, at a credit each.
+                raise answer.unreadable(f"rows that are not in the order of {window.cursor} and id")
+            before = place
         return found
 
     def _give_way(self, error: RemoteError) -> bool:
@@ -203,14 +210,17 @@ def _name(name: str) -> str:
     return name
 
 
-def _has_key(row: Mapping[str, Any], cursor: str) -> bool:
-    """Whether a row says its place in what may stand in a query: nothing else is put into one."""
-    if not str(row.get("id")).isdecimal():
-        return False
+def _place(instant: Any, identifier: Any) -> tuple[datetime, int] | None:
+    """A row's place in the order; None where it is not said in what may stand in a query, since nothing else
+    is put into one.
+    """
+    if not str(identifier).isdecimal():
+        return None
     try:
-        return datetime.fromisoformat(str(row.get(cursor))).tzinfo is not None
+        when = datetime.fromisoformat(str(instant))
     except ValueError:
-        return False
+        return None
+    return (when, int(identifier)) if when.tzinfo is not None else None
 
 
 async def _query(api: CrmApi, operation: str, query: str, credits: int) -> Answer:

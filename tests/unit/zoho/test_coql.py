@@ -177,6 +177,35 @@ async def test_a_row_without_a_place_in_the_order_is_refused(row: dict[str, Any]
         await Pager().page(always(httpx.Response(200, json={"data": [row]})).api, [], WINDOW, None)
 
 
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (("10:00:05", "9"), ("10:00:05", "10")),  # the rows of the page before once more
+        (("10:00:09", "12"), ("10:00:08", "13")),
+        (("10:00:09", "14"), ("10:00:09", "13")),
+        (("10:00:09", "14"), ("10:00:09", "14")),
+    ],
+)
+async def test_pages_that_lead_back_end_it_instead_of_going_on_for_ever(
+    first: tuple[str, str], second: tuple[str, str]
+) -> None:
+    after = RecordKey("2026-11-04T10:00:05+00:00", "10")
+    data = [{"id": id_, "Modified_Time": f"2026-11-04T{at}+00:00"} for at, id_ in (first, second)]
+    crm = always(httpx.Response(200, json={"data": data}))
+    with pytest.raises(RemoteError, match="not in the order of Modified_Time and id"):
+        await Pager().page(crm.api, [], WINDOW, after)
+
+
+async def test_the_order_is_that_of_instants_and_numbers() -> None:
+    after = RecordKey("2026-11-04T10:00:05+00:00", "9")
+    data = [
+        {"id": "10", "Modified_Time": "2026-11-04T10:00:05+00:00"},
+        {"id": "1", "Modified_Time": "2026-11-04T12:00:06+02:00"},
+    ]
+    crm = always(httpx.Response(200, json={"data": data}))
+    assert len((await Pager().page(crm.api, [], WINDOW, after)).rows) == 2
+
+
 async def test_nothing_but_names_is_put_into_a_query() -> None:
     with pytest.raises(ValueError, match="no API name"):
         await Pager().page(always(httpx.Response(204)).api, ["Email from Users"], WINDOW, None)
