@@ -5,17 +5,15 @@ from __future__ import annotations
 import os
 import re
 import signal
-import subprocess
-import sys
 import threading
 from collections.abc import Mapping
-from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import httpx
 
 from hack.install import ROOT
+from tests.kit import prefork
 
 _URL = re.compile(r"^(http\S+/oauth/v2/auth\?\S+)$", re.MULTILINE)
 _WAITING = "Waiting for the answer"
@@ -28,16 +26,8 @@ class Authorize:
     def __init__(
         self, arguments: list[str], environment: Mapping[str, str], stdin: str | None = None
     ) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "crmflow.cli", "authorize", *arguments],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            cwd=ROOT,
-            env={**_bare_environment(), **environment},
-            # Background jobs of a shell ignore it, and so does what they start.
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        self._process = prefork.ForkedPlugin(
+            ["authorize", *arguments], env={**_bare_environment(), **environment}, cwd=ROOT
         )
         self.stdout, self.stderr = "", ""
         self._news = threading.Condition()
@@ -56,13 +46,10 @@ class Authorize:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._process.poll() is None:
-            self._process.kill()
-        self._process.wait()
+        self._process.close()
 
     def type(self, text: str) -> None:
         """Give it a line, and no more."""
-        assert self._process.stdin is not None
         self._process.stdin.write(text + "\n")
         self._process.stdin.close()
 
@@ -140,5 +127,4 @@ def follow(address: str) -> httpx.Response:
 def _bare_environment() -> dict[str, str]:
     """Without a display there is no browser to open, without KUBECONFIG no other cluster."""
     unwanted = {"DISPLAY", "WAYLAND_DISPLAY", "BROWSER", "KUBECONFIG"}
-    kept = {name: value for name, value in os.environ.items() if name not in unwanted}
-    return {**kept, "PYTHONPATH": str(Path(ROOT) / "operator")}
+    return {name: value for name, value in os.environ.items() if name not in unwanted}

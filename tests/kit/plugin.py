@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from hack.install import ROOT
 from hack.kubectl import Kubectl
-from tests.kit import canary
+from tests.kit import canary, prefork
 from tests.kit.person import Rule, person
 from tests.kit.tenant import Tenant
 
@@ -63,20 +62,9 @@ class Plugin:
 
     def run(self, arguments: Sequence[str], environment: dict[str, str]) -> Run:
         """The same with these arguments alone."""
-        command = subprocess.run(
-            [sys.executable, "-m", "crmflow.cli", *arguments],
-            cwd=ROOT,
-            env={
-                **{name: value for name, value in os.environ.items() if name != "KUBECONFIG"},
-                "PYTHONPATH": str(ROOT / "operator"),
-                **self.tenant.emulators.operator_settings(),
-                **environment,
-            },
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
+        inherited = {name: value for name, value in os.environ.items() if name != "KUBECONFIG"}
+        settings = self.tenant.emulators.operator_settings()
+        command = prefork.run_plugin(arguments, env={**inherited, **settings, **environment}, cwd=ROOT)
         self._shown[f"run {len(self._shown)}"] = command.stdout + command.stderr
         return Run(command)
 

@@ -12,7 +12,8 @@ import pytest
 
 from crmflow.aep.models import Run, RunError, RunMetrics
 from crmflow.api.crmdataflow import RecentRun
-from crmflow.reconcile.dataflow.recent_runs import _CAUSE_LENGTH as CAUSE_LENGTH, merge, recorded_runs
+from crmflow.reconcile.dataflow.recent_runs import _CAUSE_LENGTH as CAUSE_LENGTH
+from crmflow.reconcile.dataflow.recent_runs import merge, recorded_runs
 from crmflow.reconcile.dataflow.runs import RunRecord
 from tests.unit.reconcile.fakes import NOW
 from tests.unit.reconcile.harness import Harness
