@@ -75,7 +75,7 @@ def test_a_new_resource_costs_few_writes(tenant: Tenant) -> None:
         )
 
     assert writes(CONNECTION) <= 4
-    waits = 2  # for the connection, and for the flow to be enabled
+    waits = tenant.metric("crmflow_reconcile_total", kind=DATAFLOW, outcome="Waiting")
     assert writes(DATAFLOW) <= 4 + waits
 
 
