@@ -32,7 +32,7 @@ def namespace(cluster: Cluster, stage: Stage) -> Iterator[str]:
     """The tenant's namespace, whose name is in the remote names."""
     cluster.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": stage.namespace}})
     yield stage.namespace
-    cluster.abandon_namespace(stage.namespace)
+    cluster.delete_namespace(stage.namespace)
 
 
 @pytest.fixture

@@ -95,7 +95,7 @@ class Installation:
             pod.close()
         self._helm("uninstall", "crmflow", f"--namespace={NAMESPACE}", "--ignore-not-found")
         if self.kinds():
-            self.cluster.abandon_namespace(self.namespace)
+            self.cluster.delete_namespace(self.namespace)
         self.kubectl("delete", "crd", "--ignore-not-found", *KINDS)
         self.kubectl("delete", "secret,lease", "--all", f"--namespace={NAMESPACE}")
         self.cluster.close()

@@ -77,7 +77,6 @@ def _clear(cluster: Cluster) -> None:
     left = [obj["metadata"] for kind in KINDS for obj in cluster.list(kind)]
     for namespace in {metadata["namespace"] for metadata in left}:
         cluster.abandon_namespace(namespace)
-        cluster.wait_gone("Namespace", namespace)
 
 
 def served_by(tenant: Tenant) -> set[str]:
