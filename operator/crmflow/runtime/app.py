@@ -204,7 +204,7 @@ class Application:
             await self.fill(initial_sync, components.served)
         components.sandboxes.leader_since = self._clock.now()
         components.queue.open()
-        await asyncio.gather(
+        await together(
             components.poller.run(components.access.sandboxes),
             components.guardrail.run(),
             components.refresher.run(components.access),
@@ -283,6 +283,20 @@ class Application:
 
 async def _first_of(*tasks: asyncio.Future[Any], within: float | None = None) -> None:
     await asyncio.wait(tasks, timeout=within, return_when=asyncio.FIRST_COMPLETED)
+
+
+async def together(*parts: Coroutine[Any, Any, None]) -> None:
+    """Run ``parts`` until one of them fails or this is canceled. All have ended then, with whatever they do
+    at their end; :func:`asyncio.gather` leaves them behind with that.
+    """
+    tasks = [asyncio.create_task(part) for part in parts]
+    try:
+        await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            if not task.cancelling():  # a second time would end what is done at the end
+                task.cancel()
+        await asyncio.wait(tasks)
 
 
 async def _cancel(*tasks: asyncio.Task[Any]) -> None:

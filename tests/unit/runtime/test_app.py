@@ -90,3 +90,38 @@ async def test_a_standby_that_comes_to_lead_while_nothing_can_be_listed_is_ready
         assert await filling
         assert operator.waiting_for is None
         initial_sync.refused, initial_sync.taken = True, 0
+
+
+class Part:
+    """Runs for ever, or fails; at its end it writes something down, which takes a while."""
+
+    def __init__(self, failure: Exception | None = None, last_write: float = 0.0) -> None:
+        self.failure, self.last_write, self.wrote = failure, last_write, False
+
+    async def run(self) -> None:
+        try:
+            if self.failure:
+                raise self.failure
+            await asyncio.Event().wait()
+        finally:
+            for _ in range(20):
+                await asyncio.sleep(self.last_write)
+            self.wrote = True
+
+
+async def test_what_runs_together_has_ended_once_it_is_canceled() -> None:
+    """Notes in the token store were lost at an orderly end, since others had ended sooner."""
+    quick, slow = Part(), Part(last_write=0.001)
+    running = asyncio.create_task(app.together(quick.run(), slow.run()))
+    await settle()
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert (quick.wrote, slow.wrote) == (True, True)
+
+
+async def test_what_runs_together_ends_with_the_first_that_fails() -> None:
+    failing, slow = Part(RuntimeError("no more")), Part(last_write=0.001)
+    with pytest.raises(RuntimeError, match="no more"):
+        await app.together(failing.run(), slow.run())
+    assert (failing.wrote, slow.wrote) == (True, True)
