@@ -53,6 +53,18 @@ def test_it_tells_of_a_failed_run_with_rights_to_read_alone(plugin: Plugin, tena
     assert {call["method"] for call in tenant.calls_since(mark)} <= {"GET"}, "it asks the API server alone"
 
 
+def test_a_run_that_was_asked_for_is_shown_to_who_may_read_it(plugin: Plugin, tenant: Tenant) -> None:
+    tenant.make_ready()
+    tenant.cluster.apply(manifests.run(tenant.namespace, "again"))
+    tenant.cluster.wait_condition("CRMDataflowRun", "again", tenant.namespace, "Failed")
+    title = f"CRMDataflowRun {tenant.namespace}/again  Failed: "
+    assert title not in plugin("status").stdout
+    plugin.give_rights({**READ_CONNECTIONS, "resources": [*READ_CONNECTIONS["resources"], "crmdataflowruns"]})
+    shown = plugin("status")
+    assert (shown.status, shown.stderr) == (0, "")
+    assert title in shown.stdout
+
+
 def test_other_namespaces_and_labels(plugin: Plugin, tenant: Tenant) -> None:
     for name in ("zoho-eu", "zoho-us"):
         manifest = manifests.connection(tenant.namespace, name)

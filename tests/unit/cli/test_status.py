@@ -76,12 +76,68 @@ def everything(*objects: dict[str, Any]) -> frozenset[tuple[str, str]]:
     return frozenset((one["metadata"]["namespace"], one["metadata"]["name"]) for one in objects)
 
 
-def told(connections: list[dict[str, Any]], dataflows: list[dict[str, Any]]) -> list[Any]:
-    return tree(connections, dataflows, Picked(everything(*connections), everything(*dataflows)), NOW)
+def told(
+    connections: list[dict[str, Any]], dataflows: list[dict[str, Any]], *runs: dict[str, Any]
+) -> list[Any]:
+    picked = Picked(everything(*connections), everything(*dataflows))
+    return tree(connections, dataflows, runs, picked, NOW)
 
 
 def text(connections: list[dict[str, Any]], dataflows: list[dict[str, Any]], runs: int = 3) -> str:
     return plain(nodes(told(connections, dataflows), NOW, runs))
+
+
+def requested(name: str, *conditions: Any, of: str = "contacts", minute: int = 10) -> dict[str, Any]:
+    """A CRMDataflowRun that was created at that minute."""
+    created = f"2026-11-30T11:{minute:02}:00Z"
+    return {
+        "metadata": {"namespace": "crm", "name": name, "generation": 1, "creationTimestamp": created},
+        "spec": {"dataflowRef": {"name": of}},
+        "status": {"observedGeneration": 1, "conditions": [*conditions]} if conditions else {},
+    }
+
+
+COMPLETE = condition("Complete", "True", "Succeeded", "7 of 7 rows were ingested.")
+READING = condition("Complete", "False", "ReadingZoho", "The Job reads Zoho CRM.")
+REFUSED = [
+    condition("Complete", "False", "AlreadyRan", "It has run."),
+    condition("Failed", "True", "AlreadyRan", "It has run."),
+]
+
+
+def test_runs_that_were_asked_for_stand_below_their_dataflow() -> None:
+    runs = [
+        requested("done", COMPLETE),
+        requested("reading", READING, minute=1),
+        requested("new", minute=30),
+        requested("again", *REFUSED, minute=20),
+        requested("of-another", COMPLETE, of="leads"),
+    ]
+    found = told([connection()], [dataflow()], *runs)
+    lines = plain(nodes(found, NOW, 3)).splitlines()
+    assert lines[lines.index("    CRMDataflowRun crm/new  Unknown") :] == [
+        "    CRMDataflowRun crm/new  Unknown",
+        "    CRMDataflowRun crm/reading  ReadingZoho for 3h",
+        "      The Job reads Zoho CRM.",
+        "    CRMDataflowRun crm/again  Failed: AlreadyRan for 3h",
+        "      It has run.",
+        f"      What to do: {advice_on('Failed', 'AlreadyRan')}",
+        "    CRMDataflowRun crm/done  Complete for 3h",
+        "      7 of 7 rows were ingested.",
+    ]
+    [data] = as_data(found[0])["dataflows"]
+    assert [run["name"] for run in data["requestedRuns"]] == ["new", "again", "done", "reading"]
+    assert found[0].is_well, "a run that has failed is history; RunsHealthy tells of the flow"
+
+
+def test_of_runs_that_have_ended_as_many_are_shown_as_of_others() -> None:
+    runs = [requested(f"done-{minute}", COMPLETE, minute=minute) for minute in range(10, 15)]
+    shown = plain(nodes(told([connection()], [dataflow()], *runs, requested("new")), NOW, 2))
+    assert [line.split()[1] for line in shown.splitlines() if "CRMDataflowRun " in line] == [
+        "crm/new",
+        "crm/done-14",
+        "crm/done-13",
+    ]
 
 
 FAILED = condition(
@@ -229,7 +285,7 @@ def test_what_is_picked() -> None:
     ]
 
     def names(picked: Picked) -> list[tuple[str, str, list[str]]]:
-        found = tree(connections, dataflows, picked, NOW)
+        found = tree(connections, dataflows, (), picked, NOW)
         return [
             (one.resource.namespace, one.resource.name, [flow.resource.name for flow in one.dataflows])
             for one in found

@@ -1,4 +1,6 @@
-"""The command: what is read, and how it is shown. Reading connections and dataflows is all that it needs."""
+"""The command: what is read, and how it is shown. Reading connections and dataflows is all that it needs; it
+leaves out the CRMDataflowRuns of who may not read them.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,8 @@ from rich.console import Console, RenderableType
 from rich.live import Live
 from rich.text import Text
 
-from crmflow.api.kinds import CRM_DATAFLOW, ZOHO_SOURCE_CONNECTION, Kind
+from crmflow.api.kinds import CRM_DATAFLOW, CRM_DATAFLOW_RUN, ZOHO_SOURCE_CONNECTION, Kind
+from crmflow.cli.api_server import ForbiddenError
 from crmflow.cli.cluster import Cluster
 from crmflow.cli.options import StatusOptions
 from crmflow.cli.output import write, write_data
@@ -55,10 +58,17 @@ async def look(cluster: Cluster, options: StatusOptions, clock: Clock) -> list[C
         await _picked(cluster, options, ZOHO_SOURCE_CONNECTION, connections),
         await _picked(cluster, options, CRM_DATAFLOW, dataflows),
     )
-    found = tree(connections, dataflows, picked, clock.utcnow())
+    found = tree(connections, dataflows, await _runs(cluster, options), picked, clock.utcnow())
     if not found and options.name is not None:
         raise Problem(_nothing(cluster, options), "Name its namespace with -n, or look into all with -A")
     return found
+
+
+async def _runs(cluster: Cluster, options: StatusOptions) -> Sequence[Object]:
+    try:
+        return await cluster.objects(CRM_DATAFLOW_RUN, everywhere=options.everywhere)
+    except ForbiddenError:
+        return ()
 
 
 async def _picked(

@@ -11,11 +11,13 @@ from pydantic import ValidationError
 
 from crmflow.api.base import ConditionStatus, StatusCondition
 from crmflow.api.crmdataflow import CRMDataflowStatus, Frequency, RecentRun, RunRetry, Schedule
-from crmflow.api.kinds import CRM_DATAFLOW, ZOHO_SOURCE_CONNECTION, Kind
+from crmflow.api.crmdataflowrun import CRMDataflowRunStatus
+from crmflow.api.kinds import CRM_DATAFLOW, CRM_DATAFLOW_RUN, ZOHO_SOURCE_CONNECTION, Kind
 from crmflow.api.zohosourceconnection import ZohoSourceConnectionStatus
 from crmflow.cli.advice import advice_on
 from crmflow.reconcile.core.conditions import READY, RECONCILING, STALLED
 from crmflow.reconcile.core.reading import at, read_status, text_at
+from crmflow.reconcile.run.conditions import COMPLETE, FAILED
 
 Object = Mapping[str, Any]
 """A resource as the API server shows it."""
@@ -73,6 +75,24 @@ class ResourceReport:
 
 
 @dataclass(frozen=True)
+class RequestedRunReport:
+    """A CRMDataflowRun."""
+
+    resource: ResourceReport
+
+    @property
+    def verdict(self) -> StatusCondition | None:
+        """Failed if it has failed, else Complete; None as long as no operator has looked at it."""
+        by_type = {one.type: one for one in self.resource.conditions}
+        return by_type.get(FAILED.name) or by_type.get(COMPLETE.name)
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether it is Complete or Failed."""
+        return self.verdict is not None and self.verdict.status is ConditionStatus.TRUE
+
+
+@dataclass(frozen=True)
 class DataflowReport:
     """A CRMDataflow and its runs."""
 
@@ -82,6 +102,8 @@ class DataflowReport:
     runs: tuple[RecentRun, ...] = ()
     retries: tuple[RunRetry, ...] = ()
     """Runs that failed, and what becomes of their work."""
+    requested: tuple[RequestedRunReport, ...] = ()
+    """The CRMDataflowRuns of it, the newest first."""
 
 
 @dataclass(frozen=True)
@@ -107,9 +129,21 @@ class Picked:
 
 
 def tree(
-    connections: Sequence[Object], dataflows: Sequence[Object], picked: Picked, now: datetime
+    connections: Sequence[Object],
+    dataflows: Sequence[Object],
+    runs: Sequence[Object],
+    picked: Picked,
+    now: datetime,
 ) -> list[ConnectionReport]:
-    """What is picked: a connection with all its dataflows, a dataflow below its connection."""
+    """What is picked: a connection with all its dataflows, a dataflow below its connection, each with its
+    ``runs``.
+    """
+    requested: dict[tuple[str, str], list[Object]] = {}
+    for one in sorted(
+        runs, key=lambda run: text_at(run, "metadata", "creationTimestamp") or "", reverse=True
+    ):
+        parent = (key_of(one)[0], text_at(one, "spec", "dataflowRef", "name") or "")
+        requested.setdefault(parent, []).append(one)
     known = {key_of(one): one for one in connections}
     below: dict[tuple[str, str], list[Object]] = {key: [] for key in sorted(known)}
     for one in sorted(dataflows, key=key_of):
@@ -119,7 +153,7 @@ def tree(
     for key in sorted(below):
         shown = [one for one in below[key] if key in picked.connections or key_of(one) in picked.dataflows]
         if shown or key in picked.connections:
-            flows = tuple(_dataflow(one, now) for one in shown)
+            flows = tuple(_dataflow(one, requested.get(key_of(one), ()), now) for one in shown)
             found.append(_connection(key, known.get(key), flows))
     return found
 
@@ -139,6 +173,7 @@ def as_data(connection: ConnectionReport) -> dict[str, Any]:
                     one.model_dump(mode="json", by_alias=True, exclude_none=True) for one in flow.retries
                 ],
                 "runs": [run.model_dump(mode="json", by_alias=True, exclude_none=True) for run in flow.runs],
+                "requestedRuns": [_resource_data(run.resource) for run in flow.requested],
             }
             for flow in connection.dataflows
         ],
@@ -179,7 +214,7 @@ def _connection(
     )
 
 
-def _dataflow(obj: Object, now: datetime) -> DataflowReport:
+def _dataflow(obj: Object, runs: Iterable[Object], now: datetime) -> DataflowReport:
     status: CRMDataflowStatus = read_status(CRMDataflowStatus, obj).value
     spec, schedule = obj.get("spec"), _schedule(obj)
     traits = [text_at(spec, "source", "table"), str(status.transport or ""), _rhythm(schedule)]
@@ -189,7 +224,14 @@ def _dataflow(obj: Object, now: datetime) -> DataflowReport:
         next_run(schedule, status, now) if schedule and runs_on else None,
         status.recent_runs or (),
         status.run_retries or (),
+        tuple(map(_requested_run, runs)),
     )
+
+
+def _requested_run(obj: Object) -> RequestedRunReport:
+    status: CRMDataflowRunStatus = read_status(CRMDataflowRunStatus, obj).value
+    namespace, name = key_of(obj)
+    return RequestedRunReport(ResourceReport(CRM_DATAFLOW_RUN, namespace, name, status.conditions))
 
 
 def _schedule(obj: Object) -> Schedule | None:

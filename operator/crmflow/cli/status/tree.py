@@ -15,8 +15,16 @@ from rich.tree import Tree
 
 from crmflow.api.base import ConditionStatus, StatusCondition
 from crmflow.api.crmdataflow import RecentRun, RunRetry, RunRetryState
-from crmflow.cli.status.report import ConnectionReport, DataflowReport, ResourceReport, advice_of
+from crmflow.cli.advice import advice_on
+from crmflow.cli.status.report import (
+    ConnectionReport,
+    DataflowReport,
+    RequestedRunReport,
+    ResourceReport,
+    advice_of,
+)
 from crmflow.observability.redaction import sanitize
+from crmflow.reconcile.run.conditions import FAILED
 
 RUNS_SHOWN = 3
 _LONGEST = 2000
@@ -104,7 +112,27 @@ def _dataflow(dataflow: DataflowReport, now: datetime, runs: int) -> Node:
         node.children.append(Node(text.append(f", at {dataflow.next_run:%Y-%m-%dT%H:%M:%SZ}", _DIM)))
     waiting = [one for one in dataflow.retries if one.state is not RunRetryState.SUCCEEDED]
     node.children += [_retry(one, now) for one in waiting]
+    going_on = [one for one in dataflow.requested if not one.has_ended]
+    ended = [one for one in dataflow.requested if one.has_ended]
+    node.children += [_requested_run(one, now) for one in [*going_on, *ended[:runs]]]
     node.children += [_run(one, now) for one in dataflow.runs[:runs]]
+    return node
+
+
+def _requested_run(run: RequestedRunReport, now: datetime) -> Node:
+    node, verdict = Node(_title(run.resource)), run.verdict
+    if verdict is None:
+        node.text.append("  Unknown", _OPEN)
+        return node
+    if not run.has_ended:
+        node.text.append(f"  {verdict.reason}", _OPEN).append(f" for {_since(verdict, now)}", _DIM)
+    elif verdict.type == FAILED.name:
+        node.text.append(f"  Failed: {verdict.reason}", _BAD).append(f" for {_since(verdict, now)}", _DIM)
+    else:
+        node.text.append("  Complete", _GOOD).append(f" for {_since(verdict, now)}", _DIM)
+    node.children.append(Node(Text(sanitize(verdict.message, _LONGEST))))
+    if verdict.type == FAILED.name and (todo := advice_on(verdict.type, verdict.reason)):
+        node.children.append(Node(Text(f"What to do: {todo}")))
     return node
 
 
