@@ -12,8 +12,8 @@ _BRITISH = re.compile(
     r"|behaviou|colou|favou|honou|neighbou|centre|catalogue|licence|labelled|cancelling|learnt|misspelt)\w*",
     re.IGNORECASE,
 )
-_WORDS_OF_OTHERS = {"colour_code"}
-"""Zoho's (zoho.md 3.5)."""
+_WORDS_OF_OTHERS = {"cancelling", "colour_code"}
+"""asyncio's, and Zoho's (zoho.md 3.5)."""
 _AS_IT_WAS = ("docs/decisions/", "tests/chart/released/", "tests/upgrade/stages/", "LICENSE")
 """What is kept as it was written."""
 
