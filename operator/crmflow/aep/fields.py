@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+END_OF_TIME = 10**11
+"""Seconds since the epoch; what lies beyond is no date that a manifest can have."""
+
 
 def text(source: Any, *names: str) -> str:
     """The first of the named fields that holds a string or a number, as text; "" if none does."""
@@ -32,6 +35,12 @@ def boolean(value: Any) -> bool | None:
     if isinstance(value, bool):
         return value
     return {"true": True, "false": False}.get(value.strip().lower()) if isinstance(value, str) else None
+
+
+def seconds(value: Any) -> int | None:
+    """An instant in seconds since the epoch; None for what is none, such as one in milliseconds."""
+    found = integer(value)
+    return found if found is not None and 0 < found < END_OF_TIME else None
 
 
 def instant(text: str) -> float | None:

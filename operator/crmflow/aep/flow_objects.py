@@ -163,7 +163,7 @@ def _files(data: Raw, params: Raw) -> SourceFiles:
 
 def _schedule(raw: Raw) -> ScheduleParams:
     return ScheduleParams(
-        start_time=fields.integer(raw.get("startTime")),
+        start_time=fields.seconds(raw.get("startTime")),
         frequency=fields.text(raw, "frequency").lower(),
         interval=fields.integer(raw.get("interval")),
         backfill=fields.boolean(raw.get("backfill")),

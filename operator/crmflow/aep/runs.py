@@ -15,8 +15,6 @@ MOST_ERRORS = 5
 ERROR_LENGTH = 1024
 """Characters of an error's text that are kept: the beginning, and the cause at the end."""
 _STATE_LENGTH = 64
-_END_OF_TIME = 10.0**14
-"""Milliseconds; what lies beyond is no date."""
 _BATCH = re.compile(r"/batches/([A-Za-z0-9-]{1,64})/meta\b")
 """In a link to what a batch was made from."""
 
@@ -154,4 +152,4 @@ def _count(value: Any) -> int | None:
 def _seconds(milliseconds: Any) -> float | None:
     """An instant; None for what is none, such as 0."""
     number = fields.number(milliseconds)
-    return number / 1000 if number is not None and 0 < number < _END_OF_TIME else None
+    return number / 1000 if number is not None and 0 < number < 1000 * fields.END_OF_TIME else None

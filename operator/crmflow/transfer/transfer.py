@@ -103,10 +103,12 @@ class Transfer:
         )
         begin = await self.writer.checkpoint()
         left: int | None = None
+        used: set[str] = set()
         while job_id is not None:
-            job = await self._zoho.completed(job_id)
+            job = await self._zoho.completed(job_id, used)
             job_id = None
             if (token := job.next_page_token) is not None:
+                used.add(token)
                 left = await self._zoho.count(declaration)
                 job_id = await self._next_job(token)  # Zoho works on it while this part is copied
             await self._copy(job)

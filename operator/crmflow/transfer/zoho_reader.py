@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from array import array
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from typing import TypeVar
@@ -20,6 +20,7 @@ from crmflow.transfer.retries import Retries
 from crmflow.zoho import bulk_read, coql, deleted
 from crmflow.zoho.api import CrmApi
 from crmflow.zoho.bulk_read import BulkJobState, Job
+from crmflow.zoho.deleted import DeletedRecord
 
 _FIRST_LOOK, _LONGEST_BETWEEN_LOOKS = 1.0, 60.0
 
@@ -52,18 +53,23 @@ class ZohoReader:
         """Ids of the records that were deleted in the window."""
         module, (begin, end) = declaration.module, (declaration.window.begin, declaration.window.end)
         ids = array("Q")
+        records: list[DeletedRecord] = []
         for number in itertools.count(1):
-            records, more = await self.ask(partial(deleted.page, module=module, since=begin, number=number))
+            records, more = await self.ask(
+                partial(deleted.page, module=module, since=begin, number=number, before=records)
+            )
             ids.extend(int(record.id) for record in records if begin <= record.deleted_at < end)
             if not more:
                 break
         return Deletions(ids)
 
-    async def completed(self, job_id: str) -> Job:
-        """A bulk read job once it is completed. Raises RemoteError (BulkReadFailed) for one that failed."""
+    async def completed(self, job_id: str, used: Collection[str] = ()) -> Job:
+        """A bulk read job once it is completed; ``used`` are the page tokens of the parts before it. Raises
+        RemoteError (BulkReadFailed) for one that failed.
+        """
         pause = _FIRST_LOOK
         while True:
-            job = await self.ask(lambda api: bulk_read.job(api, job_id))
+            job = await self.ask(lambda api: bulk_read.job(api, job_id, used))
             if job.state == BulkJobState.COMPLETED:
                 return job
             if job.state == BulkJobState.FAILURE:

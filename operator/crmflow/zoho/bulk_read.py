@@ -6,7 +6,7 @@ one before; token and file live for a day.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -94,8 +94,10 @@ async def create_next(api: CrmApi, page_token: str) -> str:
         raise
 
 
-async def job(api: CrmApi, job_id: str) -> Job:
-    """How far a job is. Raises RemoteError (NotFound) for one that Zoho does not know any more."""
+async def job(api: CrmApi, job_id: str, used: Collection[str] = ()) -> Job:
+    """How far a job is; ``used`` are the page tokens of the parts so far. Raises RemoteError, with NotFound
+    for a job that Zoho does not know any more.
+    """
     answer = await api.send("bulkReadJob", "GET", f"{_READ}/{job_id}")
     found = only(answer, "data")
     state, result = found.get("state"), found.get("result")
@@ -106,6 +108,8 @@ async def job(api: CrmApi, job_id: str) -> Job:
     token, more, rows = (result.get(name) for name in ("next_page_token", "more_records", "count"))
     if more is True and not token:
         raise answer.unreadable("more records and no page token")
+    if more is True and str(token) in used:
+        raise answer.unreadable("the page token of a part that was read")  # parts without end, at 50 credits
     return Job(
         job_id,
         BulkJobState.COMPLETED,

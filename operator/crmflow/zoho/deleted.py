@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -20,8 +21,14 @@ class DeletedRecord:
     deleted_at: datetime
 
 
-async def page(api: CrmApi, module: str, since: datetime, number: int) -> tuple[list[DeletedRecord], bool]:
-    """Page ``number``, from 1 on, of what was deleted at ``since`` or later; and whether another follows."""
+async def page(
+    api: CrmApi, module: str, since: datetime, number: int, before: Sequence[DeletedRecord] = ()
+) -> tuple[list[DeletedRecord], bool]:
+    """Page ``number``, from 1 on, of what was deleted at ``since`` or later; and whether another follows.
+
+    ``before`` is the page before it. Raises RemoteError for one that leads nowhere: it would be asked for
+    without end, at two credits each time.
+    """
     answer = await api.send(
         "deletedRecords",
         "GET",
@@ -30,10 +37,14 @@ async def page(api: CrmApi, module: str, since: datetime, number: int) -> tuple[
         headers={"If-Modified-Since": since.isoformat(timespec="seconds")},
         credits=_CREDITS,
     )
-    records = [_record(raw) for raw in items(answer, "data")]
-    if None in records:
+    found = [_record(raw) for raw in items(answer, "data")]
+    records = [record for record in found if record is not None]
+    if len(records) < len(found):
         raise answer.unreadable("a deleted record without id or time")
-    return [record for record in records if record is not None], more_records(answer)
+    more = more_records(answer)
+    if more and records in ([], list(before)):
+        raise answer.unreadable("the same page of deleted records again, and more to follow")
+    return records, more
 
 
 def _record(raw: Any) -> DeletedRecord | None:

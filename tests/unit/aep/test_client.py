@@ -530,6 +530,13 @@ async def test_numbers_and_truth_values_may_be_strings() -> None:
     assert found.last_run == FLOW.last_run
 
 
+@pytest.mark.parametrize("start", [0, -1, "1612310466000", 1e30, "soon", None])
+async def test_a_start_that_is_no_time_is_none(start: Any) -> None:
+    raw = {**RAW_FLOW, "scheduleParams": {"startTime": start, "frequency": "minute", "interval": 15}}
+    found = await Fake({"items": [raw]}).client.get(FLOWS, "f")
+    assert found.schedule.start_time is None
+
+
 async def test_a_flow_that_never_ran() -> None:
     found = await Fake({"items": [{"id": "f", "scheduleParams": {"frequency": "once"}}]}).client.get(
         FLOWS, "f"

@@ -112,3 +112,11 @@ async def test_a_refused_call_costs_nothing() -> None:
     with pytest.raises(RemoteError) as raised:
         await bulk_read.create(crm.api, "Leeds", ["id"], ())
     assert (raised.value.reason, crm.credits) == ("ModuleNotReadable", 0)
+
+
+async def test_parts_that_lead_back_are_not_followed() -> None:
+    answer = shown("COMPLETED", count=2, more_records=True, next_page_token="t1")
+    assert (await bulk_read.job(always(answer).api, "77", {"t0"})).next_page_token == "t1"
+    with pytest.raises(RemoteError, match="page token of a part that was read") as caught:
+        await bulk_read.job(always(answer).api, "77", {"t0", "t1"})
+    assert caught.value.reason == "UnreadableAnswer"
