@@ -209,9 +209,9 @@ class Reconciliation:
         ):
             self.pass_.record_event(outcome.reason, "Reconcile", outcome.message, EventType.WARNING)
 
-    def seconds_to_live(self) -> float | None:
-        """How long a resource that is over is still to be kept: its time to live, counted from its end; None
-        for one that stays.
+    def removal_at(self) -> float | None:
+        """When a resource that is over is to be removed, by :meth:`Clock.now`: its time to live after its
+        end; None for one that stays.
         """
         spec, time_to_live = self.resource.understood.spec, self._kind.time_to_live
         seconds = time_to_live(spec.value) if time_to_live is not None and not spec.problems else None
@@ -219,7 +219,7 @@ class Reconciliation:
         ended_at = instant(end.last_transition_time) if end is not None else None
         if seconds is None or ended_at is None:
             return None
-        return seconds - (self._context.clock.utcnow() - ended_at).total_seconds()
+        return ended_at.timestamp() + self._context.clock.ahead + seconds
 
     def record_events(self) -> None:
         """Have the events of the pass written."""

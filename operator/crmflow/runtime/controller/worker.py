@@ -170,11 +170,11 @@ class Worker:
 
     async def _keep_or_remove(self, reconciliation: Reconciliation) -> None:
         """A resource that is over is looked at only to remove it, once its time to live is up."""
-        resource, seconds = reconciliation.resource, reconciliation.seconds_to_live()
-        if seconds is None:
+        resource, at = reconciliation.resource, reconciliation.removal_at()
+        if at is None:
             self._queue.forget(resource.key)
-        elif seconds > 0.0:
-            self._queue.schedule(resource.key, self._context.clock.now() + seconds, Priority.POLL)
+        elif at > self._context.clock.now():
+            self._queue.schedule(resource.key, at, Priority.POLL)
         else:
             try:
                 await self._context.writer.delete(resource)  # the watch tells of the rest
