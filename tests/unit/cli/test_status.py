@@ -127,6 +127,8 @@ def test_runs_that_were_asked_for_stand_below_their_dataflow() -> None:
     ]
     [data] = as_data(found[0])["dataflows"]
     assert [run["name"] for run in data["requestedRuns"]] == ["new", "again", "done", "reading"]
+    advice = {one["type"]: one["advice"] for one in data["requestedRuns"][1]["conditions"]}
+    assert advice["Failed"] == advice_on("Failed", "AlreadyRan")
     assert found[0].is_well, "a run that has failed is history; RunsHealthy tells of the flow"
 
 

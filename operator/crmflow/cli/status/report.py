@@ -23,6 +23,8 @@ Object = Mapping[str, Any]
 """A resource as the API server shows it."""
 _QUALIFIERS = (RECONCILING, STALLED)
 """They say of Ready how it comes."""
+_ADVERSE = (*_QUALIFIERS, FAILED.name)
+"""All is well while they are False."""
 
 
 @dataclass(frozen=True)
@@ -290,7 +292,7 @@ def _resource_data(resource: ResourceReport) -> dict[str, Any]:
 
 def advice_of(condition: StatusCondition) -> str:
     """What to do about it; empty while it holds."""
-    holds = ConditionStatus.FALSE if condition.type in _QUALIFIERS else ConditionStatus.TRUE
+    holds = ConditionStatus.FALSE if condition.type in _ADVERSE else ConditionStatus.TRUE
     return "" if condition.status is holds else advice_on(condition.type, condition.reason)
 
 

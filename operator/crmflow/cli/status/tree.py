@@ -15,7 +15,6 @@ from rich.tree import Tree
 
 from crmflow.api.base import ConditionStatus, StatusCondition
 from crmflow.api.crmdataflow import RecentRun, RunRetry, RunRetryState
-from crmflow.cli.advice import advice_on
 from crmflow.cli.status.report import (
     ConnectionReport,
     DataflowReport,
@@ -130,9 +129,7 @@ def _requested_run(run: RequestedRunReport, now: datetime) -> Node:
         node.text.append(f"  Failed: {verdict.reason}", _BAD).append(f" for {_since(verdict, now)}", _DIM)
     else:
         node.text.append("  Complete", _GOOD).append(f" for {_since(verdict, now)}", _DIM)
-    node.children.append(Node(Text(sanitize(verdict.message, _LONGEST))))
-    if verdict.type == FAILED.name and (todo := advice_on(verdict.type, verdict.reason)):
-        node.children.append(Node(Text(f"What to do: {todo}")))
+    node.children += _told(verdict)
     return node
 
 
@@ -163,10 +160,15 @@ def _condition(condition: StatusCondition, now: datetime) -> Node:
     text = Text(condition.type, _STYLES[condition.status])
     text.append(f" {condition.status}: {condition.reason}", _STYLES[condition.status])
     text.append(f" for {_since(condition, now)}", _DIM)
-    children = [sanitize(condition.message, _LONGEST)]
+    return Node(text, _told(condition))
+
+
+def _told(condition: StatusCondition) -> list[Node]:
+    """Its message, and what to do."""
+    lines = [sanitize(condition.message, _LONGEST)]
     if todo := advice_of(condition):
-        children.append(f"What to do: {todo}")
-    return Node(text, [Node(Text(line)) for line in children if line])
+        lines.append(f"What to do: {todo}")
+    return [Node(Text(line)) for line in lines if line]
 
 
 def _run(run: RecentRun, now: datetime) -> Node:
