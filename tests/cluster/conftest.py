@@ -122,8 +122,10 @@ def emulators(_emulators: Emulators) -> Emulators:
 
 @pytest.fixture
 def home(cluster: Cluster, namespace: str) -> Iterator[str]:
-    """The operator's own namespace, where it may store tokens; emulated ones are the same in every test."""
-    name = f"{namespace}-system"
+    """The operator's own namespace, where it may store tokens; emulated ones are the same in every
+    test. Nobody waits for its deletion, so each has a name of its own.
+    """
+    name = f"{namespace}-{uuid.uuid4().hex[:4]}-system"
     make_home(cluster, name)
     yield name
     cluster.abandon_namespace(name)

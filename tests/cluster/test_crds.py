@@ -216,7 +216,7 @@ def _json(value: Any) -> str:
 
 @pytest.mark.parametrize("part", ["spec", "status"])
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.kind)
-@settings(max_examples=50, deadline=None, derandomize=True, database=None, phases=[Phase.generate])
+@settings(max_examples=100, deadline=None, derandomize=True, database=None, phases=[Phase.generate])
 @given(data=st.data())
 def test_schema_and_model_agree(server: Server, kind: Kind, part: str, data: st.DataObject) -> None:
     """What the schema accepts, the model reads; what the model reads and writes back unchanged, the schema

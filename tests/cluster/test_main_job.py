@@ -61,10 +61,7 @@ def test_a_new_resource_costs_few_writes(tenant: Tenant) -> None:
     """Finalizer, first status, intents, final status; one more for each wait it meets."""
     tenant.apply_secrets()
     tenant.apply_connection()
-    # Else the dataflow may wait for the connection to be there, and then for it to be Ready.
-    tenant.cluster.wait(
-        CONNECTION, tenant.name_of(CONNECTION), tenant.namespace, lambda obj: "status" in obj, what="status"
-    )
+    tenant.wait_ready(CONNECTION)
     tenant.apply_dataflow()
     tenant.wait_ready(DATAFLOW)
 

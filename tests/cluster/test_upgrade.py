@@ -15,7 +15,6 @@ from hack.emulators import Emulators
 from hack.install import install
 from hack.kubectl import Kubectl
 from tests.kit.cluster import Cluster, Object
-from tests.kit.home import make_home
 from tests.kit.operator import Operator
 from tests.kit.tenant import CONNECTION, DATAFLOW, NOTHING, Tenant
 from tests.upgrade.stage import INSTANCE, Stage, moved, recorded, served_from, store
@@ -34,15 +33,6 @@ def namespace(cluster: Cluster, stage: Stage) -> Iterator[str]:
     cluster.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": stage.namespace}})
     yield stage.namespace
     cluster.delete_namespace(stage.namespace)
-
-
-@pytest.fixture
-def home(cluster: Cluster, namespace: str) -> Iterator[str]:
-    """The operator's own namespace. Two tests of a stage give it the same name."""
-    name = f"{namespace}-system"
-    make_home(cluster, name)
-    yield name
-    cluster.delete_namespace(name)
 
 
 @pytest.fixture

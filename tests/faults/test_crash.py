@@ -22,7 +22,7 @@ def kubeconfigs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kubeconfig
 @pytest.mark.parametrize(
     ("scenarios", "every"),
     [
-        pytest.param(["create"], 14, id="creation"),
+        pytest.param(["create"], 7, id="creation"),
         pytest.param(["transfer-first", "transfer-window", "transfer-delete"], 20, id="transfers"),
         pytest.param(["run-now"], 36, id="runs"),
     ],

@@ -21,7 +21,7 @@ async def emulators() -> AsyncIterator[Emulators]:
         yield running
 
 
-@pytest.mark.parametrize("seed", range(9000, 9002))
+@pytest.mark.parametrize("seed", range(9000, 9005))
 async def test_every_record_is_ingested_once(emulators: Emulators, seed: int) -> None:
     outcome = await run_one(emulators, LANDING_ZONE, seed, length=10)
     assert not outcome.problems, str(outcome)

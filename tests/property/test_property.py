@@ -29,7 +29,7 @@ async def emulators() -> AsyncIterator[Emulators]:
 
 
 @pytest.mark.parametrize("kind", [DECLARED, REMOTE])
-@pytest.mark.parametrize("seed", range(9000, 9005))
+@pytest.mark.parametrize("seed", range(9000, 9008))
 async def test_everything_settles(emulators: Emulators, kind: str, seed: int) -> None:
     outcome = await run_one(emulators, kind, seed, length=10)
     assert not outcome.problems, str(outcome)
