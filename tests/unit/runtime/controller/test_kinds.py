@@ -117,6 +117,26 @@ async def test_it_is_removed_when_its_time_to_live_is_up(result: str) -> None:
         assert harness.cache.keys() == []
 
 
+@pytest.mark.parametrize("reads", range(1, 5))
+async def test_the_clock_may_be_moved_at_any_moment(monkeypatch: pytest.MonkeyPatch, reads: int) -> None:
+    """Also between two looks at it, of one pass that has come to its end."""
+    harness = Harness(run(result="Good", keepSeconds=600), kind=RUN)
+    seen, now = 0, harness.clock.now
+
+    def moving() -> float:
+        nonlocal seen
+        found = now()
+        seen += harness.kubernetes.calls.count("apply_status") == 2
+        if seen == reads:
+            harness.clock.jump(1000)
+        return found
+
+    monkeypatch.setattr(harness.clock, "now", moving)
+    async with harness.working():
+        assert seen >= reads
+        assert harness.kubernetes.calls.count("delete") == 1
+
+
 async def test_after_a_restart_its_time_goes_on() -> None:
     harness = Harness(run(result="Good", keepSeconds=600), kind=RUN)
     async with harness.working():
