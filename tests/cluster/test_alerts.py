@@ -8,12 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.kit.landing_zone import STRIDE_SECONDS, STRIDE_TAKES
+from tests.kit.landing_zone import STRIDE_SECONDS, STRIDE_TAKES, Contacts, Transfers, begin
 from tests.kit.prometheus import Prometheus
 from tests.kit.tenant import CONNECTION, DATAFLOW, Tenant
 
 HOUR = 3600.0
 USER = "/zoho/eu/production/users/data.pipeline@example.com"
+VISIBILITY_LAG = 600.0
+"""Seconds for which Zoho CRM does not show what was written: longer than a window waits after its end."""
+CREDITS_OF_A_DAY = 50_000
+"""Of every paid edition (zoho.md 5)."""
 
 
 @pytest.fixture
@@ -112,6 +116,61 @@ def test_alerts_about_the_operator_itself(tenant: Tenant, prometheus: Prometheus
     operator.spawn()
     prometheus.wait_firing("CrmflowNoLeader")
     prometheus.wait_resolved()
+
+
+@pytest.mark.usefixtures("node")
+def test_alerts_about_windows_of_the_landing_zone(
+    zone: Tenant, contacts: Contacts, transfers: Transfers, prometheus: Prometheus
+) -> None:
+    windows = begin(zone)
+
+    def ingest() -> None:
+        windows.ingest()
+        zone.until(lambda: "pendingWindows" not in zone.get(DATAFLOW)["status"], "it to be ingested", 60)
+        advance(zone, prometheus, 0)
+
+    ingest()
+    prometheus.wait_resolved()
+
+    transfers.hold_back()
+    contacts.create(3)
+    windows.open_next()
+    transfers.wait_held_back()
+    windows.pass_to_tick(1000)
+    advance(zone, prometheus, 0)
+    prometheus.wait_firing("CrmflowExtractionLate")
+    _let_pauses_pass(zone, lambda: "CrmflowExtractionFailing" in prometheus.alerts)
+    [alert] = prometheus.alerts["CrmflowExtractionFailing"]
+    assert (alert["labels"]["namespace"], alert["labels"]["name"]) == (zone.namespace, zone.name_of(DATAFLOW))
+    transfers.let_go()
+    windows.wait_file()
+    ingest()
+    prometheus.wait_resolved()
+
+    zone.control.switch("zoho", visibilityLag=VISIBILITY_LAG)
+    windows.pass_to_end(before=1800)
+    contacts.create(1)
+    windows.pass_to_end(before=60)
+    contacts.create(2)
+    windows.open_next()
+    windows.wait_file()
+    zone.control.switch("zoho", visibilityLag=0)
+    contacts.create(1)
+    windows.open_next()
+    prometheus.wait_firing("CrmflowIngestionIncomplete")
+    windows.wait_file()
+    ingest()
+    prometheus.wait_resolved()
+
+    spent = zone.metric("crmflow_zoho_credits_spent")
+    zone.operator.stop()
+    share = spent / 0.95 / CREDITS_OF_A_DAY
+    zone.operator.start(CRMFLOW_ZOHO_CREDIT_RESERVE=f"{1 - share:.6f}")
+    prometheus.watch(zone.operator.url)
+    windows.open_next()
+    prometheus.wait_firing("CrmflowZohoCreditsLow")
+    advance(zone, prometheus, 25 * HOUR)
+    prometheus.wait_resolved("CrmflowZohoCreditsLow")
 
 
 def _let_pauses_pass(tenant: Tenant, met: Callable[[], bool]) -> None:

@@ -152,6 +152,12 @@ class Windows:
             self._tick += HOUR
         self._pass_until(self._end + LAG)
 
+    def pass_to_end(self, before: float) -> None:
+        """Let time pass until so many seconds before the next one ends."""
+        while self._end < self._now():
+            self._tick += HOUR
+        self._pass_until(self._end - timedelta(seconds=before))
+
     def wait_file(self) -> None:
         """Wait until it has its file, and let pauses between attempts pass."""
 

@@ -628,6 +628,25 @@ async def test_status_counts_windows_and_tells_how_far_they_were_ingested(
     assert resource.status["totals"] == totals
 
 
+async def test_a_window_that_nobody_saw_before_its_run_counts_all_the_same() -> None:
+    """As when the operator was not there from the Job's start to the end of the run."""
+    harness, resource = await ready()
+    tick = start_of(resource)
+    harness.zoho.crm.modify("Contacts", tick - timedelta(minutes=20), 3)
+    at(harness, tick - timedelta(minutes=13))
+    await resource.visit(full=False)
+    finish(harness)
+    add_run(harness, resource, "run-1", tick, 3)
+    at(harness, tick + timedelta(minutes=11))
+    result = await resource.visit(full=False)
+    assert "pendingWindows" not in resource.status
+    assert resource.condition("IngestionComplete")[:2] == ("True", "RowsMatch")
+    totals, extraction = resource.status["totals"], resource.status["extraction"]
+    assert (totals["windows"], totals["windowRows"], extraction["lastWindow"]["rows"]) == (1, 3, 3)
+    assert resource.condition("Extracted")[:2] == ("True", "Succeeded")
+    assert not await harness.transfers.jobs(resource.uid), result.calls
+
+
 @pytest.mark.parametrize("error_class", [ErrorClass.NOT_FOUND, ErrorClass.TERMINAL])
 @pytest.mark.parametrize(("records", "is_ingested"), [(3, True), (8, False)])
 async def test_without_its_manifest_a_run_is_judged_by_what_it_read(
@@ -712,6 +731,68 @@ async def test_without_a_new_file_no_run_is_overdue_and_with_one_it_is() -> None
     at(harness, tick + timedelta(hours=6, minutes=16))
     await resource.visit(full=False)
     assert resource.condition("RunsHealthy")[:2] == ("False", "Overdue")
+
+
+async def shown_late(rows: int) -> tuple[Harness, Resource, datetime]:
+    """One window has ``rows`` rows; two more of it show only once it was read, before the next one."""
+    soon = {"frequency": "Hour", "interval": 1, "startTime": "2025-10-09T10:00:00Z"}
+    harness, resource = await ready(schedule=soon)
+    tick = start_of(resource)
+    end = tick - timedelta(minutes=15)
+    if rows:
+        harness.zoho.crm.modify("Contacts", end - timedelta(minutes=30), rows)
+    at(harness, end + timedelta(minutes=2))
+    await resource.visit(full=False)
+    if rows:
+        finish(harness, rows)
+        add_run(harness, resource, "run-1", tick, rows)
+        at(harness, tick + timedelta(minutes=11))
+        await resource.visit(full=False)
+        assert resource.condition("IngestionComplete")[1] == "RowsMatch"
+    harness.zoho.crm.modify("Contacts", end - timedelta(seconds=10), 2)
+    at(harness, end + timedelta(hours=1, minutes=2))
+    return harness, resource, end
+
+
+async def test_what_shows_late_of_an_empty_window_is_read_with_the_next_one() -> None:
+    harness, resource, end = await shown_late(0)
+    await resource.visit(full=False)
+    [order] = harness.transfers.orders
+    assert (order.declaration.window.begin, order.declaration.window.end) == (
+        end - timedelta(hours=1),
+        end + timedelta(hours=1),
+    )
+    assert resource.status["pendingWindows"][0]["expectedRows"] == 2
+
+
+async def test_what_shows_late_of_a_window_that_was_read_is_told_once() -> None:
+    harness, resource, end = await shown_late(3)
+    harness.zoho.crm.fail("coqlCount", remote_error(ErrorClass.TRANSIENT, "Unavailable"), times=1)
+    await resource.visit(full=False)
+    assert "differences" not in resource.status["totals"]
+    result = await resource.visit(full=False)
+    assert [event.reason for event in result.events] == ["RowsDiffer"]
+    assert "counts 5 by now" in result.events[0].note
+    assert resource.condition("IngestionComplete")[:2] == ("False", "RowsDiffer")
+    assert resource.status["totals"]["differences"] == 1
+    assert len(harness.transfers.orders) == 1, "it is read by whoever sets the cursor"
+    at(harness, end + timedelta(hours=2, minutes=2))
+    result = await resource.visit(full=False)
+    assert not result.events
+    assert resource.condition("IngestionComplete")[:2] == ("False", "RowsDiffer")
+
+
+async def test_a_window_that_was_empty_is_not_followed_back_for_ever() -> None:
+    harness, resource = await ready(
+        schedule={"frequency": "Minute", "interval": 15, "startTime": "2025-10-09T10:00:00Z"}
+    )
+    end = start_of(resource) - timedelta(minutes=5)
+    for quarter in range(8):
+        at(harness, end + quarter * timedelta(minutes=15) + timedelta(minutes=2))
+        await resource.visit(full=False)
+        last = resource.status["extraction"]["lastWindow"]
+    begin = datetime.fromisoformat(last["end"]) - 2 * timedelta(minutes=15)
+    assert datetime.fromisoformat(last["start"]) == begin
 
 
 async def test_events_are_not_read_in_full_again() -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from crmflow.api.crmdataflow import Extraction, Frequency
+from crmflow.api.crmdataflow import Extraction, Frequency, LastWindow
 from crmflow.observability.events import EventType
 from crmflow.reconcile.core.conditions import Finding
 from crmflow.reconcile.core.outcome import StalledError
@@ -31,6 +31,7 @@ from crmflow.reconcile.extraction.rhythm import (
     first_window,
     next_window,
     to_the_second,
+    with_empty_window,
 )
 from crmflow.transfer.declaration import Window
 from crmflow.zoho import coql, deleted
@@ -205,8 +206,13 @@ class Extracting:
         self._uncounted = await self.acts.credits_spent(*COUNT, pass_.utcnow)
         if self._uncounted is not None:
             return False
+        last = _last_window(pass_.status.extraction)
+        if last is not None and not last.rows and not last.deleted:
+            due = with_empty_window(due, self.rhythm, Window(begin=last.start, end=last.end))
         pending = pending_of(pass_.status)
         parts = await cut_by(self._count, cut(due.window, room(pending)))
+        if last is not None and last.rows:
+            await self._count_again(last)
         known = len(pending)
         pending = record(parts, due.tick, files, pending)
         end = parts[-1].window.end
@@ -219,12 +225,29 @@ class Extracting:
         pass_.record(pending_windows=to_status(pending), extraction=extraction)
         return len(pending) > known
 
+    async def _count_again(self, last: LastWindow) -> None:
+        """Tell of rows that Zoho CRM has come to show only after the ``last`` window was read: they are in no
+        file. Rows leave a window of the past and never enter it, so that there can't be more than were read.
+        """
+        count = await self._count_rows(Window(begin=last.start, end=last.end))
+        if count > last.rows:
+            report.note_shown_late(self.pass_, last, count)
+
     async def _count(self, window: Window) -> int:
         """How many rows a transfer would write, or at least whether it would write any."""
-        module = self.pass_.spec.source.table
-        asked = coql.ModuleWindow(module, cursor_column(self.pass_), window.begin, window.end)
-        rows = await self.acts.ask(lambda api: coql.count(api, asked))
+        module, rows = self.pass_.spec.source.table, await self._count_rows(window)
         if rows == 0 and marks_deletions(self.pass_):
             gone, _ = await self.acts.ask(lambda api: deleted.page(api, module, window.begin, 1))
             return sum(window.begin <= one.deleted_at < window.end for one in gone)
         return rows
+
+    async def _count_rows(self, window: Window) -> int:
+        module, cursor = self.pass_.spec.source.table, cursor_column(self.pass_)
+        asked = coql.ModuleWindow(module, cursor, window.begin, window.end)
+        return await self.acts.ask(lambda api: coql.count(api, asked))
+
+
+def _last_window(extraction: Extraction | None) -> LastWindow | None:
+    """The window that was read last, if the next one begins where it ends."""
+    last = extraction.last_window if extraction else None
+    return last if extraction and last and last.end == extraction.cursor else None

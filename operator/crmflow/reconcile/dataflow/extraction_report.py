@@ -108,6 +108,19 @@ def note_foreign_files(pass_: DataflowPass, names: Sequence[str]) -> None:
     pass_.record_event("ForeignFiles", "Extract", text, EventType.WARNING)
 
 
+def note_shown_late(pass_: DataflowPass, window: LastWindow, count: int) -> None:
+    """``window`` was read, and Zoho CRM shows more records of it by now, so many in all: the others are in no
+    file.
+    """
+    text = (
+        f"{window.rows} of the records from {instant(window.start)} to {instant(window.end)} were read, and "
+        f"Zoho CRM counts {count} by now: it has shown some only after the window was read, and they are in "
+        "no file. The annotation crmflow.io/cursor has them read again."
+    )
+    _tell_difference(pass_, text)
+    pass_.set_condition(INGESTION_COMPLETE, FALSE, Reason.ROWS_DIFFER, text)
+
+
 def progress(pending: Sequence[PendingWindow], now: str) -> str:
     """How much of what a flow begins with is there."""
     done = sum(one.file is not None for one in pending)
@@ -253,11 +266,15 @@ def _compare(pass_: DataflowPass, ingested: Sequence[Ingested]) -> None:
         verdict = completeness.compare(ingested[-1].files, ingested[-1].run)
         status = _COMPLETENESS.get(verdict.reason, UNKNOWN)
         if status == FALSE:
-            pass_.record_event(verdict.reason, "Compare", verdict.message, EventType.WARNING)
-            pass_.record(totals=with_difference(pass_.status.totals))
+            _tell_difference(pass_, verdict.message)
         pass_.set_condition(INGESTION_COMPLETE, status, verdict.reason, verdict.message)
     else:
         carry_over_comparison(pass_)
+
+
+def _tell_difference(pass_: DataflowPass, text: str) -> None:
+    pass_.record_event(Reason.ROWS_DIFFER, "Compare", text, EventType.WARNING)
+    pass_.record(totals=with_difference(pass_.status.totals))
 
 
 def carry_over_comparison(pass_: DataflowPass) -> None:

@@ -305,6 +305,8 @@ class _Progress:
         run = self._ingested_by(one)
         if run is not None:
             files = tuple(file for file in self._files.values() if self._took(run, file))
+            if one.file is None and (file := self._newest_file(one)) is not None:
+                self.news.append(Extracted(one, file))  # nobody has looked since it was written
             self.news.append(Ingested(one, run, files))
             return None
         return self._extraction(one) if one.file is None else self._ingestion(one, one.file)

@@ -8,7 +8,7 @@ tick that was missed only makes the next window longer.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from crmflow.transfer.declaration import Window
@@ -18,6 +18,8 @@ BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 LAG = timedelta(minutes=2)
 LEAST_LEAD, MOST_LEAD = timedelta(minutes=5), timedelta(minutes=15)
 LEAST_FULL_READ_EVERY = timedelta(hours=24)
+SHOWN_WITHIN = timedelta(hours=1)
+"""How long after a change Zoho CRM may still come to show it, at the most (landing-zone.md F.2: unknown)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +127,17 @@ def next_window(
     if full_reads is not None and end - full_reads.last >= full_reads.every:
         return Due(Window(begin=BEGINNING, end=end), tick, is_full=True)
     return Due(Window(begin=cursor, end=end), tick)
+
+
+def with_empty_window(due: Due, rhythm: Rhythm, empty: Window) -> Due:
+    """``due``, begun earlier: the window before it was ``empty``. What Zoho CRM has come to show of that only
+    by now is in no file, so that it can be read without being read twice.
+    """
+    if due.is_full or empty.end != due.window.begin:
+        return due
+    back = min(SHOWN_WITHIN, rhythm.period or SHOWN_WITHIN)
+    begin = max(empty.begin, empty.end - back)
+    return replace(due, window=Window(begin=begin, end=due.window.end))
 
 
 def is_late(tick: datetime, committed: datetime) -> bool:
