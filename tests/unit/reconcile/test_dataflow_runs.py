@@ -280,6 +280,52 @@ async def test_the_oldest_run_comes_first(asking: Asking) -> None:
     assert (await asking.run.visit()).outcome.reason == "Running"
 
 
+def sibling(asking: Asking, name: str, ended: datetime, dataflow: str = "dataflow-uid") -> LastRun:
+    """Another run of the same dataflow has ended, or of an earlier one of its name."""
+    lister, run = asking.harness.lister, LastRun(id=f"run-of-{name}", state="success", completion_time=ended)
+    status = CRMDataflowRunStatus(dataflow_uid=dataflow, completion_time=ended, run=run)
+    lister.resources["CRMDataflowRun", NAMESPACE, name] = View(None, status)
+    lister.runs.append(Referrer(CRM_DATAFLOW_RUN.kind, name, False, created="1", ended=ended.isoformat()))
+    return run
+
+
+def take_note(asking: Asking, *names: str) -> None:
+    """The dataflow has these in its history."""
+    noted = tuple(RecentRun(id=f"run-of-{name}", state="success", requested_by=name) for name in names)
+    known = asking.dataflow.status.model_copy(update={"recent_runs": noted})
+    changed = replace(asking.dataflow, status=known)
+    asking.harness.lister.resources["CRMDataflow", NAMESPACE, "contacts"] = changed
+
+
+async def test_what_a_run_has_read_is_noted_before_the_next_one_begins(asking: Asking) -> None:
+    """Else it would read the same again, or take the other one for a run that goes on."""
+    sibling(asking, "first", BEGAN)
+    sibling(asking, "of-an-earlier-dataflow", BEGAN, dataflow="another")
+    result = await asking.run.visit()
+    assert (result.outcome.reason, asking.starts) == ("WaitingForRun", 0)
+    take_note(asking, "first")
+    assert (await asking.run.visit()).outcome.reason == "Running"
+
+
+async def test_a_run_is_not_gone_before_it_was_noted(asking: Asking) -> None:
+    await asking.run.visit()
+    asking.end()
+    await asking.run.visit()
+    [ended] = asking.harness.platform.runs
+    status = CRMDataflowRunStatus.model_validate(asking.run.status)
+    asking.harness.lister.resources["CRMDataflowRun", NAMESPACE, "now"] = View(None, status)
+    asking.harness.lister.runs = [Referrer("CRMDataflowRun", "now", False, created="1", ended="2")]
+    result = await asking.run.visit(deleting=True)
+    assert result.outcome.reason == "WaitingForDataflow"
+    known = {"recent_runs": (RecentRun(id=ended, state="success", requested_by="now"),)}
+    noted = replace(asking.dataflow, status=asking.dataflow.status.model_copy(update=known))
+    asking.harness.lister.resources["CRMDataflow", NAMESPACE, "contacts"] = noted
+    assert (await asking.run.visit(deleting=True)).outcome.is_done
+    asking.harness.lister.resources["CRMDataflow", NAMESPACE, "contacts"] = asking.dataflow
+    asking.harness.clock.time += 61
+    assert (await asking.run.visit(deleting=True)).outcome.is_done
+
+
 # The dataflow
 
 
@@ -297,12 +343,31 @@ def noted(harness: Harness, *, failed: bool = False, window: RunWindow | None = 
         platform=SandboxStatus(organization="o", sandbox="prod"),
         window=window,
         completion_time=BEGAN,
-        run=LastRun(id="r7", state="failed" if failed else "success", completion_time=BEGAN),
+        run=LastRun(
+            id="r7-of-now",
+            state="failed" if failed else "success",
+            start_time=BEGAN - HOUR,
+            completion_time=BEGAN,
+        ),
         result=RunResult(failed=failed, reason="x", message="x"),
     )
     harness.lister.resources["CRMDataflowRun", NAMESPACE, "now"] = View(None, status)
     harness.lister.runs = [Referrer("CRMDataflowRun", "now", False, created="1", ended="2")]
     return dataflow
+
+
+def test_a_run_that_has_left_the_history_counts_no_second_time() -> None:
+    """As once ten newer ones were begun by the schedule."""
+    harness = Harness()
+    dataflow = noted(harness)
+    pass_ = dataflow.begin()
+    note_requested_runs(pass_)
+    assert pass_.status.totals.runs_succeeded == 1
+    pass_.record(recent_runs=tuple(run_of(f"r{hours}", "success", -hours) for hours in range(10, 0, -1)))
+    for _ in range(2):
+        note_requested_runs(pass_)
+    assert pass_.status.totals.runs_succeeded == 1
+    assert "r7-of-now" not in [run.id for run in pass_.status.recent_runs]
 
 
 def instant(text: str) -> datetime:

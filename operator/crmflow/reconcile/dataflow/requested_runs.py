@@ -4,7 +4,7 @@ them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 
 from crmflow.api.base import Transport
 from crmflow.api.crmdataflow import LastRun, RecentRun
@@ -15,7 +15,7 @@ from crmflow.reconcile.dataflow.recent_runs import in_short, newest
 from crmflow.reconcile.dataflow.state import DataflowPass
 from crmflow.reconcile.dataflow.totals import with_runs
 from crmflow.reconcile.extraction.rhythm import BEGINNING
-from crmflow.reconcile.ports import Referrer
+from crmflow.reconcile.ports import Lister, Referrer
 
 MOST_NOTED = 10
 """So many of those that ended last are looked at: the history has no room for more."""
@@ -23,11 +23,33 @@ MOST_NOTED = 10
 
 def note_requested_runs(pass_: DataflowPass) -> None:
     """Take the runs that have ended into the history, each once. Costs no call."""
-    ended = sorted((one for one in _requested(pass_) if one.ended), key=lambda one: one.ended or "")
+    own = pass_.identity
+    for name, status in ended_runs(pass_.services.lister, own.namespace, own.name, own.uid):
+        _note(pass_, name, status)
+
+
+def ended_runs(
+    lister: Lister, namespace: str, dataflow: str, uid: str
+) -> Iterator[tuple[str, CRMDataflowRunStatus]]:
+    """Name and status of the CRMDataflowRuns of a dataflow that ended last, the newest last."""
+    ended = sorted(
+        (one for one in _requested(lister, namespace, dataflow) if one.ended), key=lambda one: one.ended or ""
+    )
     for one in ended[-MOST_NOTED:]:
-        status = _status(pass_, one)
+        status = _status(lister, namespace, one, uid)
         if status is not None:
-            _note(pass_, one.name, status)
+            yield one.name, status
+
+
+def to_note(history: Sequence[RecentRun], name: str, status: CRMDataflowRunStatus) -> RecentRun | None:
+    """The run that ``name`` has asked for, as the history of its dataflow is to have it. None if it has it,
+    or had it once: then all that there is room for are newer.
+    """
+    run = status.run
+    if run is None or any((one.id, one.requested_by) == (run.id, name) for one in history):
+        return None
+    noted = _in_short(name, run, status)
+    return noted if noted in newest([*(one for one in history if one.id != run.id), noted]) else None
 
 
 def run_ahead(pass_: DataflowPass) -> str | None:
@@ -35,35 +57,35 @@ def run_ahead(pass_: DataflowPass) -> str | None:
     extraction = pass_.status.extraction
     if extraction is None:
         return None
-    for one in _requested(pass_):
-        status = _status(pass_, one) if one.ended is None else None
+    own, lister = pass_.identity, pass_.services.lister
+    for one in _requested(lister, own.namespace, own.name):
+        status = _status(lister, own.namespace, one, own.uid) if one.ended is None else None
         if status is not None and _covers(status, pass_):
             return one.name
     return None
 
 
-def _requested(pass_: DataflowPass) -> Iterable[Referrer]:
-    own = pass_.identity
+def _requested(lister: Lister, namespace: str, dataflow: str) -> Iterable[Referrer]:
     return (
         one
-        for one in pass_.services.lister.referrers(CRM_DATAFLOW, own.namespace, own.name)
+        for one in lister.referrers(CRM_DATAFLOW, namespace, dataflow)
         if one.kind == CRM_DATAFLOW_RUN.kind
     )
 
 
-def _status(pass_: DataflowPass, one: Referrer) -> CRMDataflowRunStatus | None:
+def _status(lister: Lister, namespace: str, one: Referrer, uid: str) -> CRMDataflowRunStatus | None:
     """What a run of this dataflow, and not of an earlier one of its name, says of itself."""
-    view = pass_.services.lister.get(CRM_DATAFLOW_RUN, pass_.identity.namespace, one.name)
+    view = lister.get(CRM_DATAFLOW_RUN, namespace, one.name)
     status: CRMDataflowRunStatus | None = view.status if view is not None else None
-    return status if status is not None and status.dataflow_uid == pass_.identity.uid else None
+    return status if status is not None and status.dataflow_uid == uid else None
 
 
 def _note(pass_: DataflowPass, name: str, status: CRMDataflowRunStatus) -> None:
-    history, run = pass_.status.recent_runs or (), status.run
-    if run is None or any((one.id, one.requested_by) == (run.id, name) for one in history):
+    history = pass_.status.recent_runs or ()
+    noted = to_note(history, name, status)
+    if noted is None:
         return
-    noted = _in_short(name, run, status)
-    others = [one for one in history if one.id != run.id]
+    others = [one for one in history if one.id != noted.id]
     pass_.record(
         recent_runs=newest([*others, noted]),
         totals=with_runs(pass_.status.totals, [noted], history),

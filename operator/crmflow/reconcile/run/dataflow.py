@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from crmflow.api.crmdataflowrun import RunResult
 from crmflow.api.kinds import CRM_DATAFLOW, CRM_DATAFLOW_RUN
 from crmflow.reconcile.core.engine import step
 from crmflow.reconcile.core.outcome import WaitingError
+from crmflow.reconcile.dataflow.requested_runs import ended_runs, to_note
 from crmflow.reconcile.ports import ResourceView
 from crmflow.reconcile.run.choose import has_run
 from crmflow.reconcile.run.conditions import COMPLETE
 from crmflow.reconcile.run.state import RunPass, failed
 
+NOTED_SECONDS = 2.0
+"""When to look again whether the dataflow has taken note of a run: its end has woken it."""
+NOTED_WITHIN = timedelta(minutes=1)
 TURN_SECONDS = 15.0
 """When to look again whether another run has ended, which wakes nobody but their dataflow."""
 
@@ -51,17 +57,51 @@ async def take_turn(pass_: RunPass, dataflow: ResourceView) -> RunResult | None:
             "was made anew. Give another run another name, such as with metadata.generateName and kubectl "
             "create.",
         )
-    runs = [
-        one
-        for one in pass_.services.lister.referrers(CRM_DATAFLOW, own.namespace, pass_.spec.dataflow_ref.name)
-        if one.kind == CRM_DATAFLOW_RUN.kind and one.ended is None
-    ]
-    mine = next((one.created for one in runs if one.name == own.name), "")
-    before = min(((one.created, one.name) for one in runs if one.name != own.name), default=None)
-    if before is not None and before < (mine, own.name):
-        text = f'CRMDataflowRun "{before[1]}" of the same dataflow comes first.'
+    if (first := _older_run(pass_)) is not None:
+        text = f'CRMDataflowRun "{first}" of the same dataflow comes first.'
         raise WaitingError("WaitingForRun", text, retry_after=TURN_SECONDS)
+    if unnoted := _unnoted(pass_, dataflow):
+        text = (
+            f'CRMDataflowRun "{unnoted[0]}" has ended, and the dataflow has yet to take note of what it has '
+            "read. Should that last, the conditions of the dataflow say why."
+        )
+        raise WaitingError("WaitingForRun", text, retry_after=NOTED_SECONDS)
     if status.flow is None or status.transport is None:
         text = f'CRMDataflow "{pass_.spec.dataflow_ref.name}" has no flow yet; its conditions say why.'
         raise WaitingError("DataflowNotReady", text)
     return None
+
+
+@step()
+async def let_dataflow_note(pass_: RunPass) -> None:
+    """The dataflow has taken note of a run that has ended and is being deleted: what was read would count for
+    nothing else, and be read again. A dataflow that does not is waited for no longer than
+    ``NOTED_WITHIN``. Raises PassEndedError.
+    """
+    found = pass_.services.lister.get(CRM_DATAFLOW, pass_.identity.namespace, pass_.spec.dataflow_ref.name)
+    ended = pass_.status.completion_time
+    if found is None or ended is None or pass_.utcnow - ended >= NOTED_WITHIN:
+        return
+    if pass_.identity.name in _unnoted(pass_, found):
+        text = "The dataflow is to take note of what the run has read."
+        raise WaitingError("WaitingForDataflow", text, retry_after=NOTED_SECONDS)
+
+
+def _older_run(pass_: RunPass) -> str | None:
+    """The oldest run of the same dataflow that has not ended, if that is another one."""
+    own = pass_.identity
+    runs = sorted(
+        (one.created, one.name)
+        for one in pass_.services.lister.referrers(CRM_DATAFLOW, own.namespace, pass_.spec.dataflow_ref.name)
+        if one.kind == CRM_DATAFLOW_RUN.kind and one.ended is None
+    )
+    name = runs[0][1] if runs else own.name
+    return name if name != own.name else None
+
+
+def _unnoted(pass_: RunPass, dataflow: ResourceView) -> list[str]:
+    """The runs that have ended, and that the dataflow does not have in its history yet."""
+    lister, namespace = pass_.services.lister, pass_.identity.namespace
+    history = dataflow.status.recent_runs or ()
+    ended = ended_runs(lister, namespace, pass_.spec.dataflow_ref.name, dataflow.uid)
+    return [name for name, status in ended if to_note(history, name, status) is not None]

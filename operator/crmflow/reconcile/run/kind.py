@@ -20,7 +20,7 @@ from crmflow.reconcile.run.ask_platform import follow_run, request_run
 from crmflow.reconcile.run.choose import ReadFiles, choose
 from crmflow.reconcile.run.clean_up import clean_up, has_made
 from crmflow.reconcile.run.conditions import COMPLETE, CONDITIONS, FAILED
-from crmflow.reconcile.run.dataflow import find_dataflow, take_turn
+from crmflow.reconcile.run.dataflow import find_dataflow, let_dataflow_note, take_turn
 from crmflow.reconcile.run.own_flow import taken_over
 from crmflow.reconcile.run.read_files import read_files
 from crmflow.reconcile.run.state import RunPass
@@ -74,6 +74,11 @@ async def _begin(pass_: RunPass, dataflow: ResourceView) -> RunResult | None:
     return None
 
 
+async def _finalize(pass_: RunPass) -> None:
+    await let_dataflow_note(pass_)
+    await clean_up(pass_)
+
+
 def _record(pass_: RunPass, result: RunResult) -> None:
     pass_.record(result=result, completion_time=pass_.utcnow)
     kind = EventType.WARNING if result.failed else EventType.NORMAL
@@ -108,7 +113,7 @@ KIND = ManagedKind(
     conditions=CONDITIONS,
     make_pass=RunPass,
     reconcile=_reconcile,
-    finalize=clean_up,
+    finalize=_finalize,
     ready_message=lambda _: "The run has ended.",
     references=_references,
     remote_objects=tuple(OBJECTS),
