@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.kit.landing_zone import STRIDE_SECONDS, STRIDE_TAKES, Contacts, Transfers, begin
-from tests.kit.prometheus import Prometheus
+from tests.kit.prometheus import OF_THE_LANDING_ZONE, Prometheus, families, panels
 from tests.kit.tenant import CONNECTION, DATAFLOW, Tenant
 
 HOUR = 3600.0
@@ -142,6 +142,7 @@ def test_alerts_about_windows_of_the_landing_zone(
     _let_pauses_pass(zone, lambda: "CrmflowExtractionFailing" in prometheus.alerts)
     [alert] = prometheus.alerts["CrmflowExtractionFailing"]
     assert (alert["labels"]["namespace"], alert["labels"]["name"]) == (zone.namespace, zone.name_of(DATAFLOW))
+    found = families(zone.operator.url)
     transfers.let_go()
     windows.wait_file()
     ingest()
@@ -158,6 +159,9 @@ def test_alerts_about_windows_of_the_landing_zone(
     contacts.create(1)
     windows.open_next()
     prometheus.wait_firing("CrmflowIngestionIncomplete")
+    found |= families(zone.operator.url)
+    assert found.items() >= OF_THE_LANDING_ZONE.items()
+    zone.until(lambda: not _empty_panels(prometheus), f"data in {_empty_panels(prometheus)}")
     windows.wait_file()
     ingest()
     prometheus.wait_resolved()
@@ -171,6 +175,11 @@ def test_alerts_about_windows_of_the_landing_zone(
     prometheus.wait_firing("CrmflowZohoCreditsLow")
     advance(zone, prometheus, 25 * HOUR)
     prometheus.wait_resolved("CrmflowZohoCreditsLow")
+
+
+def _empty_panels(prometheus: Prometheus) -> list[str]:
+    """The titles of panels of the dashboard that show nothing."""
+    return [title for title, expr in panels() if not prometheus.query(expr)]
 
 
 def _let_pauses_pass(tenant: Tenant, met: Callable[[], bool]) -> None:

@@ -3,29 +3,11 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from typing import Any
 
 from crmflow.observability.metrics import Metrics
-from hack import loopback
-from hack.promlint import find_promlint
+from tests.kit.prometheus import OF_THE_LANDING_ZONE, families
 from tests.kit.tenant import CONNECTION, DATAFLOW, Tenant
-
-OF_THE_LANDING_ZONE = {
-    "crmflow_dataflow_windows_total",
-    "crmflow_dataflow_window_rows_total",
-    "crmflow_dataflow_window_bytes_total",
-    "crmflow_dataflow_differences_total",
-    "crmflow_dataflow_pending_windows",
-    "crmflow_dataflow_extraction_due_timestamp_seconds",
-    "crmflow_zoho_credits_spent",
-    "crmflow_zoho_credits_allowed",
-}
-"""No other dataflow has them."""
-
-
-def scrape(tenant: Tenant) -> str:
-    return loopback.get(f"{tenant.operator.url}/metrics").text
 
 
 def fail_once(tenant: Tenant, **fault: Any) -> None:
@@ -48,11 +30,7 @@ def test_prometheus_reads_every_metric_and_finds_no_fault(tenant: Tenant) -> Non
     tenant.control.finish_run(flow)
     tenant.wait_metric(lambda: tenant.metric("crmflow_dataflow_runs_total", result="Succeeded") == 1)
     tenant.wait_ready(DATAFLOW)
-    read = subprocess.run(
-        [find_promlint()], input=scrape(tenant), capture_output=True, text=True, check=False
-    )
-    assert (read.returncode, read.stderr) == (0, "")
-    found = dict(line.split() for line in read.stdout.splitlines())
+    found = families(tenant.operator.url)
     described = {
         metric.name: metric.type.upper()
         for metric in Metrics().descriptions

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,9 +12,11 @@ from typing import Any
 
 import httpx
 
+from hack import loopback
 from hack.install import ROOT
 from hack.processes import spawn, terminate
 from hack.prometheus import find_prometheus
+from hack.promlint import find_promlint
 from tests.kit.waiting import until
 
 RULES = ROOT / "charts" / "crmflow" / "files" / "alerts.yaml"
@@ -22,6 +25,18 @@ EVERY = "500ms"
 """How often it scrapes and looks at rules."""
 SHORT = "4s"
 """What stands for each range of time in a rule or a panel."""
+
+OF_THE_LANDING_ZONE = {
+    "crmflow_dataflow_windows_total": "COUNTER",
+    "crmflow_dataflow_window_rows_total": "COUNTER",
+    "crmflow_dataflow_window_bytes_total": "COUNTER",
+    "crmflow_dataflow_differences_total": "COUNTER",
+    "crmflow_dataflow_pending_windows": "GAUGE",
+    "crmflow_dataflow_extraction_due_timestamp_seconds": "GAUGE",
+    "crmflow_zoho_credits_spent": "GAUGE",
+    "crmflow_zoho_credits_allowed": "GAUGE",
+}
+"""Metrics that no other dataflow has, and their types."""
 
 _CONFIG = {
     "global": {"scrape_interval": EVERY, "scrape_timeout": EVERY, "evaluation_interval": EVERY},
@@ -130,6 +145,16 @@ class Prometheus:
         new = self._folder / "targets.json.new"
         new.write_text(json.dumps(targets))
         new.rename(self._folder / "targets.json")
+
+
+def families(url: str) -> dict[str, str]:
+    """The metrics of the process at ``url``, with their types, as Prometheus' own parser reads them; its
+    linter has nothing to say.
+    """
+    text = loopback.get(f"{url}/metrics").text
+    read = subprocess.run([find_promlint()], input=text, capture_output=True, text=True, check=False)
+    assert (read.returncode, read.stderr) == (0, "")
+    return dict(line.split() for line in read.stdout.splitlines())
 
 
 def panels() -> Iterator[tuple[str, str]]:
