@@ -5,23 +5,18 @@ from __future__ import annotations
 import re
 from collections import Counter
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pytest
 
 from hack.install import ROOT
 from hack.kubectl import Kubectl
+from tests.cluster.test_replacement import until_replaced
 from tests.kit import manifests
 from tests.kit.cluster import Object, condition
 from tests.kit.landing_zone import NOTHING_LEFT, Contacts, Transfers, begin, files
-from tests.kit.runs import DataflowRuns
-from tests.kit.tenant import DATAFLOW, Tenant
+from tests.kit.runs import ONCE, DataflowRuns
+from tests.kit.tenant import DATAFLOW, ONE_OF_EACH, Tenant
 from tests.kit.waiting import until
-
-ONCE: dict[str, Any] = {
-    "schedule": {"frequency": "Once", "interval": None, "backfill": None},
-    "deltaColumn": None,
-}
 
 
 @pytest.fixture
@@ -47,7 +42,7 @@ def starts(tenant: Tenant, mark: int) -> list[Object]:
     return [
         call
         for call in tenant.calls_since(mark)
-        if call["method"] == "POST" and call["path"].endswith(("/action", "/runs"))
+        if call["method"] == "POST" and re.search(r"/runs(/[^/]+/action)?$", call["path"])
     ]
 
 
@@ -253,3 +248,56 @@ def test_runs_of_a_dataflow_come_one_after_the_other_and_go_by_their_time_to_liv
     tenant.control.advance(660)
     runs.wait_gone("first")
     runs.wait_requested("second")
+
+
+@pytest.mark.parametrize("gone", ["run", "dataflow"])
+def test_what_platform_runs_for_something_that_is_deleted_ends_by_itself(
+    gone: str, tenant: Tenant, runs: DataflowRuns
+) -> None:
+    tenant.make_ready(**ONCE)
+    mark = tenant.mark()
+    runs.create("now")
+    made = runs.wait_requested("now")
+    if gone == "run":
+        runs.delete("now")
+        runs.wait_gone("now")
+        tenant.control.post("/aep/runs", runId=made, state="success")
+        tenant.control.advance(60)
+        tenant.until(lambda: [one["state"] for one in recent(tenant)] == ["success"], "the history")
+        assert tenant.get(DATAFLOW)["status"]["totals"]["runsSucceeded"] == 1
+    else:
+        tenant.delete(DATAFLOW)
+        runs.wait("now", "Failed", "DataflowDeleted")
+        tenant.wait_gone(DATAFLOW)
+    assert len(starts(tenant, mark)) == 1
+
+
+@pytest.mark.parametrize("ends", ["in time", "never"])
+def test_a_dataflow_that_is_replaced_in_the_middle_runs_nothing_twice(
+    ends: str, tenant: Tenant, runs: DataflowRuns
+) -> None:
+    tenant.make_ready(replacementPolicy="Automatic")
+    tenant.control.advance(120)  # the flow has begun
+    old = tenant.held("flows")[0]["id"]
+    failed = fail(tenant)
+    tenant.until(lambda: [one["id"] for one in recent(tenant)] == [failed], "the failed run")
+    mark = tenant.mark()
+    runs.create("again")
+    made = runs.wait_requested("again")
+    tenant.edit(DATAFLOW, deltaColumn={"name": "Created_Time"})
+    tenant.wait_reason(DATAFLOW, "Synced", "Replacing", "True")
+    new = tenant.get(DATAFLOW)["status"]["flow"]["id"]
+    if ends == "in time":
+        tenant.control.post("/aep/runs", runId=made, state="success")
+    tenant.control.advance(3600)
+    for flow in (old, new):
+        tenant.control.post("/aep/runs", flowId=flow, state="success")
+    until_replaced(tenant, old)
+    tenant.control.advance(60)
+    if ends == "in time":
+        runs.wait("again", "Complete", "Succeeded")
+        tenant.until(lambda: "again" in [one.get("requestedBy") for one in recent(tenant)], "the history")
+    else:
+        runs.wait("again", "Failed", "FlowReplaced")
+    assert len(starts(tenant, mark)) == 1
+    assert tenant.counts() == ONE_OF_EACH

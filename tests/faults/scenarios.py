@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from tests.faults.bench import home_of
+from tests.faults.bench import POLL_SECONDS, home_of
 from tests.faults.outcome import Difference
 from tests.kit.cluster import OUR_KINDS, Object, condition
 from tests.kit.landing_zone import (
@@ -22,7 +22,7 @@ from tests.kit.landing_zone import (
     Windows,
     grant_reads,
 )
-from tests.kit.runs import RUN, RUN_NAME, DataflowRuns
+from tests.kit.runs import ONCE, RUN, RUN_NAME, DataflowRuns
 from tests.kit.tenant import CONNECTION, DATAFLOW, ONE_OF_EACH, Tenant
 
 TARGET = {
@@ -305,6 +305,34 @@ def _has_run_beside(tenant: Tenant) -> bool:
     )
 
 
+def _failed_run(tenant: Tenant) -> None:
+    """A run of Platform's own source has failed, and the dataflow knows of it."""
+    _source_has_run(tenant)
+    Contacts(tenant).edit()
+    tenant.control.advance(2 * LAG.total_seconds())
+    flow = tenant.get(DATAFLOW)["status"]["flow"]["id"]
+    failed = tenant.control.post("/aep/runs", flowId=flow, state="failed")["id"]
+    tenant.control.advance(2 * POLL_SECONDS)
+    tenant.until(
+        lambda: failed in [run["id"] for run in tenant.get(DATAFLOW)["status"].get("recentRuns", ())],
+        "the failed run",
+        seconds=_PREPARED_SECONDS,
+    )
+
+
+def _one_time_flow(tenant: Tenant) -> None:
+    """It has run; some contacts are changed since."""
+    tenant.apply_secrets()
+    tenant.apply_connection()
+    _has_run(tenant, **ONCE)
+    Contacts(tenant).edit()
+    tenant.control.advance(2 * LAG.total_seconds())
+
+
+def _run_by_platform(tenant: Tenant) -> None:
+    DataflowRuns(tenant).create(RUN_NAME)
+
+
 # A flow that is replaced by another one
 
 
@@ -426,6 +454,8 @@ SCENARIOS = (
     _through_files("transfer-retry", _fail_run, _are_ingested, prepare=_write_window),
     _through_files("transfer-delete", _delete, _are_gone_with_transfers, prepare=_hold_transfer),
     _through_files("run-now", _run_now, _has_run_beside, prepare=_follow_changes, may_differ=SPARE),
+    _through_runs("run-again", _run_by_platform, _has_run_beside, prepare=_failed_run),
+    _through_runs("run-on-demand", _run_by_platform, _has_run_beside, prepare=_one_time_flow),
     _through_runs("replace", _replace, _is_replaced, prepare=_source_has_run),
     _through_runs("replace-revert", _revert, _is_replaced, prepare=_begin_to_replace),
     _through_runs("replace-again", _replace_again, _is_replaced, prepare=_begin_to_replace),

@@ -24,7 +24,7 @@ def kubeconfigs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kubeconfig
     [
         pytest.param(["create"], 7, id="creation"),
         pytest.param(["transfer-first", "transfer-window", "transfer-delete"], 20, id="transfers"),
-        pytest.param(["run-now"], 36, id="runs"),
+        pytest.param(["run-now", "run-again", "run-on-demand"], 36, id="runs"),
     ],
 )
 def test_a_crash_changes_nothing(

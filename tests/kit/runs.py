@@ -13,6 +13,13 @@ RUN_NAME = "now"
 """What a scenario calls its only run."""
 
 
+ONCE: dict[str, Any] = {
+    "schedule": {"frequency": "Once", "interval": None, "backfill": None},
+    "deltaColumn": None,
+}
+"""Of a one-time dataflow, by None what the demo's has besides."""
+
+
 class DataflowRuns:
     """The runs of the tenant's dataflow."""
 

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from crmflow.aep.collection import OfFlow, WithIds
 from crmflow.aep.flow_service import FLOWS, RUNS
 from crmflow.aep.models import Run, RunState
-from crmflow.api.crmdataflow import LastRun, RunWindow
+from crmflow.api.crmdataflow import CRMDataflowStatus, LastRun, RunWindow
 from crmflow.api.crmdataflowrun import RunRequest, RunResult
 from crmflow.http.errors import ErrorClass, RemoteError
 from crmflow.reconcile.core.engine import step
@@ -101,13 +101,13 @@ async def follow_run(pass_: RunPass, dataflow: ResourceView) -> RunResult:
         pass_.record(run=last_run(found))
         if found.is_final:
             return _ending(found, pass_.status.window)
-        raise WaitingError("Running", f"Run {found.id} is under way.", retry_after=LOOK_SECONDS)
-    current = dataflow.status.flow
-    if current is None or current.id != request.flow_id:
+    if not _has_flow(dataflow.status, request.flow_id):
         return failed(
             "FlowReplaced",
             f"Flow {request.flow_id} was replaced before its run had ended. Create another CRMDataflowRun.",
         )
+    if found is not None:
+        raise WaitingError("Running", f"Run {found.id} is under way.", retry_after=LOOK_SECONDS)
     if pass_.utcnow - request.request_time < SHOWS_WITHIN:
         text = "Platform was asked for a run, which does not show yet."
         raise WaitingError("Requested", text, retry_after=LOOK_SECONDS)
@@ -193,3 +193,9 @@ def _ending(run: Run, asked: RunWindow | None) -> RunResult:
             )
         case _:
             return run_failed(run)
+
+
+def _has_flow(status: CRMDataflowStatus, flow_id: str) -> bool:
+    """Whether the flow is still one of the dataflow's; the one that is being replaced is, too."""
+    records = (status, status.predecessor)
+    return any(one is not None and one.flow is not None and one.flow.id == flow_id for one in records)
