@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from copy import deepcopy
 from dataclasses import replace
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.faults.outcome import TARGETS, Arrival, Difference, Outcome, build, compare
+from tests.kit.runs import RUN
 
 SPARE = frozenset({Difference.SPARE_MAPPING_SET})
 NOTHING: frozenset[Difference] = frozenset()
@@ -196,3 +198,21 @@ def test_whether_the_last_window_had_rows_is_a_matter_of_time(expected: Side, fo
     assert compare(expected.outcome, found.outcome, NOTHING).converged
     found.resource["status"]["conditions"][-1]["status"] = "False"
     assert compare(expected.outcome, found.outcome, NOTHING).differences
+
+
+@pytest.mark.parametrize(("ingested", "is_allowed"), [(6, True), (7, False)])
+def test_a_run_whose_request_was_never_sent_says_that_it_was_lost(
+    ingested: int, is_allowed: bool, expected: Side, found: Side
+) -> None:
+    """One that Platform has carried out must be found."""
+    lost = {"status": {"result": {"failed": True, "reason": "RequestLost"}}}
+    verdict = compare(
+        replace(expected.outcome, arrival=Arrival(ingested=7)),
+        replace(
+            found.outcome,
+            arrival=Arrival(ingested=ingested, missing=7 - ingested),
+            resources={**found.outcome.resources, RUN: json.dumps(lost)},
+        ),
+        frozenset({Difference.REQUEST_LOST}),
+    )
+    assert verdict.allowed == ({Difference.REQUEST_LOST} if is_allowed else set())
