@@ -13,7 +13,7 @@ from hack.kubectl import Kubectl
 from tests.cluster.test_replacement import until_replaced
 from tests.kit import manifests
 from tests.kit.cluster import Object, condition
-from tests.kit.landing_zone import NOTHING_LEFT, Contacts, Transfers, begin, files
+from tests.kit.landing_zone import COLUMNS, NOTHING_LEFT, Contacts, Transfers, Windows, begin, files
 from tests.kit.runs import ONCE, DataflowRuns
 from tests.kit.tenant import DATAFLOW, ONE_OF_EACH, Tenant
 from tests.kit.waiting import until
@@ -153,6 +153,40 @@ def test_what_is_deleted_in_the_middle_leaves_nothing(
     transfers.let_go()
     zone.until(lambda: transfers.left == NOTHING_LEFT, "the end of Job and Pod")
     assert len(contacts.ingested) == rows
+
+
+@pytest.mark.usefixtures("node")
+def test_what_a_run_reads_while_its_dataflow_is_replaced_is_ingested_once(
+    zone: Tenant, zone_runs: DataflowRuns, contacts: Contacts, transfers: Transfers
+) -> None:
+    zone.apply_connection(transport="LandingZone")
+    only_changes = {"schedule": {"backfill": False}, "replacementPolicy": "Automatic"}
+    zone.apply_dataflow(source={"columns": COLUMNS}, **only_changes)
+    zone.wait_ready(DATAFLOW, seconds=90)
+    before = contacts.held
+    contacts.create(5)
+    zone.control.advance(5 * 60)
+    transfers.hold_back()
+    zone_runs.create("now")
+    transfers.wait_held_back()
+    old = zone.get(DATAFLOW)["status"]["flow"]["id"]
+    zone.edit(DATAFLOW, source={"columns": [*COLUMNS, "Created_Time"]})
+    zone.until(lambda: len(zone.held("flows")) > 1 or _is_another(zone, old), "the successor", seconds=60)
+    transfers.let_go()
+    pass_until_ingested(zone, zone_runs, "now")
+    until_replaced(zone, old, advance=True)
+    contacts.create(3)
+    windows = Windows(zone, zone.wait_ready(DATAFLOW, seconds=60))
+    windows.open_next()
+    windows.wait_file()
+    windows.ingest()
+    zone.until(lambda: len(contacts.ingested) >= 8, "all rows of the next window")
+    assert Counter(contacts.ingested) == Counter(contacts.held - before)
+    zone.until(lambda: transfers.left == NOTHING_LEFT, "the end of Jobs and Pods")
+
+
+def _is_another(tenant: Tenant, flow: str) -> bool:
+    return bool(tenant.get(DATAFLOW)["status"].get("flow", {}).get("id") != flow)
 
 
 # Platform's own source

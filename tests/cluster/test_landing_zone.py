@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ from tests.kit.landing_zone import (
     COLUMNS,
     MARKED,
     NOTHING_LEFT,
+    STRIDE_SECONDS,
+    STRIDE_TAKES,
     Contacts,
     Transfers,
     Windows,
@@ -73,6 +76,48 @@ def test_what_platform_ingests_is_what_zoho_has(zone: Tenant, contacts: Contacts
     windows.ingest()
     zone.until(lambda: contacts.all_arrived, "all rows")
     zone.wait_reason(DATAFLOW, "IngestionComplete", "RowsMatch", "True")
+    contacts.check()
+
+
+def test_runs_of_files_in_every_state(zone: Tenant, contacts: Contacts, transfers: Transfers) -> None:
+    windows = begin(zone)
+    windows.ingest()
+    zone.wait_reason(DATAFLOW, "RunsHealthy", "Succeeded", "True")
+
+    transfers.hold_back()
+    contacts.create(3)
+    windows.open_next()
+    transfers.wait_held_back()
+    windows.pass_to_tick(60)
+    transfers.let_go()
+    windows.wait_file()
+    zone.wait_reason(DATAFLOW, "Extracted", "Late", "True")
+
+    zone.control.switch("aep", fileRuns="fail")
+    windows.ingest()
+    zone.wait_reason(DATAFLOW, "RunsHealthy", "Failed")
+    zone.control.switch("aep", fileRuns="ingest")
+
+    def arrive() -> bool:
+        """The run is done again, which takes some minutes to show."""
+        zone.control.advance(STRIDE_SECONDS)
+        time.sleep(STRIDE_TAKES)
+        return contacts.all_arrived
+
+    zone.until(arrive, "all rows", seconds=60)
+    zone.wait_reason(DATAFLOW, "RunsHealthy", "Succeeded", "True")
+
+    flow = zone.get(DATAFLOW)["status"]["flow"]["id"]
+    zone.control.advance(60)
+    zone.control.post("/aep/runs", flowId=flow, state="partial", inputRecordCount=100)
+    zone.wait_reason(DATAFLOW, "RunsHealthy", "PartiallySucceeded")
+    zone.control.advance(60)
+    zone.control.post("/aep/runs", flowId=flow, inputRecordCount=0)
+    told = zone.wait_reason(DATAFLOW, "RunsHealthy", "NothingIngested", "True")
+    states = [run["state"] for run in told["status"]["recentRuns"]]
+    totals = told["status"]["totals"]
+    assert (totals["runsPartiallySucceeded"], totals["runsFailed"]) == (1, states.count("failed"))
+    assert totals["runsSucceeded"] == states.count("success")
     contacts.check()
 
 
