@@ -73,7 +73,7 @@ WINDOW_ROWS = Family("crmflow_dataflow_window_rows_total", "Rows of these files.
 WINDOW_BYTES = Family("crmflow_dataflow_window_bytes_total", "Bytes of these files.")
 DIFFERENCES = Family(
     "crmflow_dataflow_differences_total",
-    "Runs whose numbers differ from those of their files or of Zoho CRM.",
+    "Runs and windows whose numbers differ between Zoho CRM, their files and Platform.",
 )
 PENDING_WINDOWS = Family(
     "crmflow_dataflow_pending_windows", "Windows that are recorded and that no run has ingested yet."

@@ -43,7 +43,7 @@ def ended_runs(
 
 def to_note(history: Sequence[RecentRun], name: str, status: CRMDataflowRunStatus) -> RecentRun | None:
     """The run that ``name`` has asked for, as the history of its dataflow is to have it. None if it has it,
-    or had it once: then all that there is room for are newer.
+    or if all that it has room for began later: then it had the run once.
     """
     run = status.run
     if run is None or any((one.id, one.requested_by) == (run.id, name) for one in history):

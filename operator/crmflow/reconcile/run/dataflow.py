@@ -17,6 +17,7 @@ from crmflow.reconcile.run.state import RunPass, failed
 NOTED_SECONDS = 2.0
 """When to look again whether the dataflow has taken note of a run: its end has woken it."""
 NOTED_WITHIN = timedelta(minutes=1)
+"""A dataflow that is Stalled or paused may never take note of a run; its deletion waits no longer."""
 TURN_SECONDS = 15.0
 """When to look again whether another run has ended, which wakes nobody but their dataflow."""
 
