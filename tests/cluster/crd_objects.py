@@ -249,6 +249,7 @@ MAXIMAL: dict[str, Resource] = {
                 "windowRows": 800,
                 "windowBytes": 96_000_000_000,
                 "differences": 0,
+                "countedUntil": "2026-01-31T10:00:00Z",
             },
             "lastDrift": {"time": "2026-01-31T10:00:00Z", "fields": ["flow"]},
             "intents": [INTENT],

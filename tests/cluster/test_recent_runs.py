@@ -23,6 +23,13 @@ def history(tenant: Tenant) -> list[dict[str, Any]]:
     return runs
 
 
+def counted(tenant: Tenant) -> dict[str, int]:
+    """What ``status.totals`` has of runs, and of the records that they read."""
+    totals = tenant.get(DATAFLOW)["status"].get("totals", {})
+    runs = {name: count for name, count in totals.items() if name.startswith("runs")}
+    return {**runs, "read": totals.get("records", {}).get("read", 0)}
+
+
 @pytest.fixture(params=["PlatformSource", "LandingZone"])
 def running(request: pytest.FixtureRequest) -> Tenant:
     """A tenant whose dataflow is Ready. Through the landing zone its own runs come a day later."""
@@ -40,24 +47,38 @@ def running(request: pytest.FixtureRequest) -> Tenant:
 
 def test_the_last_ten_of_many_runs_that_nobody_saw_begin_or_end(running: Tenant) -> None:
     tenant = running
-    begun = run(tenant, "inProgress")
+    slow = run(tenant, "inProgress")
     tenant.wait_reason(DATAFLOW, "RunsHealthy", "Running", "Unknown")
     tenant.operator.stop()
     runs = [run(tenant, inputRecordCount=number) for number in range(120)]
     failed = run(tenant, "failed", errors=[{"code": "CONNECTOR-1001-500", "message": "The copy failed."}])
     tenant.operator.start()
-    expected = [failed, *reversed(runs[-9:])]
+    expected = [failed, *reversed(runs[-8:]), slow]
     until(lambda: [one["id"] for one in history(tenant)] == expected)
     newest, before, *_ = history(tenant)
     assert (newest["state"], newest["cause"]) == ("failed", "CONNECTOR-1001-500: The copy failed.")
     assert before["records"]["read"] == 119
     assert before["window"]["start"] < before["window"]["end"] <= before["completionTime"]
-    assert begun not in expected
+    assert counted(tenant) == {"runsSucceeded": 120, "runsFailed": 1, "read": sum(range(120))}
+    tenant.control.post("/aep/runs", runId=slow, state="success", inputRecordCount=5)
+    whole = {"runsSucceeded": 121, "runsFailed": 1, "read": sum(range(120)) + 5}
+    until(lambda: counted(tenant) == whole)
 
     settled = tenant.get(DATAFLOW)
     tenant.operator.restart()
     tenant.wait_polls(2)
     assert tenant.get(DATAFLOW) == settled, "what is known is not written again"
+
+
+def test_hundreds_of_runs_all_count_while_the_operator_looks_on(running: Tenant) -> None:
+    tenant = running
+    flow = tenant.held("flows")[0]["id"]
+    for _ in range(300):
+        tenant.control.advance(2)
+        tenant.control.post("/aep/runs", flowId=flow, state="success", inputRecordCount=1)
+    until(lambda: counted(tenant) == {"runsSucceeded": 300, "read": 300})
+    tenant.wait_polls(2)
+    assert counted(tenant) == {"runsSucceeded": 300, "read": 300}
 
 
 def test_a_run_that_ends_after_later_ones_gets_its_end(running: Tenant) -> None:

@@ -738,8 +738,7 @@ class IngestedStatus(Model):
 
 class Totals(Model):
     """What has come of all runs and windows that were seen since the resource was made, each counted once.
-    Of more than ten runs between two looks, the newest ten are seen. The metrics of the operator show
-    these numbers."""
+    The metrics of the operator show these numbers."""
 
     runs_succeeded: Count | None = None
     """Runs that succeeded."""
@@ -760,6 +759,9 @@ class Totals(Model):
     """Bytes of these files."""
     differences: Count | None = None
     """Runs of which IngestionComplete found that the numbers differ."""
+    counted_until: Timestamp | None = None
+    """All runs that began until then have been counted, but for those in recentRuns. Set once there were more
+    runs than that has room for."""
 
 
 class LandingZoneFolder(Model):
@@ -900,7 +902,7 @@ class FlowRecord(FlowParts):
     last_run: LastRun | None = None
     """The flow's last run."""
     recent_runs: RecentRuns | None = None
-    """The flow's last ten runs, the newest first."""
+    """The flow's last ten runs, the newest first. Up to five that go on stay while newer ones leave."""
     run_retries: RunRetries | None = None
     """Which of them failed, and what becomes of their work, with spec.runs.retryLimit and transport
     PlatformSource, the oldest first."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterable
 from copy import deepcopy
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -12,7 +13,7 @@ import pytest
 
 from crmflow.aep.models import Run, RunError, RunMetrics
 from crmflow.api.crmdataflow import RecentRun
-from crmflow.reconcile.dataflow.recent_runs import merge, recorded_runs
+from crmflow.reconcile.dataflow.recent_runs import merge, newest, recorded_runs
 from crmflow.reconcile.dataflow.runs import RunRecord
 from tests.unit.reconcile.fakes import NOW
 from tests.unit.reconcile.harness import Harness
@@ -33,13 +34,17 @@ def hourly(count: int) -> list[Run]:
     ]
 
 
+def history(recorded: tuple[RecentRun, ...], found: Iterable[Run]) -> tuple[RecentRun, ...]:
+    return newest(merge(recorded, found, of_files=False))
+
+
 def ids(runs: tuple[RecentRun, ...]) -> list[str]:
     return [run.id for run in runs]
 
 
 def test_hundreds_of_runs_in_any_order_leave_the_last_ten() -> None:
     runs = hourly(300)
-    expected = merge((), runs, of_files=False)
+    expected = history((), runs)
     assert ids(expected) == [f"r{number:03}" for number in range(299, 289, -1)]
     shuffled = random.Random(7)
     for _ in range(20):
@@ -48,19 +53,44 @@ def test_hundreds_of_runs_in_any_order_leave_the_last_ten() -> None:
         while_found = list(runs)
         while while_found:
             portion = [while_found.pop() for _ in range(min(len(while_found), shuffled.randint(1, 60)))]
-            recorded = merge(recorded, portion, of_files=False)
+            recorded = history(recorded, portion)
         assert recorded == expected
-        assert merge(recorded, runs[:50], of_files=False) == expected, "what is known is no news"
+        assert history(recorded, runs[:50]) == expected, "what is known is no news"
 
 
 def test_runs_that_began_in_the_same_second_keep_their_order() -> None:
     runs = [replace(DONE, id=f"r{number}", started_at=NOW + number / 100) for number in range(20)]
-    assert merge((), runs, of_files=False) == merge((), reversed(runs), of_files=False)
+    assert history((), runs) == history((), reversed(runs))
 
 
 def test_a_run_that_waits_is_the_newest() -> None:
     waits = replace(OPEN, id="w", state="queued", started_at=None)
-    assert ids(merge((), [waits, *hourly(12)], of_files=False))[0] == "w"
+    assert ids(history((), [waits, *hourly(12)]))[0] == "w"
+
+
+def test_a_run_that_goes_on_keeps_its_place_until_it_has_ended() -> None:
+    goes_on = replace(OPEN, id="o", started_at=NOW - 60)
+    found = history((), [goes_on, *hourly(30)])
+    assert ids(found) == [*(f"r{number:03}" for number in range(29, 20, -1)), "o"]
+    found = history(found, [replace(DONE, id="o", started_at=NOW - 60)])
+    assert found[-1].state == "success"
+    assert "o" not in ids(history(found, [replace(DONE, id="later", started_at=NOW + 90 * 3600)]))
+
+
+def test_runs_that_never_end_leave_room_for_others() -> None:
+    going_on = [replace(OPEN, id=f"o{number:02}", started_at=NOW - 3600 + number) for number in range(20)]
+    found = ids(history((), [*going_on, *hourly(30)]))
+    assert found == [
+        *(f"r{number:03}" for number in range(29, 24, -1)),
+        *(f"o{number}" for number in range(19, 14, -1)),
+    ]
+
+
+def test_a_run_of_which_no_start_is_told_has_the_place_of_its_end() -> None:
+    failed = replace(DONE, id="f", state="failed", started_at=None, completed_at=NOW + 3 * 3600 + 9)
+    untold = replace(failed, id="u", completed_at=None)
+    found = ids(history((), [failed, untold, *hourly(5)]))
+    assert found == ["r004", "f", "r003", "r002", "r001", "r000", "u"]
 
 
 @pytest.mark.parametrize(

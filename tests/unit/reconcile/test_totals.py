@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import random
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from crmflow.aep.models import Run, RunMetrics
-from crmflow.api.crmdataflow import Extraction, IngestedStatus, PendingWindowStatus, RecentRun
+from crmflow.api.crmdataflow import Extraction, IngestedStatus, PendingWindowStatus, RecentRun, Totals
 from crmflow.observability import resource_metrics as metrics
 from crmflow.reconcile.dataflow.readings import readings
-from crmflow.reconcile.dataflow.recent_runs import recent_run
+from crmflow.reconcile.dataflow.recent_runs import merge, newest, recent_run
 from crmflow.reconcile.dataflow.totals import after_runs, after_windows, with_runs
 from crmflow.reconcile.extraction.rhythm import BEGINNING
 from tests.unit.reconcile.fakes import NOW
@@ -91,6 +93,53 @@ def test_runs_between_two_looks_count_all() -> None:
     found = with_runs(with_runs(None, [first], []), [*others, first], [first])
     assert found is not None
     assert (found.runs_succeeded, found.runs_failed) == (2, 1)
+
+
+def counted(totals: Totals | None) -> int:
+    """How many runs that are."""
+    results = (totals.runs_succeeded, totals.runs_partially_succeeded, totals.runs_failed) if totals else ()
+    return sum(filter(None, results))
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_each_of_hundreds_counts_once_in_whatever_portions_it_is_found(seed: int) -> None:
+    """Listings overlap, so they show runs again that have left the history; some end after later ones."""
+    chosen = random.Random(seed)
+    runs: list[Run] = []
+    recorded: tuple[RecentRun, ...] = ()
+    totals = None
+    for _ in range(30):
+        seen = len(runs)
+        for number in range(seen, seen + chosen.choice((0, 1, 3, 40))):
+            goes_on = chosen.random() < 0.3 and sum(one.completed_at is None for one in runs) < 3
+            state = "inProgress" if goes_on else chosen.choice(("success", "failed", "partialSuccess"))
+            runs.append(run(f"r{number}", state, after=60 * number))
+        for place, one in enumerate(runs[:seen]):
+            if one.completed_at is None and chosen.random() < 0.3:
+                runs[place] = replace(one, state="success", completed_at=NOW + 60 * len(runs))
+        listed = runs[max(0, seen - chosen.randint(0, 60)) :]
+        asked_for_by_id = [one for one in runs if one.id in {known.id for known in recorded}]
+        found = chosen.sample(listed, len(listed)) + asked_for_by_id
+        together = merge(recorded, found, of_files=False)
+        totals, recorded = with_runs(totals, together, recorded), newest(together)
+        assert counted(totals) == sum(one.completed_at is not None for one in runs)
+        again = merge(recorded, found, of_files=False)
+        assert with_runs(totals, again, recorded) == totals, "what is counted is no news"
+
+
+def test_what_had_left_the_history_of_an_older_version_counts_no_second_time() -> None:
+    runs = short(*(run(f"r{number:03}", after=60 * number) for number in range(30)))
+    recorded, totals = newest(runs[:20]), Totals(runs_succeeded=20)
+    after = with_runs(totals, runs, recorded)
+    assert counted(after) == 30
+
+
+def test_a_run_of_which_no_time_is_told_counts_once() -> None:
+    untold = short(Run("u", "f1", "failed", None, None, None))
+    many = short(*(run(f"r{number:03}", after=60 * number) for number in range(20)))
+    totals = with_runs(None, [*many, *untold], ())
+    assert counted(totals) == 21
+    assert counted(with_runs(totals, [*many, *untold], newest(many))) == 21
 
 
 def test_a_run_of_platforms_source_brings_what_changed_before_it_began() -> None:

@@ -1,7 +1,8 @@
 """The history of a flow's runs in status: the last ten, whatever order they are found in.
 
 A listing shows runs again and again, finished or not, and the latest listing need not have the latest run. So
-what is found is merged into what is recorded: a run by its id, the better known of two, the newest first.
+what is found is merged into what is recorded: a run by its id, the better known of two, the newest first. A
+run that still goes on stays in the history for its end, when ten newer ones have begun.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 from crmflow.aep.models import Run, RunMetrics, is_final_state
 from crmflow.api.crmdataflow import (
     MAX_RECENT_RUNS,
+    LastRun,
     RecentRun,
     RecentRuns,
     RunBytes,
@@ -29,12 +31,20 @@ _CAUSE_LENGTH = 256
 _ASKED = ("requested_by", "retry_of")
 """What no listing shows."""
 _FROM_STATUS, _RETRIES = TypeAdapter(RecentRuns), TypeAdapter(RunRetries)
-_WAITS = datetime.max.replace(tzinfo=UTC)
-"""Stands for the start of a run that has not begun: it is the newest."""
+_WAITS, _UNTOLD = datetime.max.replace(tzinfo=UTC), datetime.min.replace(tzinfo=UTC)
+"""Stand for the start of a run that has not begun, which is the newest, and of one that has ended without any
+time that is told.
+"""
+_MOST_OPEN = MAX_RECENT_RUNS // 2
+"""So many runs that go on keep a place in the history that newer ones would have: Platform may never show the
+end of some.
+"""
 
 
 def merge(recorded: Iterable[RecentRun], found: Iterable[Run], *, of_files: bool) -> tuple[RecentRun, ...]:
-    """The history with what was found; ``of_files``: whether the flow takes files of the landing zone."""
+    """The history with all that was found, the newest first; ``of_files``: whether the flow takes files of
+    the landing zone.
+    """
     runs = {run.id: run for run in recorded}
     for listed in found:
         run = recent_run(listed, of_files=of_files)
@@ -43,13 +53,25 @@ def merge(recorded: Iterable[RecentRun], found: Iterable[Run], *, of_files: bool
             runs[run.id] = run
         elif _knowledge(run) >= _knowledge(known):
             runs[run.id] = run.model_copy(update={name: getattr(known, name) for name in _ASKED})
-    return newest(runs.values())
+    return _ordered(runs.values())
 
 
 def newest(runs: Iterable[RecentRun]) -> tuple[RecentRun, ...]:
     """As many as the history holds, the newest first."""
-    ordered = sorted(runs, key=lambda run: (run.start_time or _WAITS, run.id), reverse=True)
-    return tuple(ordered[:MAX_RECENT_RUNS])
+    ordered = _ordered(runs)
+    going_on = [run for run in ordered if not is_final(run)][:_MOST_OPEN]
+    others = [run for run in ordered if run not in going_on]
+    return _ordered([*going_on, *others[: MAX_RECENT_RUNS - len(going_on)]])
+
+
+def is_final(run: LastRun | RecentRun) -> bool:
+    """True once nothing more comes of it."""
+    return run.completion_time is not None or is_final_state(run.state or "")
+
+
+def began(run: RecentRun) -> datetime:
+    """When, as far as it is told: its order in the history."""
+    return run.start_time or run.completion_time or (_UNTOLD if is_final(run) else _WAITS)
 
 
 def recorded_runs(value: Any) -> tuple[RecentRun, ...]:
@@ -122,10 +144,13 @@ def instant_of(seconds: float | None) -> datetime | None:
     return datetime.fromtimestamp(int(seconds), UTC) if seconds else None
 
 
+def _ordered(runs: Iterable[RecentRun]) -> tuple[RecentRun, ...]:
+    return tuple(sorted(runs, key=lambda run: (began(run), run.id), reverse=True))
+
+
 def _knowledge(run: RecentRun) -> tuple[bool, bool, bool]:
     """What an object shows of its last run is less than what a listing of runs shows of it."""
-    is_final = run.completion_time is not None or is_final_state(run.state or "")
-    return is_final, run.records is not None or run.bytes is not None, run.window is not None
+    return is_final(run), run.records is not None or run.bytes is not None, run.window is not None
 
 
 def _window(run: Run) -> RunWindow | None:

@@ -4,16 +4,16 @@ them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
 from crmflow.api.base import Transport
-from crmflow.api.crmdataflow import LastRun, RecentRun
+from crmflow.api.crmdataflow import CRMDataflowStatus, LastRun, RecentRun
 from crmflow.api.crmdataflowrun import CRMDataflowRunStatus
 from crmflow.api.kinds import CRM_DATAFLOW, CRM_DATAFLOW_RUN
 from crmflow.reconcile.dataflow.extraction_status import moved
 from crmflow.reconcile.dataflow.recent_runs import in_short, newest
 from crmflow.reconcile.dataflow.state import DataflowPass
-from crmflow.reconcile.dataflow.totals import with_runs
+from crmflow.reconcile.dataflow.totals import is_counted, with_runs
 from crmflow.reconcile.extraction.rhythm import BEGINNING
 from crmflow.reconcile.ports import Lister, Referrer
 
@@ -41,15 +41,16 @@ def ended_runs(
             yield one.name, status
 
 
-def to_note(history: Sequence[RecentRun], name: str, status: CRMDataflowRunStatus) -> RecentRun | None:
+def to_note(dataflow: CRMDataflowStatus, name: str, status: CRMDataflowRunStatus) -> RecentRun | None:
     """The run that ``name`` has asked for, as the history of its dataflow is to have it. None if it has it,
-    or if all that it has room for began later: then it had the run once.
+    or had it once.
     """
-    run = status.run
-    if run is None or any((one.id, one.requested_by) == (run.id, name) for one in history):
+    run, history = status.run, dataflow.recent_runs or ()
+    known = {one.id: one.requested_by for one in history}
+    if run is None or known.get(run.id) == name:
         return None
     noted = _in_short(name, run, status)
-    return noted if noted in newest([*(one for one in history if one.id != run.id), noted]) else None
+    return None if run.id not in known and is_counted(noted, dataflow.totals, history) else noted
 
 
 def run_ahead(pass_: DataflowPass) -> str | None:
@@ -82,14 +83,11 @@ def _status(lister: Lister, namespace: str, one: Referrer, uid: str) -> CRMDataf
 
 def _note(pass_: DataflowPass, name: str, status: CRMDataflowRunStatus) -> None:
     history = pass_.status.recent_runs or ()
-    noted = to_note(history, name, status)
+    noted = to_note(pass_.status, name, status)
     if noted is None:
         return
-    others = [one for one in history if one.id != noted.id]
-    pass_.record(
-        recent_runs=newest([*others, noted]),
-        totals=with_runs(pass_.status.totals, [noted], history),
-    )
+    runs = [*(one for one in history if one.id != noted.id), noted]
+    pass_.record(recent_runs=newest(runs), totals=with_runs(pass_.status.totals, runs, history))
     if status.window is not None and not status.result_failed and _covers(status, pass_):
         pass_.record(extraction=moved(pass_.status.extraction, status.window.end, pass_.utcnow))
 

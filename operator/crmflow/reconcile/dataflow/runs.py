@@ -37,6 +37,7 @@ from crmflow.reconcile.dataflow.recent_runs import (
     bytes_of,
     instant_of,
     merge,
+    newest,
     open_runs,
     recorded_retries,
     recorded_runs,
@@ -46,7 +47,7 @@ from crmflow.reconcile.dataflow.requested_runs import note_requested_runs
 from crmflow.reconcile.dataflow.run_retries import follow, in_words, is_given_up
 from crmflow.reconcile.dataflow.schedule import period_seconds
 from crmflow.reconcile.dataflow.state import DataflowPass
-from crmflow.reconcile.dataflow.totals import after_runs, with_runs
+from crmflow.reconcile.dataflow.totals import after_runs, recorded_totals, with_runs
 from crmflow.reconcile.ports import Inventory
 
 LATE_SHARE, LEAST_LATE_SECONDS = 0.1, 900.0
@@ -81,6 +82,8 @@ class RunRecord:
     """When the first file was written that no run has taken yet."""
     recent: Any = ()
     """``status.recentRuns``, as it is there."""
+    totals: Any = None
+    """The same of ``status.totals``."""
     retries: Any = ()
     """``status.runRetries``, as it is there."""
     retry_limit: int = 0
@@ -103,6 +106,7 @@ class RunRecord:
                 takes_files=text_at(status, "transport") == Transport.LANDING_ZONE,
                 oldest_file=_oldest(status.get("pendingWindows")),
                 recent=status.get("recentRuns"),
+                totals=status.get("totals"),
                 retries=status.get("runRetries"),
                 retry_limit=Runs.model_validate(spec.get("runs") or {}).retry_limit or 0,
             )
@@ -125,6 +129,7 @@ class RunRecord:
                 (one.file.completion_time for one in status.pending_windows or () if one.file), default=None
             ),
             recent=status.recent_runs,
+            totals=status.totals,
             retries=status.run_retries,
             retry_limit=_retry_limit(pass_),
         )
@@ -147,11 +152,14 @@ class RunRecord:
         ]
 
     def _adds(self, found: Sequence[Run]) -> bool:
-        """Whether the history lacks something of what was found. It is read only if there is something."""
+        """Whether history or totals lack something of what was found. They are read only if there is
+        something.
+        """
         if not found:
             return False
-        recorded = recorded_runs(self.recent)
-        return merge(recorded, found, of_files=self.takes_files) != recorded
+        recorded, totals = recorded_runs(self.recent), recorded_totals(self.totals)
+        runs = merge(recorded, found, of_files=self.takes_files)
+        return newest(runs) != recorded or with_runs(totals, runs, recorded) != totals
 
     def judge(self, last: LastRun | None, now: datetime, unread: RemoteError | None = None) -> Finding:
         """``RunsHealthy``, and what becomes of failed runs; while runs are ``unread``, nothing is claimed."""
@@ -235,14 +243,15 @@ async def record_runs(pass_: DataflowPass, inventory: Inventory, flow: Flow | Li
     recorded, found = pass_.status.recent_runs or (), list(inventory.found_runs(pass_.recorded_id))
     if known is not None and known.id not in {run.id for run in recorded} | {run.id for run in found}:
         found.append(known)
-    recent = merge(recorded, found, of_files=record.takes_files)
+    runs = merge(recorded, found, of_files=record.takes_files)
+    recent = newest(runs)
     retries = follow(pass_.status.run_retries or (), recent, record.retry_limit, pass_.utcnow)
     pass_.record(
         last_run=last,
         recent_runs=recent or None,
         run_retries=retries or None,
-        totals=with_runs(pass_.status.totals, recent, recorded),
-        ingested=after_runs(pass_.status.ingested, recent, takes_files=record.takes_files),
+        totals=with_runs(pass_.status.totals, runs, recorded),
+        ingested=after_runs(pass_.status.ingested, runs, takes_files=record.takes_files),
     )
     is_told = RUNS_HEALTHY.name in pass_.findings or record.has_said(
         last, pass_.utcnow, inventory.unread_runs

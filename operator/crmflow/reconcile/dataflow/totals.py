@@ -1,18 +1,22 @@
 """What has come of all runs and windows of a dataflow, and how much of Zoho CRM is in Platform by now.
 
 Both stand in status, so that metrics count nothing twice and miss nothing when the operator ends: a number
-rises in the write that records the run or the window, after which neither is news any more.
+rises in the write that records the run or the window, after which neither is news any more. Of the runs that
+have left the history, status keeps how late the last of them began: a listing may show them once more.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from crmflow.aep.models import RunState, is_final_state
+from pydantic import ValidationError
+
+from crmflow.aep.models import RunState
 from crmflow.api.base import Model
 from crmflow.api.crmdataflow import (
+    MAX_RECENT_RUNS,
     Extraction,
     IngestedStatus,
     LastRun,
@@ -22,6 +26,7 @@ from crmflow.api.crmdataflow import (
     RunRecords,
     Totals,
 )
+from crmflow.reconcile.dataflow.recent_runs import began, is_final, newest
 from crmflow.reconcile.extraction.observed import StoredFile
 from crmflow.reconcile.extraction.rhythm import BEGINNING
 
@@ -34,19 +39,42 @@ M = TypeVar("M", bound=Model)
 def with_runs(
     totals: Totals | None, runs: Iterable[RecentRun], recorded: Iterable[RecentRun]
 ) -> Totals | None:
-    """``totals`` and what is new of ``runs``, which are about to be recorded: all of a run, or what was not
-    known of it. One counts once it has ended.
+    """``totals`` and what is new of ``runs``, the history with what was found: all of a run, or what was not
+    known of it. One counts once it has ended. Those that the history has no room for count as well.
     """
-    before = {run.id: run for run in recorded if is_final(run)}
+    until, before, runs = counted_until(totals, recorded), {run.id: run for run in recorded}, list(runs)
     for run in runs:
         known = before.get(run.id)
-        if run == known or not is_final(run):
+        if run == known or not is_final(run) or (known is None and not _is_after(run, until)):
             continue
-        totals = _more(totals, **({} if known else {_result(run): 1}))
-        records = _plus(RunRecords, totals.records, run.records, known.records if known else None)
-        size = _plus(RunBytes, totals.bytes, run.bytes, known.bytes if known else None)
-        totals = totals.model_copy(update={"records": records, "bytes": size})
-    return totals
+        totals = _with_run(totals, run, known if known and is_final(known) else None)
+    left = [began(run) for run in _leaving(runs) if is_final(run)]
+    if totals is None or not left:
+        return totals
+    return totals.model_copy(update={"counted_until": max(left) if until is None else max(until, *left)})
+
+
+def counted_until(totals: Totals | None, recorded: Iterable[RecentRun]) -> datetime | None:
+    """Of the runs that began until then, all but those in the history have been counted. None if none has
+    left the history. A status of an older version does not say it: then it is the oldest of a full history.
+    """
+    if totals is not None and totals.counted_until is not None:
+        return totals.counted_until
+    history = list(recorded)
+    return began(history[-1]) if len(history) >= MAX_RECENT_RUNS else None
+
+
+def is_counted(run: RecentRun, totals: Totals | None, recorded: Iterable[RecentRun]) -> bool:
+    """Whether a run that is not in the history has been in it."""
+    return not _is_after(run, counted_until(totals, recorded))
+
+
+def recorded_totals(value: Any) -> Totals | None:
+    """``status.totals`` as the API server gives it; None of what this version can't read."""
+    try:
+        return Totals.model_validate(value) if value else None
+    except ValidationError:
+        return None
 
 
 def with_window(totals: Totals | None, file: StoredFile) -> Totals:
@@ -88,9 +116,20 @@ def after_windows(
     return (ingested or IngestedStatus()).model_copy(update={"until": until})
 
 
-def is_final(run: AnyRun) -> bool:
-    """True once nothing more comes of it."""
-    return run.completion_time is not None or is_final_state(run.state or "")
+def _is_after(run: RecentRun, until: datetime | None) -> bool:
+    return until is None or began(run) > until
+
+
+def _leaving(runs: Sequence[RecentRun]) -> Iterable[RecentRun]:
+    stay = {run.id for run in newest(runs)}
+    return (run for run in runs if run.id not in stay)
+
+
+def _with_run(totals: Totals | None, run: RecentRun, known: RecentRun | None) -> Totals:
+    totals = _more(totals, **({} if known else {_result(run): 1}))
+    records = _plus(RunRecords, totals.records, run.records, known.records if known else None)
+    size = _plus(RunBytes, totals.bytes, run.bytes, known.bytes if known else None)
+    return totals.model_copy(update={"records": records, "bytes": size})
 
 
 def _result(run: AnyRun) -> str:

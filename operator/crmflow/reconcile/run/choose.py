@@ -28,7 +28,7 @@ from crmflow.api.crmdataflow import (
     RunWindow,
 )
 from crmflow.api.crmdataflowrun import CRMDataflowRunSpec, RunResult, Window
-from crmflow.reconcile.dataflow.totals import is_final
+from crmflow.reconcile.dataflow.recent_runs import is_final
 from crmflow.reconcile.extraction.rhythm import BEGINNING, to_the_second
 from crmflow.reconcile.run.state import failed, succeeded
 

@@ -103,6 +103,5 @@ def _older_run(pass_: RunPass) -> str | None:
 def _unnoted(pass_: RunPass, dataflow: ResourceView) -> list[str]:
     """The runs that have ended, and that the dataflow does not have in its history yet."""
     lister, namespace = pass_.services.lister, pass_.identity.namespace
-    history = dataflow.status.recent_runs or ()
     ended = ended_runs(lister, namespace, pass_.spec.dataflow_ref.name, dataflow.uid)
-    return [name for name, status in ended if to_note(history, name, status) is not None]
+    return [name for name, status in ended if to_note(dataflow.status, name, status) is not None]

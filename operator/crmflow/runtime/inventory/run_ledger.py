@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
 from crmflow.aep.collection import Collection, Selection, StartedAfter, WithIds
@@ -25,6 +25,10 @@ OVERLAP_SECONDS = 900.0
 """How long a run may take to show up in listings, clocks that differ and a crash of ours included."""
 FIRST_LOOK_SECONDS = 86400.0
 """How far back the first listing goes where no run is known at all; older ones are known to their flows."""
+MOST_KEPT = 20_000
+"""Runs that are kept until statuses tell of them, about a kilobyte each. If there are more, as when many
+dataflows are paused for long, each flow keeps as many as its status has room for, the newest.
+"""
 
 
 L = TypeVar("L")
@@ -56,9 +60,7 @@ class RunLedger:
         return self._last.get(flow_id)
 
     def found(self, flow_id: str) -> Sequence[Run]:
-        """What listings have shown of the flow since it was last forgotten: as many runs as status keeps, the
-        newest.
-        """
+        """What listings have shown of the flow since it was last forgotten."""
         return tuple(self._found.get(flow_id, {}).values())
 
     def forget(self, flow_id: str) -> None:
@@ -116,8 +118,9 @@ class RunLedger:
         for flow, listed in of_flow.items():
             self._note(listed)
             known = {**self._found.get(flow, {}), **{run.id: run for run in listed}}
-            newest = sorted(known.values(), key=_age)
-            self._found[flow] = {run.id: run for run in newest[-MAX_RECENT_RUNS:]}
+            self._found[flow] = known
+        if sum(map(len, self._found.values())) > MOST_KEPT:
+            self._found = {flow: _newest(runs) for flow, runs in self._found.items()}
 
     def _incomplete(self, hints: Sequence[Run]) -> set[str]:
         """Runs that go on, and runs that ended and were not read since. What could not be read once is not
@@ -132,6 +135,11 @@ class RunLedger:
         return goes_on | {run_id for run_id, _ in news}
 
 
+def _newest(runs: Mapping[str, Run]) -> dict[str, Run]:
+    return {run.id: run for run in sorted(runs.values(), key=_age)[-MAX_RECENT_RUNS:]}
+
+
 def _age(run: Run) -> tuple[float, str]:
     """Orders runs as status does, to the second; one that waits is the newest."""
-    return (int(run.started_at) if run.started_at else math.inf), run.id
+    began = run.started_at or run.completed_at
+    return (int(began) if began else 0 if run.is_final else math.inf), run.id

@@ -9,6 +9,7 @@ import pytest
 
 from crmflow.aep.models import Run, RunMetrics
 from crmflow.http.errors import RemoteError
+from crmflow.runtime.inventory import run_ledger
 from crmflow.runtime.inventory.run_ledger import FIRST_LOOK_SECONDS, OVERLAP_SECONDS, RunLedger
 from tests.fakes.failing import remote_error
 from tests.unit.runtime.fakes import START, JumpingClock
@@ -129,18 +130,29 @@ async def test_a_listing_that_fails_loses_nothing(harness: Harness) -> None:
     assert await harness.poll() == [("runs", 600 + OVERLAP_SECONDS)]
 
 
-async def test_what_was_found_is_kept_until_status_tells_of_it_and_is_bounded(harness: Harness) -> None:
+async def test_what_was_found_is_kept_until_status_tells_of_it(harness: Harness) -> None:
     runs = [harness.run(f"r{number:03}", ago=10.0 + number) for number in range(300)]
     harness.run("s1", "f2")
     await harness.poll()
-    assert {run.id for run in harness.ledger.found("f1")} == {run.id for run in runs[:10]}
+    assert {run.id for run in harness.ledger.found("f1")} == {run.id for run in runs}
     harness.client.runs = []
     await harness.poll()
-    assert len(harness.ledger.found("f1")) == 10, "its resource may not have told of it yet"
+    assert len(harness.ledger.found("f1")) == 300, "its resource may not have told of it yet"
     harness.ledger.forget("f1")
     assert harness.ledger.found("f1") == ()
     await harness.poll(flows=("f1",))
     assert harness.ledger.found("f2") == (), "the flow is gone"
+
+
+async def test_what_nobody_tells_of_is_bounded(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run_ledger, "MOST_KEPT", 40)
+    runs = [harness.run(f"r{number:03}", ago=10.0 + number) for number in range(40)]
+    await harness.poll()
+    assert len(harness.ledger.found("f1")) == 40
+    harness.run("s1", "f2")
+    await harness.poll()
+    assert {run.id for run in harness.ledger.found("f1")} == {run.id for run in runs[:10]}
+    assert [run.id for run in harness.ledger.found("f2")] == ["s1"]
 
 
 async def test_an_earlier_run_that_goes_on_is_read_by_id_beside_the_last_one(harness: Harness) -> None:
