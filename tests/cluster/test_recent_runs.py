@@ -51,7 +51,8 @@ def test_the_last_ten_of_many_runs_that_nobody_saw_begin_or_end(running: Tenant)
     tenant.wait_reason(DATAFLOW, "RunsHealthy", "Running", "Unknown")
     tenant.operator.stop()
     runs = [run(tenant, inputRecordCount=number) for number in range(120)]
-    failed = run(tenant, "failed", errors=[{"code": "CONNECTOR-1001-500", "message": "The copy failed."}])
+    errors = [{"code": "CONNECTOR-1001-500", "message": "The copy failed."}]
+    failed = run(tenant, "failed", errors=errors, inputRecordCount=0)
     tenant.operator.start()
     expected = [failed, *reversed(runs[-8:]), slow]
     until(lambda: [one["id"] for one in history(tenant)] == expected)

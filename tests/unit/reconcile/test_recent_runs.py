@@ -180,4 +180,4 @@ def test_runs_without_an_end_are_asked_for() -> None:
     ]
     mine = RunRecord.of_object({"schedule": {"frequency": "Once"}}, {"recentRuns": recorded})
     assert mine is not None
-    assert [(run.id, run.is_final) for run in mine.known("f1")] == [("r1", False)]
+    assert [(run.id, run.started_at, run.is_final) for run in mine.known("f1")] == [("r1", NOW, False)]

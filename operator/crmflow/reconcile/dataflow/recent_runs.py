@@ -26,6 +26,7 @@ from crmflow.api.crmdataflow import (
     RunWindow,
 )
 from crmflow.observability.redaction import shorten
+from crmflow.reconcile.core.reading import instant, text_at
 
 _CAUSE_LENGTH = 256
 _ASKED = ("requested_by", "retry_of")
@@ -97,10 +98,15 @@ def open_runs(flow_id: str, value: Any) -> list[Run]:
     shown = value if isinstance(value, list) else []
     runs = [run for run in shown if isinstance(run, Mapping) and "completionTime" not in run]
     return [
-        Run(str(run.get("id")), flow_id, str(run.get("state", "")), None, None)
+        Run(str(run.get("id")), flow_id, str(run.get("state", "")), _start(run), None)
         for run in runs
         if run.get("id") and not is_final_state(str(run.get("state", "")))
     ]
+
+
+def _start(run: Mapping[str, Any]) -> float | None:
+    begun = instant(text_at(run, "startTime"))
+    return begun.timestamp() if begun else None
 
 
 def recent_run(run: Run, *, of_files: bool) -> RecentRun:

@@ -103,10 +103,10 @@ class ChangeDetector:
         ``RunsHealthy``.
         """
         flows = {owned.id: owned for owned in ownership.objects if owned.collection is FLOWS}
-        known = [run for owned in flows.values() if owned.runs for run in owned.runs.known(owned.id)]
-        known += [item.last_run for item in snapshot.items[FLOWS].values() if item.last_run]
+        told = [run for owned in flows.values() if owned.runs for run in owned.runs.known(owned.id)]
+        shown = [item.last_run for item in snapshot.items[FLOWS].values() if item.last_run]
         try:
-            await self._runs.read(set(flows), known)
+            await self._runs.read(set(flows), told, shown)
         except RemoteError as error:
             log.warning("the runs of sandbox %s can't be listed: %s", self._sandbox, error)
 

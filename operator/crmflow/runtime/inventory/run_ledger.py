@@ -25,6 +25,10 @@ OVERLAP_SECONDS = 900.0
 """How long a run may take to show up in listings, clocks that differ and a crash of ours included."""
 FIRST_LOOK_SECONDS = 86400.0
 """How far back the first listing goes where no run is known at all; older ones are known to their flows."""
+LONGEST_LOOK_SECONDS = 7 * 86400.0
+"""The same after a restart, at most: the listing has the runs of all flows of the sandbox. If the operator
+was away for longer, flows tell their last runs.
+"""
 MOST_KEPT = 20_000
 """Runs that are kept until statuses tell of them, about a kilobyte each. If there are more, as when many
 dataflows are paused for long, each flow keeps as many as its status has room for, the newest.
@@ -74,37 +78,45 @@ class RunLedger:
         lasts = error is not None and (is_refusal(error) or self._failures >= FAILURES_BEFORE_NOT_READY)
         return error if lasts else None
 
-    async def read(self, flows: set[str], told: Iterable[Run]) -> None:
-        """Bring it up to date for ``flows``. ``told`` is what statuses and flows say of their last runs.
-        Raises RemoteError.
+    async def read(self, flows: set[str], told: Iterable[Run], shown: Iterable[Run] = ()) -> None:
+        """Bring it up to date for ``flows``. ``told`` is what statuses say of their last runs, ``shown`` what
+        the flows themselves show. Raises RemoteError.
         """
         try:
-            await self._read(flows, told)
+            await self._read(
+                flows,
+                [run for run in told if run.flow_id in flows],
+                [run for run in shown if run.flow_id in flows],
+            )
         except RemoteError as error:
             self._failures, self._error = self._failures + 1, error
             raise
         self._failures, self._error = 0, None
 
-    async def _read(self, flows: set[str], told: Iterable[Run]) -> None:
-        hints = [run for run in told if run.flow_id in flows]
+    async def _read(self, flows: set[str], told: Sequence[Run], shown: Sequence[Run]) -> None:
         begun_at = self._clock.utcnow().timestamp()
-        listed = await self._client.list(RUNS, StartedAfter(self._since(hints)))
+        listed = await self._client.list(RUNS, StartedAfter(self._since(told)))
         self._last = {flow: run for flow, run in self._last.items() if flow in flows}
         self._found = {flow: runs for flow, runs in self._found.items() if flow in flows}
-        self._note(hints)
+        self._note((*told, *shown))
         self._find(run for run in reversed(listed) if run.flow_id in flows)
-        unseen = self._incomplete(hints) - {run.id for run in listed}
+        unseen = self._incomplete(told, shown) - {run.id for run in listed}
         if unseen:
             found = await self._client.list(RUNS, WithIds(tuple(sorted(unseen))))
             self._find(run for run in found if run.flow_id in flows)
         self._listed_at = begun_at
 
-    def _since(self, hints: Sequence[Run]) -> float:
+    def _since(self, told: Sequence[Run]) -> float:
+        """After a restart, what the last one that is told of may have missed: that one shows when runs were
+        last looked at. What flows show may be much later.
+        """
         now = self._clock.utcnow().timestamp()
         if self._listed_at is not None:  # later than now, if the clock was wrong then and is right again
             return min(self._listed_at, now) - OVERLAP_SECONDS
-        begun = [run.started_at for run in hints if run.started_at is not None and run.started_at <= now]
-        return max(begun) - OVERLAP_SECONDS if begun else now - FIRST_LOOK_SECONDS
+        begun = [run.started_at for run in told if run.started_at is not None and run.started_at <= now]
+        if not begun:
+            return now - FIRST_LOOK_SECONDS
+        return max(max(begun) - OVERLAP_SECONDS, now - LONGEST_LOOK_SECONDS)
 
     def _note(self, runs: Iterable[Run]) -> None:
         for run in runs:
@@ -122,13 +134,14 @@ class RunLedger:
         if sum(map(len, self._found.values())) > MOST_KEPT:
             self._found = {flow: _newest(runs) for flow, runs in self._found.items()}
 
-    def _incomplete(self, hints: Sequence[Run]) -> set[str]:
+    def _incomplete(self, told: Sequence[Run], shown: Sequence[Run]) -> set[str]:
         """Runs that go on, and runs that ended and were not read since. What could not be read once is not
-        asked for again.
+        asked for again. That a flow shows an end is less than what the run shows.
         """
         found = [run for runs in self._found.values() for run in runs.values()]
-        known = [*self._last.values(), *found, *hints]
-        goes_on = {run.id for run in known if not run.is_final} - {run.id for run in known if run.is_final}
+        known = [*self._last.values(), *found, *told]
+        goes_on = {run.id for run in (*known, *shown) if not run.is_final}
+        goes_on -= {run.id for run in known if run.is_final}
         ended = {(run.id, run.state) for run in self._last.values() if run.is_final and run.metrics is None}
         news = ended - self._asked
         self._asked = ended

@@ -10,7 +10,12 @@ import pytest
 from crmflow.aep.models import Run, RunMetrics
 from crmflow.http.errors import RemoteError
 from crmflow.runtime.inventory import run_ledger
-from crmflow.runtime.inventory.run_ledger import FIRST_LOOK_SECONDS, OVERLAP_SECONDS, RunLedger
+from crmflow.runtime.inventory.run_ledger import (
+    FIRST_LOOK_SECONDS,
+    LONGEST_LOOK_SECONDS,
+    OVERLAP_SECONDS,
+    RunLedger,
+)
 from tests.fakes.failing import remote_error
 from tests.unit.runtime.fakes import START, JumpingClock
 from tests.unit.runtime.listings import FakeListings
@@ -32,10 +37,12 @@ class Harness:
         self.client.runs = [*(known for known in self.client.runs if known.id != id), run]
         return run
 
-    async def poll(self, *told: Run, flows: tuple[str, ...] = ("f1", "f2")) -> list[tuple[str, Any]]:
+    async def poll(
+        self, *told: Run, shown: tuple[Run, ...] = (), flows: tuple[str, ...] = ("f1", "f2")
+    ) -> list[tuple[str, Any]]:
         """What one poll asks; listings by instants as seconds before now."""
         self.client.asked.clear()
-        await self.ledger.read(set(flows), told)
+        await self.ledger.read(set(flows), told, shown)
         now = self.clock.now()
         return [
             (what, round(now - value)) if what == "runs" else (what, value)
@@ -61,6 +68,31 @@ async def test_after_a_restart_it_begins_with_what_status_knows(harness: Harness
     assert await harness.poll(old, newer) == [("runs", 4_000 + OVERLAP_SECONDS)]
     assert harness.ledger.last_run("f1") == old
     assert harness.ledger.last_run("f2") == newer
+
+
+async def test_what_flows_show_does_not_hide_the_runs_before_it(harness: Harness) -> None:
+    """An operator that was away reads all since the last run that a status tells of."""
+    told = harness.run("r1", ago=50_000)
+    missed, last = harness.run("r2", ago=30_000), harness.run("r3", ago=100)
+    assert await harness.poll(told, shown=(last,)) == [("runs", 50_000 + OVERLAP_SECONDS)]
+    assert set(harness.ledger.found("f1")) == {told, missed, last}
+    assert harness.ledger.last_run("f1") == last
+
+
+async def test_an_earlier_run_whose_end_its_flow_shows_is_read_by_id(harness: Harness) -> None:
+    """It ended last; what it did shows in no listing any more, and not in the flow."""
+    earlier, last = harness.run("r1", state="inProgress", ago=90_000), harness.run("r2", ago=80_000)
+    ended = replace(earlier, state="success", completed_at=START, metrics=RunMetrics(1))
+    harness.client.runs = [ended, last]
+    shown = replace(ended, metrics=None)
+    assert (await harness.poll(earlier, last, shown=(shown,)))[1:] == [("runs by ids", ("r1",))]
+    assert ended in harness.ledger.found("f1")
+    assert (await harness.poll(ended, last, shown=(shown,)))[1:] == [], "it is not asked for again"
+
+
+async def test_nothing_older_than_a_week_is_listed(harness: Harness) -> None:
+    """The listing has the runs of others, too, and this one may be that of a flow that rests."""
+    assert await harness.poll(harness.run("r1", ago=30 * 86400)) == [("runs", LONGEST_LOOK_SECONDS)]
 
 
 async def test_a_start_that_lies_ahead_is_no_watermark(harness: Harness) -> None:
