@@ -101,6 +101,7 @@ def _measurements(extent: Extent, latency: float) -> list[tuple[str, Callable[[P
         if flows in extent.undelayed:
             found.append((f"operator/{flows}-undelayed", _bulk(flows, 0.0, is_last=False)))
             found.append((f"at-once/{flows}-undelayed", _script(flows, "at-once", 0.0)))
+    found += [(f"writes-alone/{flows}", _alone(flows)) for flows in extent.compared]
     if extent.compared:
         found.append((f"one-by-one/{ONE_BY_ONE}", _script(ONE_BY_ONE, "one-by-one", latency)))
     return found
@@ -108,6 +109,10 @@ def _measurements(extent: Extent, latency: float) -> list[tuple[str, Callable[[P
 
 def _bulk(flows: int, latency: float, *, is_last: bool) -> Callable[[Path], rows.Row]:
     return lambda folder: rows.bulk(folder, flows, latency, life=is_last)
+
+
+def _alone(flows: int) -> Callable[[Path], rows.Row]:
+    return lambda folder: rows.alone(folder, flows)
 
 
 def _script(flows: int, way: str, latency: float) -> Callable[[Path], rows.Row]:

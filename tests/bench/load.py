@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 import aiohttp
@@ -85,6 +86,10 @@ class Watched:
 
     ready_at: dict[str, float] = field(default_factory=dict)
     flow_ids: dict[str, str] = field(default_factory=dict)
+    runs: dict[str, int] = field(default_factory=dict)
+    """How many runs of each have succeeded, as its status counts them."""
+    changed_at: dict[str, float] = field(default_factory=dict)
+    """When the last drift of each was told."""
     present: set[str] = field(default_factory=set)
     changed: asyncio.Condition = field(default_factory=asyncio.Condition)
 
@@ -119,6 +124,9 @@ class Watched:
             self.present.discard(name)
         else:
             self.present.add(name)
+            self.runs[name] = status.get("totals", {}).get("runsSucceeded", 0)
+            if drift := status.get("lastDrift", {}).get("time"):
+                self.changed_at[name] = datetime.fromisoformat(drift).timestamp()
             if ready:
                 self.ready_at.setdefault(name, time.time())
                 self.flow_ids[name] = status.get("flow", {}).get("id", "")
@@ -153,9 +161,14 @@ async def create(session: aiohttp.ClientSession, obj: Object) -> None:
             raise RuntimeError(await answer.text())
 
 
+async def create_namespace(session: aiohttp.ClientSession) -> None:
+    """Where all of it is."""
+    await create(session, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
+
+
 async def prepare(stage: Stage, session: aiohttp.ClientSession, connections: int) -> None:
     """The namespace with its Secrets, and connections that are Ready."""
-    await create(session, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
+    await create_namespace(session)
     for secret in manifests.secrets(NAMESPACE, stage.info):
         await create(session, secret)
     watched = Watched()

@@ -23,7 +23,8 @@ brackets where a row was measured more than once.
 The scripts are what an engineer would write instead ([source](../tests/bench/procedure.py)): *one by one* and
 *20 at once* follow the documented procedure for each dataflow, *sharing* asks once for what many need. They
 make the flows and are done: they record nothing, repair nothing, and can't be run twice. One by one was run
-with 100 dataflows, and is scaled.
+with 100 dataflows, and is scaled. *Writes alone* is a client that makes as many writes of the same forms for
+each dataflow as the operator, and nothing else: on this machine no operator that records as much is faster.
 
 Calls are those to Adobe and Zoho CRM, writes those to the API server, Events included; CPU is user and system
 time.
@@ -36,11 +37,37 @@ _LIFE = (
     *("dataflows", "ready after a restart", "its calls, writes, tokens", "first new object"),
     *("quiet poll: calls (pages), writes, CPU", "share of a core", "create p99", "edit p99", "delete p99"),
 )
+_CHANGES = (
+    *(
+        "dataflows",
+        "between two polls",
+        "told after",
+        "poll interval",
+        "polls",
+        "calls",
+        "pages of a quiet poll",
+    ),
+    *("writes", "CPU", "counted"),
+)
+_LIFE_TEXT = """\
+## Once they are Ready
+
+The operator is stopped and started again, with a poll interval that is shorter than the default of 5 minutes:
+the share of a core is what a quiet poll costs at the default. New objects, edits and deletions are tried one
+by one beside the polls.
+"""
+_CHANGES_TEXT = """\
+## What happens in Platform
+
+Somebody renames one flow, or each flow has run once, between two polls. *Told* is when the status of the last
+of them says so; it includes the wait for the poll. A poll reads one page of new runs besides; a hundred runs
+are a page.
+"""
 
 
 def table(found: dict[str, Any]) -> str:
     """Medians, with the least and the greatest where there are several."""
-    return "\n".join([*_bulk(found), "", *_life(found)])
+    return "\n".join([*_bulk(found), "", *_life(found), "", *_changes(found)])
 
 
 def write(found: dict[str, Any]) -> None:
@@ -54,7 +81,11 @@ def _page(found: dict[str, Any]) -> Iterator[str]:
     yield ""
     yield "![Time until Ready, and CPU by the number of dataflows](images/benchmarks.png)"
     yield ""
+    yield _LIFE_TEXT
     yield from _life(found)
+    yield ""
+    yield _CHANGES_TEXT
+    yield from _changes(found)
     yield ""
     yield "## Measured on"
     yield ""
@@ -79,7 +110,7 @@ def _bulk(found: dict[str, Any]) -> Iterator[str]:
                 _SCALED_TO,
             )
         cells = [
-            name.replace("at-once", "20 at once"),
+            name.replace("at-once", "20 at once").replace("writes-alone", "writes alone"),
             f"{flows:,}",
             f"{1000 * latency:.0f} ms",
             _shown(seconds, 1),
@@ -112,6 +143,27 @@ def _life(found: dict[str, Any]) -> Iterator[str]:
             + " | ".join(f"{late[what]['p99']:.2f} s" for what in ("create", "edit", "delete"))
             + " |"
         )
+
+
+def _changes(found: dict[str, Any]) -> Iterator[str]:
+    yield from _heading(_CHANGES)
+    for row in found["rows"]:
+        for what, name in (("change", "a flow is renamed"), ("busy", "each flow has run")):
+            if "life" in row:
+                told = row["life"][what]
+                cells = [
+                    f"{row['flows']:,}",
+                    name,
+                    f"{told['seconds']:.1f} s",
+                    f"{told['poll']:.0f} s",
+                    f"{told['polls']}",
+                    f"{told['calls']}",
+                    f"{told['pages']}",
+                    f"{told['writes']:,}",
+                    f"{told['cpu']:.1f} s",
+                    f"{told['counted']:,}" if "counted" in told else "–",
+                ]
+                yield f"| {' | '.join(cells)} |"
 
 
 def _heading(names: Sequence[str]) -> Iterator[str]:

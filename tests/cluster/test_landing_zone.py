@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 
 from crmflow.transfer.declaration import DELETED_COLUMN
+from hack.install import install
+from hack.kubectl import Kubectl
 from tests.kit import manifests
 from tests.kit.landing_zone import (
     COLUMNS,
@@ -213,6 +215,47 @@ def test_the_death_of_the_leader_in_the_middle_of_a_job_makes_nothing_twice(
     assert "attempt" not in window, f"{pod['metadata']['name']} was followed by another attempt"
     windows.ingest()
     windows.open_next()
+    windows.wait_file()
+    windows.ingest()
+    zone.until(lambda: contacts.all_arrived, "all rows")
+    contacts.check()
+    assert len(files(zone)) == 3
+    zone.until(lambda: transfers.left == NOTHING_LEFT, "Jobs, pods and Secrets to be gone")
+
+
+def test_an_upgrade_in_the_middle_of_a_job_makes_nothing_twice(
+    zone: Tenant, contacts: Contacts, transfers: Transfers, kubectl: Kubectl
+) -> None:
+    """The new operator has another Pod template. It follows the Job of the old one to its end, since a
+    template can't be changed; the next Job is by its own.
+    """
+    windows = begin(zone)
+    contacts.edit()
+    transfers.hold_back()
+    windows.open_next()
+    pod = transfers.wait_pod()
+    transfers.wait_held_back()
+    zone.operator.stop()
+    install(kubectl)
+    template = Path(zone.operator.settings["CRMFLOW_TRANSFER_TEMPLATE"])
+    upgraded = json.loads(template.read_text())
+    upgraded["metadata"] = {"labels": {"app.kubernetes.io/version": "next"}}
+    upgraded["spec"] |= {"terminationGracePeriodSeconds": 5}
+    template.write_text(json.dumps(upgraded))
+    zone.operator.start()
+    contacts.edit()
+    zone.wait_polls(2)
+    assert transfers.left["Pod"] == [pod["metadata"]["name"]]
+    transfers.let_go()
+    windows.wait_file()
+    (window,) = zone.get(DATAFLOW)["status"]["pendingWindows"]
+    assert "attempt" not in window, "the Job of the old version was followed by another attempt"
+    windows.ingest()
+    transfers.hold_back()
+    windows.open_next()
+    next_pod = transfers.wait_pod(other_than=pod["metadata"]["name"])
+    assert next_pod["metadata"]["labels"]["app.kubernetes.io/version"] == "next"
+    transfers.let_go()
     windows.wait_file()
     windows.ingest()
     zone.until(lambda: contacts.all_arrived, "all rows")

@@ -15,7 +15,10 @@ from tests.property.tenant import CONNECTION, CONNECTION_NAME, DATAFLOW, NAMESPA
 KEYED = re.compile(rf"\[crmflow:{INSTANCE}:[0-9a-f]{{16}}\]$")
 COLLECTIONS = ("connections", "sourceConnections", "targetConnections", "flows")
 FINAL = frozenset(
-    {"source", "target", "deltaColumn", "schedule.once", "schedule.backfill", "mapping of a one-time flow"}
+    {
+        *("source", "target", "deltaColumn", "transport"),
+        *("schedule.once", "schedule.backfill", "mapping of a one-time flow"),
+    }
 )
 """What only another flow can have (platform.md 6.3)."""
 READS = ("GET",)
@@ -157,6 +160,8 @@ def _differing_connection(tenant: Tenant) -> Iterator[str]:
     spec = tenant.connection
     if obj is None or spec is None or spec.get("paused") or condition(obj, "Ready").get("status") != "True":
         return
+    if "baseConnection" not in obj["status"]:
+        return  # it went with the last dataflow that needed it: all others come through the landing zone
     base_id = obj["status"]["baseConnection"]["id"]
     base = next((held for held in tenant.held("connections") if held.id == base_id), None)
     if base is None:
@@ -168,7 +173,7 @@ def _differing_connection(tenant: Tenant) -> Iterator[str]:
         for source in tenant.held("sourceConnections"):
             is_kept = not dataflow.get("paused") and dataflow.get("managementPolicy") != "Observe"
             is_ours = source.id == status.get("sourceConnectionId") and is_kept
-            if is_ours and source.body["baseConnectionId"] != base_id:
+            if is_ours and source.body.get("baseConnectionId", base_id) != base_id:
                 yield f"{name} reads through {source.body['baseConnectionId']}"
 
 
@@ -190,14 +195,27 @@ def _differing(tenant: Tenant, name: str, spec: Spec, status: dict[str, Any]) ->
         yield from (f"text of {slot}" for slot, held in remote.items() if not is_named(held, name, spec))  # type: ignore[arg-type]
     if (flow.body["sourceConnectionIds"], flow.body["targetConnectionIds"]) != ([source.id], [target.id]):
         yield "ends of the flow"
-    if source.body["params"]["tableName"] != spec["source"]["table"]:
-        yield "source"
-    columns = {column["name"] for column in source.body["params"]["columns"]}
-    if spec["source"].get("columns") and columns != set(spec["source"]["columns"]):
+    if spec.get("transport") not in (None, status["transport"]):
+        yield "transport"
+    if not _is_read(source, spec["source"], status):
         yield "source"
     if not _is_meant(tenant, target, spec["target"]):
         yield "target"
     yield from _differing_flow(tenant, spec, status, flow)
+
+
+def _is_read(held: Resource, wanted: Spec, status: dict[str, Any]) -> bool:
+    """Whether the source connection has the table and the columns that the spec names. One of the landing
+    zone has a folder: what its files are made of, status says.
+    """
+    params = held.body["params"]
+    if status["transport"] == "LandingZone":
+        if params["path"] != status["landingZone"]["path"]:
+            return False
+        table, columns = status["source"]["table"], set(status["columns"])
+    else:
+        table, columns = params["tableName"], {column["name"] for column in params["columns"]}
+    return bool(table == wanted["table"] and columns == set(wanted.get("columns") or columns))
 
 
 def _is_meant(tenant: Tenant, held: Resource, wanted: Spec) -> bool:
@@ -262,7 +280,7 @@ def _differing_flow(tenant: Tenant, spec: Spec, status: dict[str, Any], flow: Re
         yield "partialIngestionPercent"
     steps = {step["name"]: step["params"] for step in flow.body["transformations"]}
     delta = steps.get("Copy", {}).get("deltaColumn", {}).get("name")
-    if delta != spec.get("deltaColumn", {}).get("name"):
+    if status["transport"] != "LandingZone" and delta != spec.get("deltaColumn", {}).get("name"):
         yield "deltaColumn"
     if not maps_as_wanted(tenant, steps["Mapping"], spec):
         yield "mapping of a one-time flow" if is_once else "mapping"
