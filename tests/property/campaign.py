@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from multiprocessing import get_context
@@ -51,7 +52,15 @@ def work(tasks: Sequence[Task], length: int) -> list[tuple[str, Outcome]]:
 
 async def _work(tasks: Sequence[Task], length: int) -> list[tuple[str, Outcome]]:
     async with Emulators() as emulators:
-        return [(kind, await run_one(emulators, kind, seed, length)) for kind, seed in tasks]
+        return [(kind, await _tried(emulators, kind, seed, length)) for kind, seed in tasks]
+
+
+async def _tried(emulators: Emulators, kind: str, seed: int, length: int) -> Outcome:
+    """One sequence; if it can't be run or judged, that is its problem and not that of the others."""
+    try:
+        return await run_one(emulators, kind, seed, length)
+    except Exception:
+        return Outcome(seed, problems=[traceback.format_exc()])
 
 
 async def run_one(emulators: Emulators, kind: str, seed: int, length: int) -> Outcome:
