@@ -19,7 +19,8 @@ from typing import Any
 
 from hack.console import ToolError, say
 from hack.install import ROOT
-from tests.bench import page, rows
+from tests.bench import allowance, page, rows
+from tests.bench.distribution import Row
 
 BUILD = ROOT / "build"
 RESULT = BUILD / "bench.json"
@@ -40,11 +41,15 @@ class Extent:
     """Those at which the scripts are run as well, as often."""
     undelayed: tuple[int, ...]
     """Those that are measured once more with services that answer at once."""
+    limited: int = 0
+    """Dataflows that are made while Platform refuses what is too much."""
+    one_credential: int = 0
+    """Connections that share a credential."""
 
 
 QUICK = Extent(((100, 1),), (100,), ())
-USUAL = Extent(((100, 3), (1000, 3), (10_000, 1)), (1000,), (1000,))
-FULL = Extent(((100, 3), (1000, 3), (10_000, 3)), (1000, 10_000), (1000, 10_000))
+USUAL = Extent(((100, 3), (1000, 3), (10_000, 1)), (1000,), (1000,), 1000, 5000)
+FULL = Extent(((100, 3), (1000, 3), (10_000, 3)), (1000, 10_000), (1000, 10_000), 1000, 5000)
 
 
 def main() -> int:
@@ -88,9 +93,9 @@ def machine() -> dict[str, str]:
     }
 
 
-def _measurements(extent: Extent, latency: float) -> list[tuple[str, Callable[[Path], rows.Row]]]:
+def _measurements(extent: Extent, latency: float) -> list[tuple[str, Callable[[Path], Row]]]:
     """Name and measurement in their order: those that are compared take turns."""
-    found: list[tuple[str, Callable[[Path], rows.Row]]] = []
+    found: list[tuple[str, Callable[[Path], Row]]] = []
     for flows, times in extent.sizes:
         for turn in range(times):
             found.append((f"operator/{flows}-{turn}", _bulk(flows, latency, is_last=turn == times - 1)))
@@ -104,18 +109,33 @@ def _measurements(extent: Extent, latency: float) -> list[tuple[str, Callable[[P
     found += [(f"writes-alone/{flows}", _alone(flows)) for flows in extent.compared]
     if extent.compared:
         found.append((f"one-by-one/{ONE_BY_ONE}", _script(ONE_BY_ONE, "one-by-one", latency)))
+    if extent.limited:
+        found += [
+            (f"limited/{retry_after}", _limited(extent.limited, retry_after, latency))
+            for retry_after in allowance.RETRY_AFTER
+        ]
+    if extent.one_credential:
+        found.append(("one-credential/all", _one_credential(extent.one_credential, latency)))
     return found
 
 
-def _bulk(flows: int, latency: float, *, is_last: bool) -> Callable[[Path], rows.Row]:
+def _bulk(flows: int, latency: float, *, is_last: bool) -> Callable[[Path], Row]:
     return lambda folder: rows.bulk(folder, flows, latency, life=is_last)
 
 
-def _alone(flows: int) -> Callable[[Path], rows.Row]:
+def _limited(flows: int, retry_after: str, latency: float) -> Callable[[Path], Row]:
+    return lambda folder: allowance.limited(folder, flows, retry_after, latency)
+
+
+def _one_credential(connections: int, latency: float) -> Callable[[Path], Row]:
+    return lambda folder: allowance.one_credential(folder, connections, latency)
+
+
+def _alone(flows: int) -> Callable[[Path], Row]:
     return lambda folder: rows.alone(folder, flows)
 
 
-def _script(flows: int, way: str, latency: float) -> Callable[[Path], rows.Row]:
+def _script(flows: int, way: str, latency: float) -> Callable[[Path], Row]:
     return lambda folder: rows.script(folder, flows, way, latency)
 
 

@@ -166,11 +166,16 @@ async def create_namespace(session: aiohttp.ClientSession) -> None:
     await create(session, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
 
 
+async def create_secrets(stage: Stage, session: aiohttp.ClientSession) -> None:
+    """Both credentials of the emulators."""
+    for secret in manifests.secrets(NAMESPACE, stage.info):
+        await create(session, secret)
+
+
 async def prepare(stage: Stage, session: aiohttp.ClientSession, connections: int) -> None:
     """The namespace with its Secrets, and connections that are Ready."""
     await create_namespace(session)
-    for secret in manifests.secrets(NAMESPACE, stage.info):
-        await create(session, secret)
+    await create_secrets(stage, session)
     watched = Watched()
     watch = asyncio.create_task(watched.follow(session, "zohosourceconnections"))
     await create_all(session, map(connection, range(connections)))

@@ -56,6 +56,10 @@ The operator is stopped and started again, with a poll interval that is shorter 
 the share of a core is what a quiet poll costs at the default. New objects, edits and deletions are tried one
 by one beside the polls.
 """
+_ALLOWANCE = ("what", "measured")
+_ALLOWANCE_TEXT = """\
+## What the services allow
+"""
 _CHANGES_TEXT = """\
 ## What happens in Platform
 
@@ -67,7 +71,7 @@ are a page.
 
 def table(found: dict[str, Any]) -> str:
     """Medians, with the least and the greatest where there are several."""
-    return "\n".join([*_bulk(found), "", *_life(found), "", *_changes(found)])
+    return "\n".join([*_bulk(found), "", *_life(found), "", *_changes(found), "", *_allowance(found)])
 
 
 def write(found: dict[str, Any]) -> None:
@@ -87,6 +91,9 @@ def _page(found: dict[str, Any]) -> Iterator[str]:
     yield _CHANGES_TEXT
     yield from _changes(found)
     yield ""
+    yield _ALLOWANCE_TEXT
+    yield from _allowance(found)
+    yield ""
     yield "## Measured on"
     yield ""
     yield from (f"- {name}: {value}" for name, value in found["machine"].items())
@@ -96,7 +103,8 @@ def _bulk(found: dict[str, Any]) -> Iterator[str]:
     yield from _heading(_BULK)
     groups: dict[tuple[str, int, float], list[dict[str, Any]]] = defaultdict(list)
     for row in found["rows"]:
-        groups[row["name"], row["flows"], row["latency"]].append(row)
+        if "cpu" in row:
+            groups[row["name"], row["flows"], row["latency"]].append(row)
     for (name, flows, latency), rows in groups.items():
         cpu = [
             row["cpu"]["operator"] if isinstance(row["cpu"], dict) else 1000 * row["cpu"] / flows
@@ -164,6 +172,25 @@ def _changes(found: dict[str, Any]) -> Iterator[str]:
                     f"{told['counted']:,}" if "counted" in told else "–",
                 ]
                 yield f"| {' | '.join(cells)} |"
+
+
+def _allowance(found: dict[str, Any]) -> Iterator[str]:
+    yield from _heading(_ALLOWANCE)
+    for row in found["rows"]:
+        if row["name"] == "limited":
+            what = (
+                f"{row['flows']:,} dataflows, {row['limit']} calls a minute, Retry-After {row['retryAfter']}"
+            )
+            yield (
+                f"| {what} | {row['used']:.0%} of what is allowed, {row['refused']:.1%} refused; back "
+                f"{row['back']:.0f} s after the limit has gone |"
+            )
+        elif row["name"] == "one-credential":
+            yield (
+                f"| {row['connections']:,} connections of one credential | {row['seconds']:.0f} s, "
+                f"{row['calls']:.1f} calls each; {row['tokens']} tokens, {row['tokensAfterRestart']} more "
+                f"by a restart; {row['memory']['peak']:.0f} MiB |"
+            )
 
 
 def _heading(names: Sequence[str]) -> Iterator[str]:
