@@ -147,11 +147,18 @@ def _differences(tenant: Tenant) -> Iterator[str]:
         )
         if condition(obj, "Stalled"):
             reason = condition(obj, "Stalled")["reason"]
-            if reason != "ReplacementRequired" or not found & FINAL:
+            if not (_is_refused(reason, spec) and found & FINAL):
                 message = condition(obj, "Stalled")["message"]
                 yield f"{name} is stalled with {reason} and differs in {found}: {message}"
         elif condition(obj, "Ready").get("status") == "True":
             yield from (f"{name} is Ready and differs in {field}" for field in sorted(found))
+
+
+def _is_refused(reason: str, spec: Spec) -> bool:
+    """Whether the edit is refused until it is approved or set back. A mapping set of somebody else was made
+    for one schema: another target can't have it, so not even the new flow can be made.
+    """
+    return reason == "ReplacementRequired" or (reason == "SchemaMismatch" and "mappingSetRef" in spec)
 
 
 def _differing_connection(tenant: Tenant) -> Iterator[str]:

@@ -14,6 +14,7 @@ from tests.emulators.core.server import Emulators
 from tests.property import remote_edits
 from tests.property.bench import Bench
 from tests.property.campaign import DECLARED, FORESIGHT, MASS_DELETION, REMOTE, last_line, report, run_one
+from tests.property.foresight import run_foresight
 from tests.property.oracle import violations, writes
 from tests.property.sequence import Outcome
 from tests.property.tenant import Tenant
@@ -41,6 +42,30 @@ async def test_what_is_planned_happens(emulators: Emulators, seed: int) -> None:
     outcome = await run_one(emulators, FORESIGHT, seed, length=5)
     assert not outcome.problems, str(outcome)
     assert len(outcome.steps) == 6
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("dataflow flowId", "connection away or back", "delete a dataflow"),
+        ("create a dataflow", "connection connectionId", "connection away or back", "delete a dataflow"),
+        ("dataflow replacementPolicy", "dataflow source.columns", "dataflow schedule", "dataflow target"),
+    ],
+    ids=["its flow stays and is read through", "its connection is gone", "replaced without approval"],
+)
+@pytest.mark.parametrize("seed", [1, 2])
+async def test_what_is_planned_happens_after(emulators: Emulators, names: tuple[str, ...], seed: int) -> None:
+    outcome = await run_foresight(emulators, seed, 0, names=names)
+    assert not outcome.problems, str(outcome)
+
+
+async def test_what_is_planned_happens_on_the_way_to_the_landing_zone_and_back(emulators: Emulators) -> None:
+    outcome = await run_foresight(emulators, 7, 0, with_zone=True, names=["dataflow transport"] * 2)
+    assert not outcome.problems, str(outcome)
+    assert [step.rpartition("'transport': ")[2] for step in outcome.steps[1:]] == [
+        "'LandingZone'}",
+        "'PlatformSource'}",
+    ]
 
 
 async def test_a_plan_that_differs_is_noticed(emulators: Emulators, monkeypatch: pytest.MonkeyPatch) -> None:

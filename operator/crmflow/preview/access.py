@@ -39,6 +39,11 @@ from crmflow.zoho.datacenters import ZohoEndpoints
 
 T = TypeVar("T")
 
+NO_ACCESS_LEFT = (
+    "The operator has no token left that its credential gave before: with one it would delete what is left."
+)
+"""What a preview can't know of the process that runs."""
+
 
 @dataclass(frozen=True)
 class ServiceUrls:
@@ -220,6 +225,8 @@ class PreviewAccess:
         self, connection: str, sandbox: tuple[str, str] | None
     ) -> PreviewPlatform | None:
         reached = self._reached.get(connection)
+        if reached is None:
+            self.notes.assume(NO_ACCESS_LEFT)
         return reached.platform if reached else None
 
     async def _open(self, organization: str, sandbox: str, credentials: PlatformCredentials) -> _Sandbox:
@@ -240,7 +247,7 @@ class PreviewAccess:
         await inventory.ensure()
         files = SandboxFiles(self.reader.http, LandingZoneCredential(client, clock))
         return _Sandbox(
-            PreviewPlatform(client, self.notes, self.tables),
+            PreviewPlatform(client, self.notes, self.tables, inventory.readers_of),
             inventory,
             PreviewFiles(files, self.notes, self.written),
         )

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import copy
 import itertools
-from collections.abc import Mapping, MutableMapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, TypeVar
@@ -15,7 +15,7 @@ from crmflow.aep.catalog import DATA_SETS
 from crmflow.aep.client import PlatformClient
 from crmflow.aep.collection import AnyCollection, Collection, Named, OfFlow, Raw, Selection
 from crmflow.aep.data_prep import MAPPING_SETS
-from crmflow.aep.flow_service import FLOWS, INVENTORIED
+from crmflow.aep.flow_service import CONNECTIONS, FLOWS, INVENTORIED
 from crmflow.aep.gateway import ReadOnlyError
 from crmflow.aep.models import (
     Column,
@@ -42,11 +42,20 @@ NEW = "new-"
 class PreviewPlatform:
     """Implements the port ``Platform``, over a client whose gateway only reads."""
 
-    def __init__(self, client: PlatformClient, notes: Notes, tables: Mapping[str, Sequence[Column]]) -> None:
-        """``tables``: what is taken for the tables of a base connection that does not exist yet."""
+    def __init__(
+        self,
+        client: PlatformClient,
+        notes: Notes,
+        tables: Mapping[str, Sequence[Column]],
+        readers_of: Callable[[str], Awaitable[Sequence[str]]],
+    ) -> None:
+        """``tables``: what is taken for the tables of a base connection that does not exist yet;
+        ``readers_of``: the flows that read through a base connection.
+        """
         self._client = client.read_only()
         self._notes = notes
         self._tables = tables
+        self._readers_of = readers_of
         self._made: dict[str, tuple[AnyCollection, dict[str, Any]]] = {}
         """What was created or changed, as Platform would show it, by its id."""
         self._deleted: set[str] = set()
@@ -111,6 +120,10 @@ class PreviewPlatform:
             raise _not_found(collection, object_id)
         if object_id not in self._made:
             await self._client.get(collection, object_id)
+        if collection is CONNECTIONS:
+            left = set(await self._readers_of(object_id)) - self._deleted
+            if left:
+                raise _in_use(object_id, min(left))
         self._deleted.add(object_id)
         self._notes.write(Write(ChangeVerb.DELETE, NOUNS[collection], _existing(object_id)))
 
@@ -243,6 +256,18 @@ def _apply(raw: MutableMapping[str, Any], operation: PatchOperation) -> None:
             part.pop(name, None)
         else:
             part[name] = operation.value
+
+
+def _in_use(connection_id: str, flow_id: str) -> RemoteError:
+    """What Platform says of a base connection that flows read through (platform.md 12)."""
+    return RemoteError(
+        CONNECTIONS.service,
+        f"{CONNECTIONS.name}.delete",
+        ErrorClass.IN_USE,
+        "InUse",
+        f"flow {flow_id} reads through base connection {connection_id}",
+        status=400,
+    )
 
 
 def _not_found(collection: AnyCollection, object_id: str) -> RemoteError:
