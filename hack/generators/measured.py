@@ -69,7 +69,7 @@ def _rows(reports: Path) -> Iterator[_Row]:
     rate, peak = _found(r"1,000,000 \| transfer \| ([\d,]+) \|[^|]*\|[^|]*\| (\d+) \|", text["transfer"])
     yield "one transfer of 1,000,000 rows of 50 columns", f"{rate} rows a second, {peak} MiB", "transfer"
     points, doubled, orphaned = _found(
-        r"([\d,]+) crash points, .* converged, (\d+) doubled, (\d+) orphaned", text["crash"]
+        r"([\d,]+) fault points, .* converged, (\d+) doubled, (\d+) orphaned", text["crash"]
     )
     yield "kills at every moment that matters", f"{points}; {doubled} doubled, {orphaned} orphaned", "crash"
     sequences, failures = _found(r"([\d,]+) sequences, .* (\d+) failures", text["property"])
