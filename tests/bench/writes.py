@@ -85,7 +85,7 @@ def _status(step: int) -> dict[str, Any]:
         status["platform"] = {"organization": "7C51A9F0C0FFEE0A495EF1A2@AdobeOrg", "sandbox": "prod"}
         status["mappingSet"] = {"contentHash": "f8a96c1bb421eb0f", "id": _REMOTE_ID, "version": 0}
     if step > 1:
-        status["sourceConnection"] = status["targetConnection"] = {"id": _REMOTE_ID}
+        status["sourceConnectionId"] = status["targetConnectionId"] = _REMOTE_ID
         status["flow"] = {"id": _REMOTE_ID, "state": "enabled", "stateSince": "2026-01-31T10:00:03Z"}
     return status
 
